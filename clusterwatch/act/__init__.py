@@ -1,0 +1,1 @@
+"""Carry out one step of a plan."""

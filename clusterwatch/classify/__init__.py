@@ -1,0 +1,1 @@
+"""Incident to diagnosis: weigh the evidence, say how sure."""

@@ -1,0 +1,1 @@
+"""Events to incidents: same fault, same neighbourhood, same time."""

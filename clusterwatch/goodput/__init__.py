@@ -1,0 +1,1 @@
+"""Attempts and progress to where the time went."""

@@ -1,0 +1,93 @@
+"""The words: frozen values that every part of ClusterWatch shares, and nothing else does."""
+
+from clusterwatch.model.causes import HARDWARE_CAUSES, TABLE5_ROW, UNDETERMINED_CAUSES, Cause, Table5Row
+from clusterwatch.model.component import Component, ComponentKind
+from clusterwatch.model.component import node as node_component
+from clusterwatch.model.decision import (
+    ENDED_STEP_STATES,
+    NEXT_STEP_STATES,
+    Decision,
+    Mode,
+    Outcome,
+    Step,
+    StepKind,
+    StepState,
+    WorldState,
+)
+from clusterwatch.model.diagnosis import Alternative, Diagnosis, Suspect, WeighedLine
+from clusterwatch.model.event import Event, Severity, event_id, kind_and_parents
+from clusterwatch.model.fleet import CollectorStatus, MaintenanceWindow, Node, NodeState, Topology
+from clusterwatch.model.incident import ENDED_STATES, NEXT_STATES, Evidence, Incident, IncidentState, Sample
+from clusterwatch.model.job import (
+    ENDED_JOB_STATES,
+    Attempt,
+    Checkpoint,
+    Edge,
+    Interruption,
+    Job,
+    JobState,
+    Placement,
+    Progress,
+)
+from clusterwatch.model.reading import LINE, Collected, Reading, Scalar, Trust
+from clusterwatch.model.signal import UNLISTED, Expectation, Knowledge, Role, Signal
+from clusterwatch.model.world import Changes, World
+
+__all__ = [
+    "ENDED_JOB_STATES",
+    "ENDED_STATES",
+    "ENDED_STEP_STATES",
+    "HARDWARE_CAUSES",
+    "LINE",
+    "NEXT_STATES",
+    "NEXT_STEP_STATES",
+    "TABLE5_ROW",
+    "UNDETERMINED_CAUSES",
+    "Alternative",
+    "Attempt",
+    "Cause",
+    "Changes",
+    "Checkpoint",
+    "Collected",
+    "CollectorStatus",
+    "Component",
+    "ComponentKind",
+    "Decision",
+    "Diagnosis",
+    "Edge",
+    "Event",
+    "Evidence",
+    "Expectation",
+    "Incident",
+    "IncidentState",
+    "Interruption",
+    "Job",
+    "JobState",
+    "Knowledge",
+    "MaintenanceWindow",
+    "Mode",
+    "Node",
+    "NodeState",
+    "Outcome",
+    "Placement",
+    "Progress",
+    "Reading",
+    "Role",
+    "Sample",
+    "Scalar",
+    "Severity",
+    "Signal",
+    "Step",
+    "StepKind",
+    "StepState",
+    "Suspect",
+    "Table5Row",
+    "Topology",
+    "Trust",
+    "WeighedLine",
+    "World",
+    "WorldState",
+    "event_id",
+    "kind_and_parents",
+    "node_component",
+]

@@ -1,0 +1,67 @@
+"""The nodes, who is near whom, and who watches what."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+
+class NodeState(StrEnum):
+    """Whether a node is in service."""
+
+    IN_SERVICE = "in_service"
+    SUSPECT = "suspect"
+    DRAINED = "drained"
+    SILENT = "silent"
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """A node as it stands. *drained_by* is the decision that drained it; "" when ClusterWatch did not."""
+
+    name: str
+    state: NodeState
+    seen_at: datetime
+    boot_id: str = ""
+    gpus: int = 0
+    reason: str = ""
+    drained_by: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Topology:
+    """Which nodes share a switch, a rack or a power domain; without an entry a node is its own neighbourhood."""
+
+    neighbourhoods: dict[str, frozenset[str]] = field(default_factory=dict)
+
+    def near(self, node: str) -> frozenset[str]:
+        """Return the neighbourhoods of *node*: itself and everything it hangs on."""
+        return self.neighbourhoods.get(node, frozenset()) | {node}
+
+
+@dataclass(frozen=True, slots=True)
+class MaintenanceWindow:
+    """Time in which work on *nodes* is planned: what happens to them there is no fault."""
+
+    id: str
+    nodes: tuple[str, ...]
+    starts_at: datetime
+    ends_at: datetime
+    reason: str
+    made_by: str
+
+
+@dataclass(frozen=True, slots=True)
+class CollectorStatus:
+    """How a collector does. *condition* is a stated condition ("no NVIDIA driver here"); *error* a failure."""
+
+    node: str
+    name: str
+    last_success_at: datetime | None
+    last_run_at: datetime | None
+    seconds: float = 0.0
+    condition: str = ""
+    error: str = ""
+    readings_total: int = 0
+    failures_total: int = 0

@@ -1,0 +1,182 @@
+"""A training job, its incarnations, where its ranks run, and what interrupted it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+
+class JobState(StrEnum):
+    """Where a job is in its life."""
+
+    STARTING = "starting"
+    TRAINING = "training"
+    INTERRUPTED = "interrupted"
+    RECOVERING = "recovering"
+    COMPLETED = "completed"
+    STOPPED = "stopped"
+
+
+ENDED_JOB_STATES = frozenset({JobState.COMPLETED, JobState.STOPPED})
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """A saved state of a job.
+
+    Attributes:
+        step: Training step it holds.
+        format: "dcp", "megatron", "huggingface" or "file".
+        complete: Nothing of it is missing or cut short.
+        verified: Its sizes or markers were checked, not only its presence.
+        problem: Why it is not complete; "" when it is.
+    """
+
+    job_id: str
+    step: int
+    path: str
+    format: str
+    complete: bool
+    verified: bool
+    saved_at: datetime
+    size_bytes: int = 0
+    problem: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a job had come at one time. *step_seconds* is the time of one step; None where unknown."""
+
+    job_id: str
+    attempt: int
+    step: int
+    at: datetime
+    loss: float | None = None
+    tokens: float | None = None
+    step_seconds: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """(attempt, rank) -> where it runs. *groups* maps a parallel dimension ("dp", "tp", "pp") to its index."""
+
+    job_id: str
+    attempt: int
+    rank: int
+    node: str
+    gpu: str = ""
+    pid: int | None = None
+    groups: tuple[tuple[str, int], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One incarnation of a job.
+
+    Attributes:
+        number: 1 for the first.
+        running_at: Its processes run; first_step_at: its first step ended; UTC, None until it happened.
+        resumed_step: Step of the checkpoint it started from; 0 from scratch.
+        first_step, last_step: Steps it reported; None before the first.
+        exit_code: Of the supervised command; negative for a signal, None while it runs.
+        fingerprint: What it died of (exception and place), to notice a crash that repeats; "".
+    """
+
+    job_id: str
+    number: int
+    started_at: datetime
+    running_at: datetime | None = None
+    first_step_at: datetime | None = None
+    ended_at: datetime | None = None
+    resumed_step: int = 0
+    resumed_checkpoint: str = ""
+    first_step: int | None = None
+    last_step: int | None = None
+    last_step_at: datetime | None = None
+    exit_code: int | None = None
+    fingerprint: str = ""
+
+
+class Edge(StrEnum):
+    """A moment of an interruption that is stored; every lost reason is the span between two of them, in order."""
+
+    LAST_STEP = "last_step"
+    FIRST_EVENT = "first_event"
+    DECIDED = "decided"
+    ACCEPTED = "accepted"
+    RUNNING = "running"
+    COMMUNICATORS_READY = "communicators_ready"
+    CHECKPOINT_LOADED = "checkpoint_loaded"
+    FIRST_REPEATED_STEP = "first_repeated_step"
+    FIRST_NEW_STEP = "first_new_step"
+
+
+@dataclass(frozen=True, slots=True)
+class Interruption:
+    """A span in which a job that should train does not: from its last step to its first step beyond.
+
+    Attributes:
+        edges: The stored moments that have happened so far.
+        highest_step: Highest step the job had ever done when it was interrupted.
+        processes_ran: The processes still ran when it was noticed: the lost time is a hang, not a crash.
+    """
+
+    id: str
+    job_id: str
+    attempt: int
+    incident_id: str | None
+    planned: bool
+    highest_step: int
+    edges: Mapping[Edge, datetime] = field(default_factory=dict)
+    processes_ran: bool = False
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the job trains beyond its highest step again."""
+        return Edge.FIRST_NEW_STEP in self.edges
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A training job as it stands.
+
+    Attributes:
+        nodes: Names of the nodes it runs on, sorted.
+        gpus: GPUs it holds (CPU ranks count where there is no GPU).
+        actuator: Name of the actuator that can act on it; "" when none can.
+        highest_step: Highest step ever done; 0 before the first.
+        step_seconds: The job's own normal step time (median of recent steps); None before it is known.
+        held: Why an operator or the policy keeps it from restarting; "" when it may.
+        outcome: Why it ended, in words; "" while it has not.
+    """
+
+    id: str
+    name: str
+    state: JobState
+    started_at: datetime
+    updated_at: datetime
+    command: tuple[str, ...] = ()
+    user: str = ""
+    nodes: tuple[str, ...] = ()
+    gpus: int = 0
+    actuator: str = ""
+    checkpoint_dir: str = ""
+    ended_at: datetime | None = None
+    attempt: int = 0
+    highest_step: int = 0
+    last_step: int | None = None
+    last_step_at: datetime | None = None
+    step_seconds: float | None = None
+    loss: float | None = None
+    last_checkpoint_step: int | None = None
+    last_checkpoint_at: datetime | None = None
+    held: str = ""
+    outcome: str = ""
+    simulated: bool = False
+
+    @property
+    def is_active(self) -> bool:
+        """Whether the job still wants to train."""
+        return self.state not in ENDED_JOB_STATES

@@ -1,0 +1,61 @@
+"""Names of the event kinds that stages act on; all others are known only to the catalogue.
+
+A reading of state carries one of these as its subject; `detect` turns it into the event of that kind.
+"""
+
+JOB_STARTED = "job.started"
+"""A job is known. Fields: name, command, user, gpus, checkpoint_dir, actuator, nodes (comma-separated)."""
+
+JOB_ENDED = "job.ended"
+"""A job will not run again. Fields: state ("completed" or "stopped"), reason."""
+
+ATTEMPT_STARTED = "attempt.started"
+"""An incarnation's processes run. Fields: pid, resumed_step, resumed_checkpoint."""
+
+ATTEMPT_ENDED = "attempt.ended"
+"""An incarnation's supervised command ended. Fields: exit_code (negative for a signal)."""
+
+RANK_PLACED = "rank.placed"
+"""A rank was seen. Fields: rank, local_rank, world_size, pid, gpu."""
+
+PROCESS_EXITED = "process.exit"
+"""A process ended; special kinds: process.exit.ok, .error, .sigkill, .sigterm, .sigsegv, .sigabrt, .signal.
+
+Fields: exit_code, signal, pid, rank.
+"""
+
+PROCESS_STOPPED = "process.stopped"
+"""A process of a job is in state T (stopped by a signal or a debugger). Fields: pid, rank."""
+
+PROCESS_CONTINUED = "process.continued"
+"""A stopped process runs again. Fields: pid, rank."""
+
+PROGRESS = "training.progress"
+"""Training moved on. Fields: step, first_step, loss, tokens, step_seconds."""
+
+HANG = "training.hang"
+"""No progress for several times the job's own step time. Fields: step, silent_seconds, step_seconds."""
+
+EXCEPTION = "python.exception"
+"""An uncaught Python exception. Fields: exception, message, where ("file.py:123"), rank."""
+
+CHECKPOINT_SAVED = "checkpoint.saved"
+"""A complete checkpoint. Fields: path, step, format, size_bytes, verified."""
+
+CHECKPOINT_TORN = "checkpoint.torn"
+"""A checkpoint that is not complete. Fields: path, step, format, problem."""
+
+STEP_CHANGED = "action.step"
+"""A step of a plan changed its state. Fields: step, state, detail, and the facts of its outcome."""
+
+COLLECTOR_FAILED = "collector.failed"
+"""A collector could not look. Fields: collector, error."""
+
+COLLECTOR_RECOVERED = "collector.recovered"
+"""A collector that failed looks again. Fields: collector."""
+
+GPU_SAMPLE = "gpu.sample"
+"""Subject of a reading of NVML values; becomes events only where something changed."""
+
+HOST_SAMPLE = "host.sample"
+"""Subject of a reading of host values; becomes events only where a limit is crossed."""

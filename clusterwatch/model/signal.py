@@ -1,0 +1,87 @@
+"""What a kind of event means: the knowledge that correlation, classification and policy share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from clusterwatch.model.causes import Cause
+from clusterwatch.model.component import ComponentKind
+from clusterwatch.model.event import Severity, kind_and_parents
+
+
+class Role(StrEnum):
+    """What part an event plays in an incident.
+
+    FAULT: names a broken part or a deliberate act; explains symptoms around it.
+    SUSPECT: may be the cause itself or fall out of one (an exception, a CUDA error).
+    SYMPTOM: never a cause (a collective that timed out, a peer that closed its connection).
+    CONTEXT: worth showing beside an incident, opens none.
+    """
+
+    FAULT = "fault"
+    SUSPECT = "suspect"
+    SYMPTOM = "symptom"
+    CONTEXT = "context"
+
+
+@dataclass(frozen=True, slots=True)
+class Expectation:
+    """A signal that should accompany another; its absence is evidence where *source* was watching."""
+
+    kind: str
+    source: str
+    if_absent: str
+    weights: Mapping[Cause, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Signal:
+    """What one kind of event means.
+
+    Attributes:
+        kind: Dotted name, applies to itself and to more special kinds that have no entry of their own.
+        meaning: One sentence in an operator's words.
+        weights: Evidence for (positive) or against each cause, in nats (natural-log likelihood ratios against
+            "this signal would be there anyway"). 4 is close to proof, 1 a hint.
+        suspect: Kind of component the evidence points to; None for the event's own component.
+        action: What an operator does about it, as a short imperative; "" when nothing.
+        expects: Signals that should be there too.
+        sources: Where the meaning is documented (URL or document name).
+    """
+
+    kind: str
+    meaning: str
+    severity: Severity
+    role: Role
+    weights: Mapping[Cause, float] = field(default_factory=dict)
+    suspect: ComponentKind | None = None
+    action: str = ""
+    expects: tuple[Expectation, ...] = ()
+    sources: tuple[str, ...] = ()
+
+    @property
+    def leading_cause(self) -> Cause | None:
+        """The cause this signal speaks for most; None if it speaks for none."""
+        return max(self.weights, key=lambda cause: self.weights[cause]) if self.weights else None
+
+
+UNLISTED = Signal("", "an event the catalogue has no entry for", Severity.INFO, Role.CONTEXT)
+
+
+class Knowledge:
+    """Signals by kind; a kind without an entry means what its nearest more general name means."""
+
+    def __init__(self, signals: Iterable[Signal]) -> None:
+        self._by_kind = {signal.kind: signal for signal in signals}
+
+    def __getitem__(self, kind: str) -> Signal:
+        """Return what *kind* means; UNLISTED when not even a parent is known."""
+        return next((self._by_kind[name] for name in kind_and_parents(kind) if name in self._by_kind), UNLISTED)
+
+    def __iter__(self) -> Iterator[Signal]:
+        return iter(self._by_kind.values())
+
+    def __len__(self) -> int:
+        return len(self._by_kind)

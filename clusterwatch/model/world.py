@@ -1,0 +1,69 @@
+"""What the responder knows between two turns, and what one turn changed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from clusterwatch.model.decision import Decision, Step
+from clusterwatch.model.diagnosis import Diagnosis
+from clusterwatch.model.fleet import MaintenanceWindow, Node, Topology
+from clusterwatch.model.incident import Incident
+from clusterwatch.model.job import Attempt, Checkpoint, Interruption, Job, Placement, Progress
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """The open state: everything a turn of `respond` needs, and exactly what the store gives back at start-up.
+
+    Attributes:
+        watching_since: When this responder began to look; silence before it means nothing.
+        jobs: Active jobs by id.
+        attempts: All attempts of the active jobs, by job id, oldest first.
+        placements: Of the current attempt of the active jobs, by job id, in the order of rank.
+        checkpoints: Complete checkpoints of the active jobs, by job id, in the order of step.
+        interruptions: The open interruption of a job, by job id.
+        incidents: Open incidents by id.
+        diagnoses: The latest diagnosis of each open incident, by incident id.
+        decisions: Of the open incidents, by incident id, oldest first; their steps in their latest state.
+        nodes: By name.
+        maintenance: Windows that have not ended.
+        watched: Names of the collectors that work, by node.
+    """
+
+    watching_since: datetime
+    jobs: Mapping[str, Job] = field(default_factory=dict)
+    attempts: Mapping[str, tuple[Attempt, ...]] = field(default_factory=dict)
+    placements: Mapping[str, tuple[Placement, ...]] = field(default_factory=dict)
+    checkpoints: Mapping[str, tuple[Checkpoint, ...]] = field(default_factory=dict)
+    interruptions: Mapping[str, Interruption] = field(default_factory=dict)
+    incidents: Mapping[str, Incident] = field(default_factory=dict)
+    diagnoses: Mapping[str, Diagnosis] = field(default_factory=dict)
+    decisions: Mapping[str, tuple[Decision, ...]] = field(default_factory=dict)
+    nodes: Mapping[str, Node] = field(default_factory=dict)
+    maintenance: tuple[MaintenanceWindow, ...] = ()
+    topology: Topology = field(default_factory=Topology)
+    watched: Mapping[str, frozenset[str]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """What one turn changed, whole records by id; written in one transaction together with the cursor.
+
+    *memberships* are (incident id, event id) pairs that are new; *steps* are steps whose state changed without
+    an actuator (cancelled by a later revision).
+    """
+
+    jobs: tuple[Job, ...] = ()
+    attempts: tuple[Attempt, ...] = ()
+    placements: tuple[Placement, ...] = ()
+    checkpoints: tuple[Checkpoint, ...] = ()
+    progress: tuple[Progress, ...] = ()
+    interruptions: tuple[Interruption, ...] = ()
+    nodes: tuple[Node, ...] = ()
+    incidents: tuple[Incident, ...] = ()
+    memberships: tuple[tuple[str, str], ...] = ()
+    diagnoses: tuple[Diagnosis, ...] = ()
+    decisions: tuple[Decision, ...] = ()
+    steps: tuple[Step, ...] = ()

@@ -1,0 +1,1 @@
+"""Diagnosis and job to decision, within brakes."""

@@ -1,0 +1,1 @@
+"""The database: records, migrations, the inbox and the lease."""

@@ -1,0 +1,1 @@
+"""Events to jobs, attempts, placements and interruptions."""

@@ -1,0 +1,1 @@
+"""Grafana boards, one file each, and what builds them."""
