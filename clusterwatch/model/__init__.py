@@ -43,6 +43,7 @@ __all__ = [
     "NEXT_STEP_STATES",
     "TABLE5_ROW",
     "UNDETERMINED_CAUSES",
+    "UNLISTED",
     "Alternative",
     "Attempt",
     "Cause",
