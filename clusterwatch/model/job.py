@@ -80,6 +80,9 @@ class Attempt:
         running_at: Its processes run; first_step_at: its first step ended; UTC, None until it happened.
         resumed_step: Step of the checkpoint it started from; 0 from scratch.
         first_step, last_step: Steps it reported; None before the first.
+        first_new_step_at: End of its first step beyond the highest the job had ever done.
+        interrupted_at: The first event of what interrupted it; decided_at: when the plan for that was recorded.
+        hung: Its processes still ran when it stopped making progress.
         exit_code: Of the supervised command; negative for a signal, None while it runs.
         fingerprint: What it died of (exception and place), to notice a crash that repeats; "".
     """
@@ -95,6 +98,10 @@ class Attempt:
     first_step: int | None = None
     last_step: int | None = None
     last_step_at: datetime | None = None
+    first_new_step_at: datetime | None = None
+    interrupted_at: datetime | None = None
+    decided_at: datetime | None = None
+    hung: bool = False
     exit_code: int | None = None
     fingerprint: str = ""
 
