@@ -1,5 +1,6 @@
 """The words: frozen values that every part of ClusterWatch shares, and nothing else does."""
 
+from clusterwatch.model import kinds
 from clusterwatch.model.causes import HARDWARE_CAUSES, TABLE5_ROW, UNDETERMINED_CAUSES, Cause, Table5Row
 from clusterwatch.model.component import Component, ComponentKind
 from clusterwatch.model.component import node as node_component
@@ -90,5 +91,6 @@ __all__ = [
     "WorldState",
     "event_id",
     "kind_and_parents",
+    "kinds",
     "node_component",
 ]

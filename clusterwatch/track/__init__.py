@@ -1,1 +1,5 @@
-"""Events to jobs, attempts, placements and interruptions."""
+"""Events to jobs, attempts, placements, checkpoints and interruptions."""
+
+from clusterwatch.track.follow import Tracked, follow
+
+__all__ = ["Tracked", "follow"]

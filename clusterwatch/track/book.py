@@ -1,0 +1,114 @@
+"""The jobs of one turn while events are applied to them, and what changed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Any
+
+from clusterwatch.model import Attempt, Checkpoint, Edge, Interruption, Job, Placement, Progress, World
+
+
+@dataclass(slots=True)
+class Book:
+    """What is known of the active jobs; remembers which records were touched."""
+
+    jobs: dict[str, Job]
+    attempts: dict[str, tuple[Attempt, ...]]
+    placements: dict[str, tuple[Placement, ...]]
+    checkpoints: dict[str, tuple[Checkpoint, ...]]
+    interruptions: dict[str, Interruption]
+    progress: list[Progress] = field(default_factory=list)
+    new_checkpoints: list[Checkpoint] = field(default_factory=list)
+    changed_jobs: dict[str, None] = field(default_factory=dict)
+    changed_attempts: dict[tuple[str, int], None] = field(default_factory=dict)
+    changed_placements: dict[tuple[str, int, int], Placement] = field(default_factory=dict)
+    changed_interruptions: dict[str, Interruption] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, world: World) -> Book:
+        """Return a book that starts from *world*; the world itself is never changed."""
+        return cls(
+            dict(world.jobs),
+            dict(world.attempts),
+            dict(world.placements),
+            dict(world.checkpoints),
+            dict(world.interruptions),
+        )
+
+    def attempt(self, job_id: str) -> Attempt | None:
+        """Return the current attempt of the job; None before the first."""
+        attempts = self.attempts.get(job_id, ())
+        return attempts[-1] if attempts else None
+
+    def change_job(self, job_id: str, **changes: Any) -> None:
+        """Replace fields of the job."""
+        self.jobs[job_id] = replace(self.jobs[job_id], **changes)
+        self.changed_jobs[job_id] = None
+
+    def add_attempt(self, attempt: Attempt) -> None:
+        """Append an attempt to its job."""
+        self.attempts[attempt.job_id] = (*self.attempts.get(attempt.job_id, ()), attempt)
+        self.changed_attempts[attempt.job_id, attempt.number] = None
+
+    def change_attempt(self, job_id: str, **changes: Any) -> None:
+        """Replace fields of the job's current attempt, if it has one."""
+        attempts = self.attempts.get(job_id, ())
+        if attempts:
+            self.attempts[job_id] = (*attempts[:-1], replace(attempts[-1], **changes))
+            self.changed_attempts[job_id, attempts[-1].number] = None
+
+    def place(self, placement: Placement) -> None:
+        """Set where a rank of the current attempt runs."""
+        others = [
+            known
+            for known in self.placements.get(placement.job_id, ())
+            if known.attempt == placement.attempt and known.rank != placement.rank
+        ]
+        self.placements[placement.job_id] = tuple(sorted([*others, placement], key=lambda each: each.rank))
+        self.changed_placements[placement.job_id, placement.attempt, placement.rank] = placement
+
+    def save_checkpoint(self, checkpoint: Checkpoint) -> None:
+        """Add a checkpoint; a torn one is recorded and takes a complete one of the same path off the list."""
+        kept = [known for known in self.checkpoints.get(checkpoint.job_id, ()) if known.path != checkpoint.path]
+        if checkpoint.complete:
+            kept.append(checkpoint)
+        self.checkpoints[checkpoint.job_id] = tuple(sorted(kept, key=lambda each: (each.step, each.saved_at)))
+        self.new_checkpoints.append(checkpoint)
+
+    def interrupt(self, job: Job, at: datetime, *, hung: bool) -> None:
+        """Note that *job* stopped training at *at*; opens an interruption unless one is open."""
+        current = self.attempt(job.id)
+        if current is not None and current.interrupted_at is None:
+            self.change_attempt(job.id, interrupted_at=at, hung=hung)
+        if job.id in self.interruptions:
+            return
+        edges = {Edge.FIRST_EVENT: at}
+        if job.last_step_at is not None:
+            edges[Edge.LAST_STEP] = min(job.last_step_at, at)
+        self.set_interruption(
+            Interruption(
+                id=f"{job.id}/{job.attempt}/{job.highest_step}",
+                job_id=job.id,
+                attempt=job.attempt,
+                incident_id=None,
+                planned=False,
+                highest_step=job.highest_step,
+                edges=edges,
+                processes_ran=hung,
+            )
+        )
+
+    def set_interruption(self, interruption: Interruption) -> None:
+        """Put *interruption* in the place of the job's open one; one that is over is open no more."""
+        self.changed_interruptions[interruption.id] = interruption
+        if interruption.is_over:
+            self.interruptions.pop(interruption.job_id, None)
+        else:
+            self.interruptions[interruption.job_id] = interruption
+
+    def pass_edge(self, job_id: str, edge: Edge, at: datetime) -> None:
+        """Store a moment of the job's open interruption; the first time counts."""
+        interruption = self.interruptions.get(job_id)
+        if interruption is not None and edge not in interruption.edges:
+            self.set_interruption(replace(interruption, edges={**interruption.edges, edge: at}))

@@ -1,0 +1,342 @@
+"""Apply events to the jobs they speak of.
+
+The rules:
+
+1. A job is known from its first event on; an attempt from its start.
+2. A job that ends an attempt with an error, or hangs, is interrupted from the end of its last step.
+3. It is interrupted until its first step beyond the highest it had ever done; repeated steps are not new.
+4. A step printed twice, or out of order, never moves a job back within an attempt.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from clusterwatch.model import (
+    Attempt,
+    Changes,
+    Checkpoint,
+    Edge,
+    Event,
+    Job,
+    JobState,
+    Placement,
+    Progress,
+    StepKind,
+    StepState,
+    World,
+    kinds,
+)
+from clusterwatch.track.book import Book
+
+STEP_TIME_SMOOTHING = 0.2
+"""Weight of the newest step time in the job's normal one: a step in five, so that one slow step moves little."""
+
+STEP_TIME_CLIP = 4.0
+"""A step counts for at most this many times the normal one: a pause is not a new normal."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tracked:
+    """The world after the events, and the records that changed."""
+
+    world: World
+    changes: Changes
+
+
+def follow(world: World, events: Iterable[Event]) -> Tracked:
+    """Return the jobs of *world* after *events*, in the order given, and what changed."""
+    book = Book.of(world)
+    for event in events:
+        apply = _HANDLERS.get(event.kind)
+        if apply is None and event.kind.startswith(kinds.PROCESS_EXITED + "."):
+            apply = _process_exited
+        if apply is not None and event.job is not None and (event.job in book.jobs or event.kind == kinds.JOB_STARTED):
+            apply(book, event)
+    return Tracked(_world_of(world, book), _changes_of(book))
+
+
+def _world_of(world: World, book: Book) -> World:
+    active = {job_id: job for job_id, job in book.jobs.items() if job.is_active}
+    return replace(
+        world,
+        jobs=active,
+        attempts={job_id: value for job_id, value in book.attempts.items() if job_id in active},
+        placements={job_id: value for job_id, value in book.placements.items() if job_id in active},
+        checkpoints={job_id: value for job_id, value in book.checkpoints.items() if job_id in active},
+        interruptions={job_id: value for job_id, value in book.interruptions.items() if job_id in active},
+    )
+
+
+def _changes_of(book: Book) -> Changes:
+    return Changes(
+        jobs=tuple(book.jobs[job_id] for job_id in book.changed_jobs),
+        attempts=tuple(
+            attempt
+            for job_id, number in book.changed_attempts
+            for attempt in book.attempts[job_id]
+            if attempt.number == number
+        ),
+        placements=tuple(book.changed_placements.values()),
+        checkpoints=tuple(book.new_checkpoints),
+        progress=tuple(book.progress),
+        interruptions=tuple(book.changed_interruptions.values()),
+    )
+
+
+def _job_started(book: Book, event: Event) -> None:
+    assert event.job is not None
+    if event.job in book.jobs:
+        return
+    nodes = tuple(sorted(name for name in _text(event, "nodes").split(",") if name)) or (event.node,)
+    book.jobs[event.job] = Job(
+        id=event.job,
+        name=_text(event, "name") or event.job,
+        state=JobState.STARTING,
+        started_at=event.happened_at,
+        updated_at=event.happened_at,
+        command=tuple(part for part in _text(event, "command").split("\x1f") if part),
+        user=_text(event, "user"),
+        nodes=nodes,
+        gpus=_integer(event, "gpus") or 0,
+        actuator=_text(event, "actuator"),
+        checkpoint_dir=_text(event, "checkpoint_dir"),
+        simulated=event.simulated,
+    )
+    book.changed_jobs[event.job] = None
+
+
+def _attempt_started(book: Book, event: Event) -> None:
+    job = _job(book, event)
+    number = event.attempt or job.attempt + 1
+    if number <= job.attempt:
+        return
+    book.add_attempt(
+        Attempt(
+            job_id=job.id,
+            number=number,
+            started_at=event.happened_at,
+            running_at=event.happened_at,
+            resumed_step=_integer(event, "resumed_step") or 0,
+            resumed_checkpoint=_text(event, "resumed_checkpoint"),
+        )
+    )
+    state = JobState.STARTING if number == 1 else JobState.RECOVERING
+    nodes = tuple(sorted(name for name in _text(event, "nodes").split(",") if name)) or job.nodes
+    book.change_job(job.id, attempt=number, state=state, last_step=None, nodes=nodes, updated_at=event.happened_at)
+    book.placements.pop(job.id, None)
+    book.pass_edge(job.id, Edge.RUNNING, event.happened_at)
+
+
+def _attempt_ended(book: Book, event: Event) -> None:
+    job = _job(book, event)
+    current = book.attempt(job.id)
+    if current is None or (event.attempt or current.number) != current.number or current.ended_at is not None:
+        return
+    exit_code = _integer(event, "exit_code")
+    fingerprint = current.fingerprint or f"exit {exit_code}"
+    book.change_attempt(job.id, ended_at=event.happened_at, exit_code=exit_code, fingerprint=fingerprint)
+    if exit_code == 0:
+        return
+    book.interrupt(job, event.happened_at, hung=False)
+    book.change_job(job.id, state=JobState.INTERRUPTED, updated_at=event.happened_at)
+
+
+def _process_exited(book: Book, event: Event) -> None:
+    """Take the exit of the supervised command as the first sign of an interruption."""
+    job = _job(book, event)
+    if event.rank is None and _integer(event, "exit_code") not in (0, None) and event.attempt in (None, job.attempt):
+        book.interrupt(job, event.happened_at, hung=False)
+        book.change_job(job.id, state=JobState.INTERRUPTED, updated_at=event.happened_at)
+
+
+def _hang(book: Book, event: Event) -> None:
+    job = _job(book, event)
+    if event.attempt not in (None, job.attempt):
+        return
+    book.interrupt(job, event.happened_at, hung=True)
+    book.change_job(job.id, state=JobState.INTERRUPTED, updated_at=event.happened_at)
+
+
+def _exception(book: Book, event: Event) -> None:
+    current = book.attempt(_job(book, event).id)
+    if current is not None and not current.fingerprint and event.attempt in (None, current.number):
+        book.change_attempt(current.job_id, fingerprint=f"{_text(event, 'exception')} at {_text(event, 'where')}")
+
+
+def _job_ended(book: Book, event: Event) -> None:
+    job = _job(book, event)
+    book.change_job(
+        job.id,
+        state=JobState(_text(event, "state") or JobState.STOPPED),
+        ended_at=event.happened_at,
+        updated_at=event.happened_at,
+        outcome=_text(event, "reason"),
+    )
+
+
+def _rank_placed(book: Book, event: Event) -> None:
+    job = _job(book, event)
+    rank = event.rank if event.rank is not None else _integer(event, "rank")
+    if rank is None:
+        return
+    attempt = event.attempt or job.attempt
+    book.place(
+        Placement(job.id, attempt, rank, event.node or job.nodes[0], _text(event, "gpu"), _integer(event, "pid"))
+    )
+    world_size = _integer(event, "world_size") or 0
+    if world_size > job.gpus:
+        book.change_job(job.id, gpus=world_size)
+
+
+def _checkpoint(book: Book, event: Event) -> None:
+    job = _job(book, event)
+    checkpoint = Checkpoint(
+        job_id=job.id,
+        step=_integer(event, "step") or 0,
+        path=_text(event, "path"),
+        format=_text(event, "format"),
+        complete=event.kind == kinds.CHECKPOINT_SAVED,
+        verified=bool(event.fields.get("verified")),
+        saved_at=event.happened_at,
+        size_bytes=_integer(event, "size_bytes") or 0,
+        problem=_text(event, "problem"),
+    )
+    book.save_checkpoint(checkpoint)
+    if checkpoint.complete and checkpoint.step >= (job.last_checkpoint_step or 0):
+        book.change_job(job.id, last_checkpoint_step=checkpoint.step, last_checkpoint_at=checkpoint.saved_at)
+
+
+def _step_changed(book: Book, event: Event) -> None:
+    if _text(event, "kind") == StepKind.REQUEUE and _text(event, "state") == StepState.DONE:
+        book.pass_edge(_job(book, event).id, Edge.ACCEPTED, event.happened_at)
+
+
+def _progress(book: Book, event: Event) -> None:
+    job, current = _job(book, event), book.attempt(event.job or "")
+    step = _integer(event, "step")
+    if step is None or current is None or event.attempt not in (None, current.number):
+        return
+    if job.last_step is not None and step <= job.last_step:
+        return
+    fold = _Fold.of(event, step)
+    _note_first_steps(book, job, fold)
+    seconds = _normal_step_seconds(job, fold, _number(event, "step_seconds"))
+    # A job that was called hung and moves on after all trains again only by a step it had never done.
+    still_down = job.id in book.interruptions
+    book.change_attempt(job.id, last_step=step, last_step_at=fold.last_at)
+    book.change_job(
+        job.id,
+        state=JobState.RECOVERING if still_down else JobState.TRAINING,
+        last_step=step,
+        last_step_at=fold.last_at,
+        highest_step=max(job.highest_step, step),
+        step_seconds=seconds,
+        loss=_number(event, "loss"),
+        updated_at=fold.last_at,
+    )
+    loss, tokens = _number(event, "loss"), _number(event, "tokens")
+    book.progress.append(Progress(job.id, current.number, step, fold.last_at, loss, tokens, seconds))
+
+
+@dataclass(frozen=True, slots=True)
+class _Fold:
+    """Steps *first* to *last*, evenly spread between their times."""
+
+    first: int
+    first_at: datetime
+    last: int
+    last_at: datetime
+
+    @classmethod
+    def of(cls, event: Event, step: int) -> _Fold:
+        first = _integer(event, "first_step")
+        first_at = _text(event, "first_at")
+        if first is None or first >= step or not first_at:
+            return cls(step, event.happened_at, step, event.happened_at)
+        return cls(first, datetime.fromisoformat(first_at), step, event.happened_at)
+
+    def at(self, step: int) -> datetime:
+        """Return when *step* ended, interpolated."""
+        if self.last == self.first:
+            return self.last_at
+        return self.first_at + (self.last_at - self.first_at) * ((step - self.first) / (self.last - self.first))
+
+
+def _note_first_steps(book: Book, job: Job, fold: _Fold) -> None:
+    current = book.attempt(job.id)
+    assert current is not None
+    if current.first_step is None:
+        book.change_attempt(job.id, first_step=fold.first, first_step_at=fold.first_at)
+    if fold.last <= job.highest_step:
+        book.pass_edge(job.id, Edge.FIRST_REPEATED_STEP, fold.first_at)
+        return
+    if fold.first <= job.highest_step:
+        book.pass_edge(job.id, Edge.FIRST_REPEATED_STEP, fold.first_at)
+    new_at = fold.at(max(fold.first, job.highest_step + 1))
+    if current.first_new_step_at is None:
+        book.change_attempt(job.id, first_new_step_at=new_at)
+    elif job.id in book.interruptions and current.interrupted_at is not None:
+        # The hang ended by itself: the attempt goes on, and may be interrupted again.
+        book.change_attempt(job.id, interrupted_at=None, hung=False)
+    book.pass_edge(job.id, Edge.FIRST_NEW_STEP, new_at)
+
+
+def _normal_step_seconds(job: Job, fold: _Fold, printed: float | None) -> float | None:
+    """Return the job's own normal step time after the steps of *fold*; printed times are believed before clocks."""
+    measured = printed if printed is not None else _measured_step_seconds(job, fold)
+    if measured is None or measured <= 0:
+        return job.step_seconds
+    if job.step_seconds is None:
+        return measured
+    clipped = min(measured, STEP_TIME_CLIP * job.step_seconds)
+    return job.step_seconds + STEP_TIME_SMOOTHING * (clipped - job.step_seconds)
+
+
+def _measured_step_seconds(job: Job, fold: _Fold) -> float | None:
+    if fold.last > fold.first:
+        return (fold.last_at - fold.first_at) / timedelta(seconds=1) / (fold.last - fold.first)
+    if job.last_step is not None and job.last_step_at is not None and fold.last > job.last_step:
+        return (fold.last_at - job.last_step_at) / timedelta(seconds=1) / (fold.last - job.last_step)
+    return None
+
+
+def _job(book: Book, event: Event) -> Job:
+    assert event.job is not None
+    return book.jobs[event.job]
+
+
+def _text(event: Event, name: str) -> str:
+    value = event.fields.get(name)
+    return "" if value is None else str(value)
+
+
+def _integer(event: Event, name: str) -> int | None:
+    value = _number(event, name)
+    return None if value is None else int(value)
+
+
+def _number(event: Event, name: str) -> float | None:
+    value = event.fields.get(name)
+    try:
+        return None if value is None or value == "" else float(value)
+    except ValueError:
+        return None
+
+
+_HANDLERS: dict[str, Callable[[Book, Event], None]] = {
+    kinds.JOB_STARTED: _job_started,
+    kinds.JOB_ENDED: _job_ended,
+    kinds.ATTEMPT_STARTED: _attempt_started,
+    kinds.ATTEMPT_ENDED: _attempt_ended,
+    kinds.RANK_PLACED: _rank_placed,
+    kinds.PROGRESS: _progress,
+    kinds.HANG: _hang,
+    f"{kinds.HANG}.startup": _hang,
+    kinds.EXCEPTION: _exception,
+    kinds.CHECKPOINT_SAVED: _checkpoint,
+    kinds.CHECKPOINT_TORN: _checkpoint,
+    kinds.STEP_CHANGED: _step_changed,
+}
