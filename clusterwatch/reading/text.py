@@ -1,0 +1,30 @@
+"""Text from outside to text that is safe to store, print and show."""
+
+from __future__ import annotations
+
+import re
+
+CUT_MARK = "…"
+"""What the end of a cut text looks like."""
+
+# ECMA-48: CSI sequences (colours, cursor), OSC/DCS/PM/APC strings (titles, links) with their terminator, and the
+# two-byte escapes. A string that never ends loses only its opening, so that nobody can hide the rest of a line.
+_ESCAPE = re.compile(
+    r"\x1b\[[0-?]*[ -/]*[@-~]"
+    r"|\x1b[\]PX^_][^\x07\x1b]*(?:\x07|\x1b\\)"
+    r"|\x1b[ -/]*[0-~]"
+)
+# C0 without tab, DEL, C1, lone surrogates (no encoding takes them), and the bidirectional controls that make a line
+# read differently from what it holds (CVE-2021-42574).
+_CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f-\x9f\ud800-\udfff\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
+
+
+def printable(text: str, limit: int = 4096) -> str:
+    """Return *text* without ANSI escapes and control characters, cut to *limit* characters.
+
+    Tabs stay, line breaks go. A cut text ends with `CUT_MARK`, which counts towards *limit*.
+    """
+    # Escapes beyond a few times the limit cannot matter to what is kept, and a line of a user may be a megabyte.
+    clean = _CONTROL.sub("", _ESCAPE.sub("", text[: limit * 8 + 64]))
+    was_cut = len(clean) > limit or (len(text) > limit * 8 + 64)
+    return clean[: max(limit - len(CUT_MARK), 0)] + CUT_MARK if was_cut else clean
