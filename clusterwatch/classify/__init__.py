@@ -1,1 +1,6 @@
 """Incident to diagnosis: weigh the evidence, say how sure."""
+
+from clusterwatch.classify.diagnose import diagnose
+from clusterwatch.classify.settling import SettleLimits, Settling, settling
+
+__all__ = ["SettleLimits", "Settling", "diagnose", "settling"]

@@ -157,14 +157,19 @@ class _Grouping:
             fit += 1.0 if event.job is None or not incident.jobs else 0.25
         if fit and signal.role is not Role.FAULT and self._faults(incident):
             fit += 0.5
+        if fit and signal.leading_cause in self._causes(incident):
+            fit += 0.75
         return fit or self._near(incident, event, signal)
 
     def _near(self, incident: Incident, event: Event, signal: Signal) -> float:
         """Return a small fit when the same cause strikes a neighbour under the same switch, rack or power."""
         places = self.topology.near(event.node)
         shared = any(places & self.topology.near(name) for name in incident.nodes)
-        causes = {self.knowledge[evidence.kind].leading_cause for evidence in incident.evidence}
-        return 0.5 if shared and signal.leading_cause in causes else 0.0
+        return 0.5 if shared and signal.leading_cause in self._causes(incident) else 0.0
+
+    def _causes(self, incident: Incident) -> set[Cause]:
+        leading = (self.knowledge[evidence.kind].leading_cause for evidence in incident.evidence)
+        return {cause for cause in leading if cause is not None}
 
     def _faults(self, incident: Incident) -> list[tuple[Component, Cause | None]]:
         return [

@@ -1,0 +1,202 @@
+"""Say why an incident happened, how sure, who is suspect, and what to do."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from clusterwatch.classify.weighing import Weighed, Witness, weigh
+from clusterwatch.model import (
+    UNDETERMINED_CAUSES,
+    Alternative,
+    Cause,
+    Component,
+    ComponentKind,
+    Diagnosis,
+    Evidence,
+    Incident,
+    Knowledge,
+    Placement,
+    Role,
+    Suspect,
+    Trust,
+    WeighedLine,
+    node_component,
+)
+
+ALTERNATIVES_FROM = 0.03
+"""Causes less likely than this are not worth an operator's time."""
+
+LINES_KEPT = 12
+SUSPECTS_KEPT = 8
+
+
+def diagnose(
+    incident: Incident,
+    knowledge: Knowledge,
+    watched: frozenset[str],
+    placements: Iterable[Placement],
+    revision: int,
+    now: datetime,
+) -> Diagnosis:
+    """Return revision *revision* of why *incident* happened.
+
+    Args:
+        incident: With its folded evidence.
+        knowledge: What kinds mean.
+        watched: Names of the collectors that work on its nodes.
+        placements: Where the ranks of its jobs run, to name nodes and GPUs of suspect ranks.
+        revision: Number of this revision, from 1.
+        now: When it is made.
+    """
+    weighed = weigh(incident, knowledge, watched)
+    (cause, confidence), *others = weighed.by_likelihood()
+    suspects = _suspects(cause, weighed, {placement.rank: placement for placement in placements})
+    return Diagnosis(
+        incident_id=incident.id,
+        revision=revision,
+        cause=cause,
+        confidence=round(min(confidence, 0.99), 3),
+        alternatives=tuple(
+            Alternative(other, round(likelihood, 3)) for other, likelihood in others if likelihood >= ALTERNATIVES_FROM
+        ),
+        suspects=suspects,
+        evidence=_lines(cause, weighed),
+        absent=tuple(expectation.if_absent for expectation in weighed.absent),
+        explanation=_explanation(cause, confidence, weighed, suspects),
+        advice=_advice(cause, weighed),
+        made_at=now,
+        node_confirmed=any(
+            evidence.trust is Trust.NODE and witness.weight(cause) > 0
+            for witness in weighed.witnesses
+            for evidence in witness.evidence
+        ),
+    )
+
+
+def _by_weight(cause: Cause, weighed: Weighed) -> list[Witness]:
+    """Return the witnesses, those that speak loudest for *cause* first, then the earliest."""
+    return sorted(weighed.witnesses, key=lambda witness: (-witness.weight(cause), witness.evidence[0].first_at))
+
+
+def _lines(cause: Cause, weighed: Weighed) -> tuple[WeighedLine, ...]:
+    lines = [
+        WeighedLine(
+            source=sample.source,
+            origin=sample.origin,
+            text=sample.text,
+            event=evidence.kind,
+            event_id=sample.event_id,
+            weight=round(witness.weight(cause), 2),
+            count=evidence.count,
+        )
+        for witness in _by_weight(cause, weighed)
+        for evidence in witness.evidence
+        for sample in evidence.samples[:1]
+    ]
+    return tuple(lines[:LINES_KEPT])
+
+
+@dataclass(frozen=True, slots=True)
+class _Blame:
+    component: Component
+    rank: int | None
+    weight: float
+
+
+def _suspects(cause: Cause, weighed: Weighed, placements: Mapping[int, Placement]) -> tuple[Suspect, ...]:
+    blames: dict[tuple[Component, int | None], float] = {}
+    for witness in weighed.witnesses:
+        for evidence in witness.evidence:
+            blame = _blame(cause, witness, evidence, placements)
+            if blame is not None:
+                key = (blame.component, blame.rank)
+                blames[key] = max(blames.get(key, 0.0), blame.weight)
+    total = sum(blames.values())
+    ordered = sorted(blames.items(), key=lambda pair: (-pair[1], pair[0][0], pair[0][1] or 0))
+    return tuple(
+        Suspect(
+            component, round(weight / total, 3), rank, _gpu_of(component, placements.get(-1 if rank is None else rank))
+        )
+        for (component, rank), weight in ordered[:SUSPECTS_KEPT]
+    )
+
+
+def _blame(cause: Cause, witness: Witness, evidence: Evidence, placements: Mapping[int, Placement]) -> _Blame | None:
+    """Return whom one piece of evidence blames; None when it names nobody in particular."""
+    weight = witness.weight(cause)
+    if cause in UNDETERMINED_CAUSES:
+        # Nothing is proven, but a rank that was killed or stopped is where to look first.
+        weight = max(weight, max(witness.signal.weights.values(), default=0.0) * witness.loudness)
+    rank = _rank_of(evidence)
+    if evidence.component.kind is ComponentKind.JOB and rank is None:
+        return None
+    if weight <= 0 or (witness.signal.role is Role.SYMPTOM and rank is None):
+        return None
+    return _Blame(_suspected(witness, evidence, rank, placements), rank, weight)
+
+
+def _rank_of(evidence: Evidence) -> int | None:
+    if evidence.component.kind is ComponentKind.RANK and evidence.component.id.isdigit():
+        return int(evidence.component.id)
+    named = evidence.field("rank")
+    return int(named) if named is not None and named.isdigit() else None
+
+
+def _suspected(
+    witness: Witness, evidence: Evidence, rank: int | None, placements: Mapping[int, Placement]
+) -> Component:
+    placement = placements.get(rank) if rank is not None else None
+    node = placement.node if placement is not None else evidence.component.node
+    if witness.signal.suspect is ComponentKind.NODE and node:
+        return node_component(node)
+    if rank is not None:
+        return Component(ComponentKind.RANK, str(rank), node)
+    return evidence.component
+
+
+def _gpu_of(component: Component, placement: Placement | None) -> str | None:
+    if component.kind is ComponentKind.GPU:
+        return component.id
+    return placement.gpu or None if placement is not None else None
+
+
+def _advice(cause: Cause, weighed: Weighed) -> str:
+    actions = (witness.signal.action for witness in _by_weight(cause, weighed) if witness.signal.action)
+    return next(actions, "Restart from the last complete checkpoint and watch whether it comes back.")
+
+
+def _explanation(cause: Cause, confidence: float, weighed: Weighed, suspects: Iterable[Suspect]) -> str:
+    telling = [witness for witness in _by_weight(cause, weighed) if witness.loudness > 0] or list(weighed.witnesses)
+    sentences = [_sentence(witness) for witness in telling[:3]]
+    explained = sum(
+        evidence.count for witness in weighed.witnesses if not witness.loudness for evidence in witness.evidence
+    )
+    if explained:
+        sentences.append(f"{explained} other signal{'s' if explained > 1 else ''} around it follow from that.")
+    if weighed.absent:
+        sentences.append(f"Expected but not there: {'; '.join(each.if_absent for each in weighed.absent)}.")
+    first = next(iter(suspects), None)
+    if first is not None:
+        sentences.append(f"First suspect: {_named(first)}.")
+    if cause in UNDETERMINED_CAUSES:
+        sentences.append("The evidence does not tell the cause.")
+    elif confidence < 0.6:
+        sentences.append("The evidence allows other causes as well.")
+    return " ".join(sentences)
+
+
+def _named(suspect: Suspect) -> str:
+    gpu = f", GPU {suspect.gpu}" if suspect.gpu and suspect.component.kind is not ComponentKind.GPU else ""
+    return f"{suspect.component}{gpu}"
+
+
+def _sentence(witness: Witness) -> str:
+    first = min(witness.evidence, key=lambda evidence: evidence.first_at)
+    places = {str(evidence.component) for evidence in witness.evidence}
+    where = str(first.component) if len(places) == 1 else f"{first.component} and {len(places) - 1} more"
+    rank = _rank_of(first)
+    of_rank = f" (rank {rank})" if rank is not None and first.component.kind is not ComponentKind.RANK else ""
+    meaning = witness.signal.meaning.rstrip(".")
+    return f"{meaning[:1].upper()}{meaning[1:]}: {where}{of_rank} at {first.first_at:%H:%M:%S} UTC."

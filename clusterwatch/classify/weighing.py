@@ -1,0 +1,135 @@
+"""Evidence to a probability for each cause.
+
+The rules:
+
+1. Each kind of evidence speaks once, however often it was seen: a storm of one message is one witness.
+2. A fault explains the symptoms around it: they no longer speak for causes of their own. Without a fault,
+   what may be a cause itself (an exception, a CUDA error) explains what only ever follows from others.
+3. Witnesses for one cause are not independent: the second speaks half as loud as the first, the third a quarter.
+4. An expected signal that is absent speaks too, but only where its source was watching.
+5. `unknown` stands at zero; Table 5 decides only between causes that the evidence leaves alike.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+
+from clusterwatch.model import TABLE5_ROW, Cause, Evidence, Expectation, Incident, Knowledge, Role, Signal
+
+CLOCK_SKEW = timedelta(seconds=60)
+"""Clocks of two nodes differ by up to this, so a symptom can carry an earlier time than its cause."""
+
+PRIOR_STRENGTH = 0.1
+"""How much of the log base rate counts: enough to break ties, too little to outvote a line of evidence."""
+
+_EXPLAINED_BY_FAULT = {Role.FAULT: 1.0, Role.SUSPECT: 0.2, Role.SYMPTOM: 0.0, Role.CONTEXT: 0.0}
+_EXPLAINED_BY_SUSPECT = {Role.FAULT: 1.0, Role.SUSPECT: 1.0, Role.SYMPTOM: 0.2, Role.CONTEXT: 0.0}
+_UNEXPLAINED = {Role.FAULT: 1.0, Role.SUSPECT: 1.0, Role.SYMPTOM: 1.0, Role.CONTEXT: 0.0}
+
+
+@dataclass(frozen=True, slots=True)
+class Witness:
+    """A kind of evidence with what it means and how much of its weight counts (0-1)."""
+
+    signal: Signal
+    evidence: tuple[Evidence, ...]
+    loudness: float
+
+    def weight(self, cause: Cause) -> float:
+        """Return what it says for *cause*, in nats."""
+        return self.signal.weights.get(cause, 0.0) * self.loudness
+
+
+@dataclass(frozen=True, slots=True)
+class Weighed:
+    """The witnesses, the expected signals that are absent, and the probability of each cause."""
+
+    witnesses: tuple[Witness, ...]
+    absent: tuple[Expectation, ...]
+    probabilities: Mapping[Cause, float]
+
+    def by_likelihood(self) -> list[tuple[Cause, float]]:
+        """Return causes with their probabilities, likeliest first; ties in the order of the names."""
+        return sorted(self.probabilities.items(), key=lambda pair: (-pair[1], pair[0]))
+
+
+def weigh(incident: Incident, knowledge: Knowledge, watched: frozenset[str]) -> Weighed:
+    """Return how likely each cause of *incident* is.
+
+    Args:
+        incident: Its evidence counts, not its diagnosis.
+        knowledge: What kinds mean.
+        watched: Collectors that work on the incident's nodes: what they did not see is absent.
+    """
+    witnesses = _witnesses(incident, knowledge)
+    absent = _absent(witnesses, watched)
+    scores = {Cause.UNKNOWN: 0.0}
+    for cause in {cause for witness in witnesses for cause in witness.signal.weights}:
+        scores[cause] = _score(cause, witnesses, absent)
+    return Weighed(witnesses, absent, _softmax(scores))
+
+
+def _witnesses(incident: Incident, knowledge: Knowledge) -> tuple[Witness, ...]:
+    by_meaning: dict[str, list[Evidence]] = {}
+    for evidence in incident.evidence:
+        by_meaning.setdefault(knowledge[evidence.kind].kind, []).append(evidence)
+    signals = {kind: knowledge[kind] for kind in by_meaning}
+    first_fault = min(
+        (
+            evidence.first_at
+            for kind, found in by_meaning.items()
+            if signals[kind].role is Role.FAULT
+            for evidence in found
+        ),
+        default=None,
+    )
+    has_suspect = any(signal.role is Role.SUSPECT for signal in signals.values())
+    by_suspect = _EXPLAINED_BY_SUSPECT if has_suspect else _UNEXPLAINED
+
+    def loudness(kind: str, found: Iterable[Evidence]) -> float:
+        explained = first_fault is not None and any(each.last_at >= first_fault - CLOCK_SKEW for each in found)
+        return (_EXPLAINED_BY_FAULT if explained else by_suspect)[signals[kind].role]
+
+    return tuple(Witness(signals[kind], tuple(found), loudness(kind, found)) for kind, found in by_meaning.items())
+
+
+def _absent(witnesses: Iterable[Witness], watched: frozenset[str]) -> tuple[Expectation, ...]:
+    """Return the expected signals that are not there although their source was watching."""
+    witnesses = tuple(witnesses)
+    kinds = {evidence.kind for witness in witnesses for evidence in witness.evidence}
+    expected = {
+        expectation.kind: expectation
+        for witness in witnesses
+        if witness.loudness > 0
+        for expectation in witness.signal.expects
+        if expectation.source in watched
+    }
+    return tuple(
+        expectation
+        for kind, expectation in expected.items()
+        if not any(seen == kind or seen.startswith(kind + ".") for seen in kinds)
+    )
+
+
+def _score(cause: Cause, witnesses: Iterable[Witness], absent: Iterable[Expectation]) -> float:
+    weights = [witness.weight(cause) for witness in witnesses]
+    speaking_for = sorted((weight for weight in weights if weight > 0), reverse=True)
+    speaking_against = sum(weight for weight in weights if weight < 0)
+    missing = sum(expectation.weights.get(cause, 0.0) for expectation in absent)
+    supported = sum(weight / 2**place for place, weight in enumerate(speaking_for))
+    return supported + speaking_against + missing + _prior(cause)
+
+
+def _prior(cause: Cause) -> float:
+    row = TABLE5_ROW[cause]
+    return PRIOR_STRENGTH * math.log(row.count / 10) if row is not None and cause is not Cause.UNKNOWN else 0.0
+
+
+def _softmax(scores: Mapping[Cause, float]) -> dict[Cause, float]:
+    highest = max(scores.values())
+    odds = {cause: math.exp(score - highest) for cause, score in scores.items()}
+    total = sum(odds.values())
+    return {cause: value / total for cause, value in odds.items()}
