@@ -116,11 +116,13 @@ def _suspects(cause: Cause, weighed: Weighed, placements: Mapping[int, Placement
     total = sum(blames.values())
     ordered = sorted(blames.items(), key=lambda pair: (-pair[1], pair[0][0], pair[0][1] or 0))
     return tuple(
-        Suspect(
-            component, round(weight / total, 3), rank, _gpu_of(component, placements.get(-1 if rank is None else rank))
-        )
+        Suspect(component, round(weight / total, 3), rank, _gpu_of(component, _placement(rank, placements)))
         for (component, rank), weight in ordered[:SUSPECTS_KEPT]
     )
+
+
+def _placement(rank: int | None, placements: Mapping[int, Placement]) -> Placement | None:
+    return None if rank is None else placements.get(rank)
 
 
 def _blame(cause: Cause, witness: Witness, evidence: Evidence, placements: Mapping[int, Placement]) -> _Blame | None:
@@ -147,7 +149,7 @@ def _rank_of(evidence: Evidence) -> int | None:
 def _suspected(
     witness: Witness, evidence: Evidence, rank: int | None, placements: Mapping[int, Placement]
 ) -> Component:
-    placement = placements.get(rank) if rank is not None else None
+    placement = _placement(rank, placements)
     node = placement.node if placement is not None else evidence.component.node
     if witness.signal.suspect is ComponentKind.NODE and node:
         return node_component(node)

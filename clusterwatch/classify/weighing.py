@@ -119,7 +119,7 @@ def _score(cause: Cause, witnesses: Iterable[Witness], absent: Iterable[Expectat
     speaking_for = sorted((weight for weight in weights if weight > 0), reverse=True)
     speaking_against = sum(weight for weight in weights if weight < 0)
     missing = sum(expectation.weights.get(cause, 0.0) for expectation in absent)
-    supported = sum(weight / 2**place for place, weight in enumerate(speaking_for))
+    supported = sum(weight / 2.0**place for place, weight in enumerate(speaking_for))
     return supported + speaking_against + missing + _prior(cause)
 
 
