@@ -107,6 +107,21 @@ class Book:
         else:
             self.interruptions[interruption.job_id] = interruption
 
+    def is_before_interruption(self, job: Job, at: datetime) -> bool:
+        """Say whether something at *at* belongs before the open interruption of *job*: it is told late."""
+        interruption = self.interruptions.get(job.id)
+        return (
+            interruption is not None
+            and interruption.attempt == job.attempt
+            and at <= interruption.edges[Edge.FIRST_EVENT]
+        )
+
+    def extend_interruption(self, job: Job, highest_step: int, last_step_at: datetime) -> None:
+        """Let the open interruption of *job* begin after a step that was told late."""
+        interruption = self.interruptions[job.id]
+        edges = {**interruption.edges, Edge.LAST_STEP: last_step_at}
+        self.set_interruption(replace(interruption, highest_step=highest_step, edges=edges))
+
     def pass_edge(self, job_id: str, edge: Edge, at: datetime) -> None:
         """Store a moment of the job's open interruption; the first time counts."""
         interruption = self.interruptions.get(job_id)

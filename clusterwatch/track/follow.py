@@ -51,8 +51,6 @@ def follow(world: World, events: Iterable[Event]) -> Tracked:
     book = Book.of(world)
     for event in events:
         apply = _HANDLERS.get(event.kind)
-        if apply is None and event.kind.startswith(kinds.PROCESS_EXITED + "."):
-            apply = _process_exited
         if apply is not None and event.job is not None and (event.job in book.jobs or event.kind == kinds.JOB_STARTED):
             apply(book, event)
     return Tracked(_world_of(world, book), _changes_of(book))
@@ -144,14 +142,6 @@ def _attempt_ended(book: Book, event: Event) -> None:
     book.change_job(job.id, state=JobState.INTERRUPTED, updated_at=event.happened_at)
 
 
-def _process_exited(book: Book, event: Event) -> None:
-    """Take the exit of the supervised command as the first sign of an interruption."""
-    job = _job(book, event)
-    if event.rank is None and _integer(event, "exit_code") not in (0, None) and event.attempt in (None, job.attempt):
-        book.interrupt(job, event.happened_at, hung=False)
-        book.change_job(job.id, state=JobState.INTERRUPTED, updated_at=event.happened_at)
-
-
 def _hang(book: Book, event: Event) -> None:
     job = _job(book, event)
     if event.attempt not in (None, job.attempt):
@@ -222,14 +212,17 @@ def _progress(book: Book, event: Event) -> None:
     if job.last_step is not None and step <= job.last_step:
         return
     fold = _Fold.of(event, step)
-    _note_first_steps(book, job, fold)
+    is_late = book.is_before_interruption(job, fold.last_at)
+    _note_first_steps(book, job, fold, is_late=is_late)
     seconds = _normal_step_seconds(job, fold, _number(event, "step_seconds"))
-    # A job that was called hung and moves on after all trains again only by a step it had never done.
-    still_down = job.id in book.interruptions
     book.change_attempt(job.id, last_step=step, last_step_at=fold.last_at)
+    if is_late:
+        book.extend_interruption(job, max(job.highest_step, step), fold.last_at)
+    # A job that was called hung and moves on after all trains again only by a step it had never done.
+    down = JobState.INTERRUPTED if is_late else JobState.RECOVERING
     book.change_job(
         job.id,
-        state=JobState.RECOVERING if still_down else JobState.TRAINING,
+        state=down if job.id in book.interruptions else JobState.TRAINING,
         last_step=step,
         last_step_at=fold.last_at,
         highest_step=max(job.highest_step, step),
@@ -265,20 +258,21 @@ class _Fold:
         return self.first_at + (self.last_at - self.first_at) * ((step - self.first) / (self.last - self.first))
 
 
-def _note_first_steps(book: Book, job: Job, fold: _Fold) -> None:
+def _note_first_steps(book: Book, job: Job, fold: _Fold, *, is_late: bool) -> None:
     current = book.attempt(job.id)
     assert current is not None
     if current.first_step is None:
         book.change_attempt(job.id, first_step=fold.first, first_step_at=fold.first_at)
+    if fold.first <= job.highest_step and not is_late:
+        book.pass_edge(job.id, Edge.FIRST_REPEATED_STEP, fold.first_at)
     if fold.last <= job.highest_step:
-        book.pass_edge(job.id, Edge.FIRST_REPEATED_STEP, fold.first_at)
         return
-    if fold.first <= job.highest_step:
-        book.pass_edge(job.id, Edge.FIRST_REPEATED_STEP, fold.first_at)
     new_at = fold.at(max(fold.first, job.highest_step + 1))
     if current.first_new_step_at is None:
         book.change_attempt(job.id, first_new_step_at=new_at)
-    elif job.id in book.interruptions and current.interrupted_at is not None:
+    if is_late:
+        return
+    if current.first_new_step_at is not None and job.id in book.interruptions and current.interrupted_at is not None:
         # The hang ended by itself: the attempt goes on, and may be interrupted again.
         book.change_attempt(job.id, interrupted_at=None, hung=False)
     book.pass_edge(job.id, Edge.FIRST_NEW_STEP, new_at)
