@@ -1,1 +1,22 @@
-"""Readings to events; rules are data."""
+"""Readings to events: rules as data, changes over time, and absences."""
+
+from clusterwatch.detect.compiling import compile_catalog
+from clusterwatch.detect.hangs import STARTUP_HANG, HangLimits, hangs
+from clusterwatch.detect.matcher import Hit, Matcher, compile_rules
+from clusterwatch.detect.noticing import notice
+from clusterwatch.detect.rules import Catalog, Rule
+from clusterwatch.detect.state import ObserverState
+
+__all__ = [
+    "STARTUP_HANG",
+    "Catalog",
+    "HangLimits",
+    "Hit",
+    "Matcher",
+    "ObserverState",
+    "Rule",
+    "compile_catalog",
+    "compile_rules",
+    "hangs",
+    "notice",
+]

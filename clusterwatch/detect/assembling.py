@@ -1,0 +1,144 @@
+"""Texts of several lines to one finding: Python tracebacks and torchelastic's table of failures.
+
+1. A text begins where its first line is seen; what stands before it there stands before its other lines too.
+2. Its own lines are consumed. Lines of others in between are passed on; too many of them end it.
+3. A traceback ends with the exception's line, which is passed on too: the rules look at it first.
+4. A table of failures tells each failed rank when its "traceback" or "msg" line is seen.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field, replace
+
+from clusterwatch.detect.state import Assembly
+from clusterwatch.model import Scalar
+
+MOST_STRANGERS = 60
+
+_TRACEBACK = re.compile(r"Traceback \(most recent call last\):")
+_FRAME = re.compile(r'\s+File "(?P<path>[^"]*)", line (?P<line>\d+)')
+_CHAINED = re.compile(r"During handling of the above exception|The above exception was the direct cause")
+_EXCEPTION = re.compile(
+    r"(?P<exception>(?:[A-Za-z_]\w*\.)*(?:[A-Z]\w*(?:Error|Exception|Interrupt|Exit|Timeout|Failure|Warning)"
+    r"|[A-Z][a-z0-9]+[A-Z]\w*|(?<=\.)[A-Z]\w*))(?:: ?(?P<message>.*))?$"
+)
+_ROOT = "Root Cause (first observed failure)"
+_FAILURES = re.compile(r"^\s*Failures:\s*$")
+_RULER = re.compile(r"^\s*[=*]{8,}\s*$")
+_VALUE = re.compile(r"^\s*(?P<name>host|rank|exitcode|error_file|time|traceback|msg)\s*: ?(?P<value>.*)$")
+_RANK = re.compile(r"(?P<rank>\d+) \(local_rank: (?P<local_rank>\d+)\)")
+_EXIT = re.compile(r"(?P<exit_code>-?\d+) \(pid: (?P<pid>\d+)\)")
+
+
+@dataclass(frozen=True, slots=True)
+class Assembled:
+    """What one line did: what is still open, whether the line was consumed, and what it completed.
+
+    *exception* holds exception, message and where; *failure* what torchelastic says of a rank, with "root".
+    """
+
+    open: Assembly | None
+    consumed: bool = False
+    exception: dict[str, Scalar] = field(default_factory=dict)
+    failure: dict[str, Scalar] = field(default_factory=dict)
+
+
+def assemble(assembly: Assembly | None, line: str, rank: int | None) -> Assembled:
+    """Return what *line* does to the text that is open in its stream."""
+    begins = _TRACEBACK.search(line)
+    if assembly is not None and assembly.form == "elastic":
+        return _in_table(assembly, line, rank)
+    if begins:
+        return Assembled(_begin("traceback", line[: begins.start()], rank), consumed=True)
+    if assembly is not None:
+        return _in_traceback(assembly, line)
+    if _ROOT in line or _FAILURES.match(line):
+        prefix = line.partition(_ROOT)[0] if _ROOT in line else ""
+        return Assembled(replace(_begin("elastic", prefix, rank), values=_section(line)), consumed=True)
+    return Assembled(None)
+
+
+def _begin(form: str, prefix: str, rank: int | None) -> Assembly:
+    return Assembly(form, _shape(prefix), rank)
+
+
+def _shape(prefix: str) -> str:
+    return re.sub(r"\d", "0", prefix)
+
+
+def _section(line: str) -> dict[str, str]:
+    return {"root": "yes"} if _ROOT in line else {}
+
+
+def _own_part(assembly: Assembly, line: str) -> str | None:
+    width = len(assembly.prefix)
+    if _shape(line[:width]) == assembly.prefix:
+        return line[width:]
+    # The indentation of a prefix is lost where a line is empty.
+    return "" if not line.strip() else None
+
+
+def _stranger(assembly: Assembly) -> Assembled:
+    strangers = assembly.strangers + 1
+    return Assembled(replace(assembly, strangers=strangers) if strangers < MOST_STRANGERS else None)
+
+
+def _in_traceback(assembly: Assembly, line: str) -> Assembled:
+    part = _own_part(assembly, line)
+    if part is None:
+        return _stranger(assembly)
+    if not part.strip() or part[0] in " \t|+" or _CHAINED.search(part):
+        return Assembled(_with_frame(assembly, part), consumed=True)
+    found = _EXCEPTION.match(part.rstrip())
+    if found is None:
+        return _stranger(assembly)
+    exception = {"exception": found["exception"], "message": (found["message"] or "")[:300]}
+    return Assembled(None, exception={**exception, "where": assembly.values.get("where", "")})
+
+
+def _with_frame(assembly: Assembly, part: str) -> Assembly:
+    frame = _FRAME.match(part)
+    if frame is None:
+        return replace(assembly, strangers=0)
+    name = re.split(r"[/\\]", frame["path"])[-1]
+    return replace(assembly, strangers=0, values={**assembly.values, "where": f"{name}:{frame['line']}"})
+
+
+def _in_table(assembly: Assembly, line: str, rank: int | None) -> Assembled:
+    part = _own_part(assembly, line)
+    if part is None:
+        return _stranger(assembly)
+    if _ROOT in part or _FAILURES.match(part):
+        return Assembled(replace(assembly, values=_section(part), strangers=0), consumed=True)
+    if _RULER.match(part):
+        return Assembled(None, consumed=True, failure=_failure(assembly.values))
+    value = _VALUE.match(part)
+    if value is None:
+        return _stranger(assembly) if part.strip() and part[0].isalpha() else Assembled(assembly, consumed=True)
+    read = replace(assembly, values={**assembly.values, value["name"]: value["value"].strip()}, strangers=0)
+    return _told(read, line, rank) if value["name"] in {"traceback", "msg"} else Assembled(read, consumed=True)
+
+
+def _told(assembly: Assembly, line: str, rank: int | None) -> Assembled:
+    failure = _failure(assembly.values)
+    begins = _TRACEBACK.search(line)
+    if begins is None:
+        kept = {name: value for name, value in assembly.values.items() if name == "root"}
+        return Assembled(replace(assembly, values=kept), consumed=True, failure=failure)
+    # The rank's own traceback follows inside the table, indented like its other values.
+    owner = failure.get("rank")
+    return Assembled(
+        Assembly("traceback", "  ", owner if isinstance(owner, int) else rank), consumed=True, failure=failure
+    )
+
+
+def _failure(values: object) -> dict[str, Scalar]:
+    known = dict(values) if isinstance(values, dict) else {}
+    rank, ended = _RANK.match(known.get("rank", "")), _EXIT.match(known.get("exitcode", ""))
+    if rank is None or ended is None:
+        return {}
+    numbers = {**rank.groupdict(), **ended.groupdict()}
+    told: dict[str, Scalar] = {name: int(value) for name, value in numbers.items()}
+    reason = known.get("traceback") or known.get("msg") or ""
+    return {**told, "host": known.get("host", ""), "reason": reason, "root": "root" in known}

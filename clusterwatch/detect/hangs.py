@@ -1,0 +1,118 @@
+"""Jobs to hangs: what has not moved for several times its own step time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from clusterwatch.model import Component, ComponentKind, Event, Job, JobState, Placement, Scalar, Severity, event_id
+from clusterwatch.model.kinds import HANG
+
+STARTUP_HANG = f"{HANG}.startup"
+
+
+@dataclass(frozen=True, slots=True)
+class HangLimits:
+    """How long silence may last.
+
+    Attributes:
+        factor: Times the job's own step time.
+        minimum_seconds: Never less than this.
+        startup_seconds: Before the first step, or while the step time is not known.
+        source: Name under which the events stand.
+    """
+
+    factor: float = 6.0
+    minimum_seconds: float = 30.0
+    startup_seconds: float = 900.0
+    source: str = "watch"
+
+
+@dataclass(frozen=True, slots=True)
+class _Silence:
+    kind: str
+    since: datetime
+    allowed: timedelta
+
+    @property
+    def ends_at(self) -> datetime:
+        return self.since + self.allowed
+
+
+def hangs(
+    jobs: Iterable[Job],
+    placements: Mapping[str, Sequence[Placement]],
+    watching_since: datetime,
+    limits: HangLimits,
+    now: datetime,
+) -> tuple[list[Event], datetime | None]:
+    """Return one event for each job that hangs, and when the next one would.
+
+    The event of a job that still hangs is the same, with the same id, at each call. Silence before
+    *watching_since* does not count. *placements* are of the current attempts, by job id.
+    """
+    silences = [(job, silence) for job in jobs if (silence := _silence(job, watching_since, limits))]
+    events = [
+        _event(job, silence, placements.get(job.id, ()), limits.source, now)
+        for job, silence in silences
+        if silence.ends_at <= now
+    ]
+    return events, min((silence.ends_at for _, silence in silences if silence.ends_at > now), default=None)
+
+
+def _silence(job: Job, watching_since: datetime, limits: HangLimits) -> _Silence | None:
+    find = _SILENCE_OF.get(job.state)
+    return find(job, watching_since, limits) if find else None
+
+
+def _while_training(job: Job, watching_since: datetime, limits: HangLimits) -> _Silence:
+    since = max(job.last_step_at or job.started_at, watching_since)
+    if job.step_seconds is None:
+        return _Silence(HANG, since, timedelta(seconds=limits.startup_seconds))
+    seconds = max(limits.minimum_seconds, limits.factor * job.step_seconds)
+    return _Silence(HANG, since, timedelta(seconds=seconds))
+
+
+def _while_starting(job: Job, watching_since: datetime, limits: HangLimits) -> _Silence:
+    since = max(job.updated_at, watching_since)
+    return _Silence(STARTUP_HANG, since, timedelta(seconds=limits.startup_seconds))
+
+
+_SILENCE_OF: dict[JobState, Callable[[Job, datetime, HangLimits], _Silence]] = {
+    JobState.TRAINING: _while_training,
+    JobState.STARTING: _while_starting,
+    JobState.RECOVERING: _while_starting,
+}
+
+
+def _event(job: Job, silence: _Silence, placed: Sequence[Placement], source: str, now: datetime) -> Event:
+    position = f"{job.id}:{job.attempt}:{job.last_step}"
+    silent = (now - silence.since).total_seconds()
+    return Event(
+        id=event_id("", "", source, position, silence.kind),
+        kind=silence.kind,
+        component=Component(ComponentKind.JOB, job.id),
+        happened_at=silence.ends_at,
+        observed_at=now,
+        source=source,
+        origin=position,
+        severity=Severity.ERROR,
+        text=f"no step for {silent:.0f} s after step {job.last_step}"
+        if job.last_step
+        else f"no step for {silent:.0f} s",
+        fields=_fields(job, silent, placed),
+        job=job.id,
+        attempt=job.attempt,
+        simulated=job.simulated,
+    )
+
+
+def _fields(job: Job, silent: float, placed: Sequence[Placement]) -> dict[str, Scalar]:
+    nodes = sorted({placement.node for placement in placed} or job.nodes)
+    return {
+        "step": job.last_step,
+        "silent_seconds": round(silent, 3),
+        "step_seconds": job.step_seconds,
+        "nodes": ",".join(nodes),
+    }

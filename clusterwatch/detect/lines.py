@@ -1,0 +1,84 @@
+"""One line of a log to sightings: through the rules, and through the texts that are open in its stream."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from clusterwatch.detect.assembling import Assembled, assemble
+from clusterwatch.detect.matcher import Hit, unbeaten
+from clusterwatch.detect.progress import progress_fields
+from clusterwatch.detect.sightings import Sighting, component_of, default_component, kind_from
+from clusterwatch.detect.signals import ending
+from clusterwatch.detect.state import Assembly
+from clusterwatch.detect.states import rank_in, whole
+from clusterwatch.model import Reading, Scalar
+from clusterwatch.model.kinds import EXCEPTION, PROGRESS
+
+# As written before each line by torchrun's tee ("[rank2]: ") and by srun --label ("2: ").
+_RANK_PREFIX = re.compile(r"\[rank(?P<torch>\d{1,6})\]: ?|(?P<srun>\d{1,6}): ")
+
+
+def body(text: str) -> tuple[int | None, str]:
+    """Return the rank a line is labelled with (None without a label), and the line without the label."""
+    label = _RANK_PREFIX.match(text)
+    return (int(label["torch"] or label["srun"]), text[label.end() :]) if label else (None, text)
+
+
+def stream_of(reading: Reading) -> str:
+    """Return what a line's neighbours share: the same file of the same attempt, the same rank."""
+    origin = str(reading.fields.get("origin") or "")
+    labelled, _ = body(reading.text)
+    rank = reading.rank if reading.rank is not None else labelled
+    return "|".join(
+        map(str, (reading.source, reading.node, reading.job, reading.attempt, origin.rpartition(":")[0], rank))
+    )
+
+
+def read_line(
+    reading: Reading, hits: Sequence[Hit], open_text: Assembly | None
+) -> tuple[Assembly | None, list[Sighting]]:
+    """Return what is open after the line, and what the line says.
+
+    *hits* are the rules that match it, of all sources; those of other sources and beaten ones do not count.
+    """
+    labelled, line = body(reading.text)
+    rank = rank_in(reading) if rank_in(reading) is not None else labelled
+    assembled = assemble(open_text, line, rank)
+    if assembled.consumed:
+        return assembled.open, _failure(reading, assembled)
+    counted = unbeaten(hit for hit in hits if hit.rule.applies_to(reading.source))
+    owner = rank if rank is not None or not assembled.exception or open_text is None else open_text.rank
+    found = [sighting for hit in counted if (sighting := _sighting(reading, hit, owner, assembled.exception))]
+    if assembled.exception and not found:
+        found = [_exception(reading, assembled.exception, owner)]
+    return assembled.open, found
+
+
+def _sighting(reading: Reading, hit: Hit, rank: int | None, exception: dict[str, Scalar]) -> Sighting | None:
+    fields = {**exception, **hit.rule.fields(hit.match)}
+    if hit.rule.kind == PROGRESS:
+        progress = progress_fields(fields)
+        return (
+            Sighting(reading, PROGRESS, default_component(reading, None), progress, hit.rule.name) if progress else None
+        )
+    own_rank = whole(fields.get("rank"))
+    rank = own_rank if own_rank is not None else rank
+    component = component_of(hit.rule, fields, reading, rank)
+    return Sighting(reading, kind_from(hit.rule.kind, fields), component, fields, hit.rule.name, rank=rank)
+
+
+def _exception(reading: Reading, exception: dict[str, Scalar], rank: int | None) -> Sighting:
+    return Sighting(reading, EXCEPTION, default_component(reading, rank), exception, rank=rank)
+
+
+def _failure(reading: Reading, assembled: Assembled) -> list[Sighting]:
+    failure = assembled.failure
+    if not failure:
+        return []
+    fields = {name: value for name, value in failure.items() if name != "root"}
+    rank = whole(fields["rank"])
+    table = "root_cause" if failure["root"] else "failure"
+    text = f"rank {rank} failed with exit code {fields['exit_code']}: {fields['reason']}"
+    kind = f"torchelastic.{table}.{ending(fields)}"
+    return [Sighting(reading, kind, default_component(reading, rank), fields, text=text, rank=rank)]

@@ -1,0 +1,114 @@
+"""Lines to the rules that match them, without trying every rule on every line.
+
+1. The lines are joined and searched once for all literals of all rules; most lines hold none and are done.
+2. On a line that holds one, the rules whose literals it holds are confirmed with their patterns.
+"""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_right
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from itertools import accumulate
+
+from clusterwatch.detect.rules import Rule
+
+# A log line of a megabyte is seldom an error message; what is, says so at its beginning.
+LONGEST_LINE = 8_192
+
+Prefilter = Callable[[Sequence[str]], set[int]]
+"""Lines to the indices of those that hold a literal."""
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """A rule that matches a line, and what its pattern captured."""
+
+    rule: Rule
+    match: re.Match[str]
+
+
+class Matcher:
+    """Finds the rules that match lines. Made by `compile_rules`."""
+
+    def __init__(self, rules: Iterable[Rule], prefilter: Prefilter) -> None:
+        self._rules = tuple(rules)
+        self._prefilter = prefilter
+
+    def hits(self, lines: Sequence[str]) -> dict[int, tuple[Hit, ...]]:
+        """Return, by index of line, its hits in the order of the rules; lines without one are left out."""
+        short = [line[:LONGEST_LINE] for line in lines]
+        found = {index: self._confirmed(short[index]) for index in sorted(self._prefilter(short))}
+        return {index: hits for index, hits in found.items() if hits}
+
+    def _confirmed(self, line: str) -> tuple[Hit, ...]:
+        candidates = (rule for rule in self._rules if any(literal in line for literal in rule.literals))
+        tried = ((rule, rule.pattern.search(line)) for rule in candidates)
+        return tuple(Hit(rule, match) for rule, match in tried if match is not None)
+
+
+def compile_rules(rules: Iterable[Rule], engine: str = "auto") -> Matcher:
+    """Return the matcher of *rules*.
+
+    Args:
+        engine: "hyperscan", "re", or "auto" for hyperscan where it is installed. All give the same hits.
+    """
+    known = tuple(rules)
+    literals = sorted({literal for rule in known for literal in rule.literals})
+    return Matcher(known, _prefilter(literals, engine))
+
+
+def unbeaten(hits: Iterable[Hit]) -> tuple[Hit, ...]:
+    """Return *hits* of one line without the rules that another of them beats."""
+    found = tuple(hits)
+    beaten = frozenset[str]().union(*(hit.rule.beats for hit in found))
+    return tuple(hit for hit in found if hit.rule.name not in beaten)
+
+
+def _prefilter(literals: Sequence[str], engine: str) -> Prefilter:
+    if not literals:
+        return lambda lines: set()
+    if engine == "re":
+        return _with_re(literals)
+    try:
+        return _with_hyperscan(literals)
+    except ImportError:
+        if engine == "hyperscan":
+            raise
+        return _with_re(literals)
+
+
+def _with_re(literals: Sequence[str]) -> Prefilter:
+    any_literal = re.compile("|".join(map(re.escape, literals)))
+
+    def lines_with_literal(lines: Sequence[str]) -> set[int]:
+        return {index for index, line in enumerate(lines) if any_literal.search(line)}
+
+    return lines_with_literal
+
+
+def _with_hyperscan(literals: Sequence[str]) -> Prefilter:
+    import hyperscan
+
+    database = hyperscan.Database()
+    # Expressions, not HS literals: hexadecimal escapes say every byte without a quoting rule of its own.
+    expressions = ["".join(f"\\x{byte:02x}" for byte in _bytes(literal)).encode() for literal in literals]
+    database.compile(expressions=expressions, ids=list(range(len(literals))), flags=0)
+
+    def lines_with_literal(lines: Sequence[str]) -> set[int]:
+        encoded = [_bytes(line) for line in lines]
+        starts = [0, *accumulate(len(line) + 1 for line in encoded)]
+        found: set[int] = set()
+
+        def note(_id: int, _start: int, end: int, _flags: int, _context: object) -> None:
+            found.add(bisect_right(starts, end - 1) - 1)
+
+        database.scan(b"\n".join(encoded), match_event_handler=note)
+        return found
+
+    return lines_with_literal
+
+
+def _bytes(text: str) -> bytes:
+    return text.encode("utf-8", "surrogatepass")

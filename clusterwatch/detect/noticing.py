@@ -1,0 +1,144 @@
+"""Readings to events: the whole of detection on a node."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+
+from clusterwatch.detect import progress, repeats
+from clusterwatch.detect.lines import body, read_line, stream_of
+from clusterwatch.detect.matcher import Hit
+from clusterwatch.detect.rules import Catalog
+from clusterwatch.detect.samples import SAMPLES, compare, sample_key
+from clusterwatch.detect.sightings import Sighting, event_of
+from clusterwatch.detect.state import ObserverState
+from clusterwatch.detect.states import sighting_of_state
+from clusterwatch.model import LINE, Event, Reading, Severity
+from clusterwatch.model.kinds import ATTEMPT_ENDED, JOB_ENDED, PROCESS_EXITED, PROGRESS
+
+# Before these are told, the last step is: how far a job had come must not be learned after what ended it.
+_ENDINGS = (ATTEMPT_ENDED, JOB_ENDED, PROCESS_EXITED)
+
+
+def notice(
+    state: ObserverState, readings: Sequence[Reading], catalog: Catalog, now: datetime
+) -> tuple[ObserverState, list[Event], datetime | None]:
+    """Return what to remember, the events in *readings*, and when to call again.
+
+    Lines go through the rules, samples are compared with the previous ones, states pass; tracebacks are
+    assembled, repeats and progress folded. However the readings are cut into batches, every occurrence is
+    counted in exactly one event.
+
+    Returns:
+        The next state; the events in order; and the time at which an open window has to be closed by a call
+        without readings (None when none is open). A call with a late enough *now* closes all windows.
+    """
+    turn = _Turn(state, catalog)
+    hits = catalog.matcher.hits([body(reading.text)[1] if reading.subject == LINE else "" for reading in readings])
+    for index, reading in enumerate(readings):
+        turn.close_windows(reading.observed_at)
+        turn.take(reading, hits.get(index, ()))
+    turn.close_windows(now)
+    turn.forget(now)
+    return turn.state(), turn.events, turn.wake_at
+
+
+class _Turn:
+    """One call of `notice`: the state being changed, and the events so far."""
+
+    def __init__(self, state: ObserverState, catalog: Catalog) -> None:
+        self._knowledge = catalog.knowledge
+        self._samples = dict(state.samples)
+        self._assemblies = dict(state.assemblies)
+        self._trails = dict(state.trails)
+        self._repeats = dict(state.repeats)
+        self.events: list[Event] = []
+        self.wake_at: datetime | None = None
+        self._find_next_window()
+
+    def state(self) -> ObserverState:
+        return ObserverState(self._samples, self._assemblies, self._trails, self._repeats)
+
+    def take(self, reading: Reading, hits: Sequence[Hit]) -> None:
+        for sighting in self._sightings(reading, hits):
+            event = event_of(sighting, self._knowledge)
+            if event.kind == PROGRESS:
+                self._add_progress(event)
+            else:
+                self._add(event)
+
+    def close_windows(self, now: datetime) -> None:
+        if self.wake_at is None or now < self.wake_at:
+            return
+        for job in [job for job, trail in self._trails.items() if trail.closes_at and trail.closes_at <= now]:
+            self._settle(job)
+        for key in [key for key, known in self._repeats.items() if known.closes_at and known.closes_at <= now]:
+            self._repeats[key], event = repeats.close(self._repeats[key])
+            self.events.append(event)
+        self._find_next_window()
+
+    def forget(self, now: datetime) -> None:
+        for key in [key for key, known in self._repeats.items() if repeats.is_forgotten(known, now)]:
+            del self._repeats[key]
+
+    def _sightings(self, reading: Reading, hits: Sequence[Hit]) -> Iterable[Sighting]:
+        if reading.subject == LINE:
+            return self._read_line(reading, hits)
+        if reading.subject in SAMPLES:
+            key = sample_key(reading)
+            self._samples[key], noticed = compare(self._samples.get(key), reading)
+            return noticed
+        return [sighting_of_state(reading)]
+
+    def _read_line(self, reading: Reading, hits: Sequence[Hit]) -> Iterable[Sighting]:
+        stream = stream_of(reading)
+        still_open, noticed = read_line(reading, hits, self._assemblies.pop(stream, None))
+        if still_open is not None:
+            self._assemblies[stream] = still_open
+        return noticed
+
+    def _add_progress(self, event: Event) -> None:
+        key = event.job or event.node
+        trail = self._trails.get(key)
+        if trail is not None and progress.is_new_attempt(trail, event):
+            self._settle(key)
+            trail = self._trails[key]
+        self._trails[key], told = progress.advance(trail, event)
+        self._tell(told)
+        self._wake_by(self._trails[key].closes_at)
+
+    def _add(self, event: Event) -> None:
+        if event.severity >= Severity.ERROR or event.kind.startswith(_ENDINGS):
+            self._settle_before(event)
+        if not repeats.is_folded(event):
+            self.events.append(event)
+            return
+        key = repeats.fold_key(event)
+        known = self._repeats.get(key)
+        if known is not None and repeats.is_forgotten(known, event.observed_at):
+            known = None
+        self._repeats[key], told = repeats.add(known, event)
+        self._tell(told)
+        self._wake_by(self._repeats[key].closes_at)
+
+    def _settle_before(self, event: Event) -> None:
+        # A fault of the node may be what ended any job on it.
+        for job in [event.job] if event.job is not None else list(self._trails):
+            self._settle(job)
+
+    def _settle(self, job: str) -> None:
+        if job in self._trails:
+            self._trails[job], told = progress.settle(self._trails[job])
+            self._tell(told)
+
+    def _tell(self, event: Event | None) -> None:
+        if event is not None:
+            self.events.append(event)
+
+    def _wake_by(self, at: datetime | None) -> None:
+        self.wake_at = min(filter(None, (self.wake_at, at)), default=None)
+
+    def _find_next_window(self) -> None:
+        windows = [trail.closes_at for trail in self._trails.values()]
+        windows += [known.closes_at for known in self._repeats.values()]
+        self.wake_at = min(filter(None, windows), default=None)

@@ -1,0 +1,74 @@
+"""What a rule of the catalogue is, and the catalogue that holds them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from clusterwatch.model import ComponentKind, Knowledge, Scalar
+
+if TYPE_CHECKING:
+    from clusterwatch.detect.matcher import Matcher
+
+COLLECTORS = frozenset({"kernel_log", "job_log"})
+"""Collectors a rule may be restricted to; lines of any other source are tried against all rules."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """How one sort of line is recognised and what it says.
+
+    Attributes:
+        kind: Kind of the event; may hold groups of the pattern: "gpu.xid.{xid}".
+        literals: A matching line contains at least one of them; what makes most lines cheap to pass over.
+        pattern: Searched in the line; its named groups become the event's fields.
+        component_kind, component_id: What it happened to, the id a template of groups; None for the default
+            (the node; for job logs the rank or the job).
+        collectors: Which sources it applies to; empty for all.
+        ints: Groups that become numbers.
+        beats: Names of rules that do not count on a line where this one matches.
+        sources: Where the wording is documented.
+        match, no_match: Example lines.
+    """
+
+    name: str
+    kind: str
+    literals: tuple[str, ...]
+    pattern: re.Pattern[str]
+    component_kind: ComponentKind | None = None
+    component_id: str = ""
+    collectors: frozenset[str] = frozenset()
+    ints: frozenset[str] = frozenset()
+    beats: frozenset[str] = frozenset()
+    sources: tuple[str, ...] = ()
+    match: tuple[str, ...] = ()
+    no_match: tuple[str, ...] = ()
+    file: str = ""
+
+    def applies_to(self, collector: str) -> bool:
+        """Return whether lines seen by *collector* are tried against this rule."""
+        return not self.collectors or collector in self.collectors or collector not in COLLECTORS
+
+    def fields(self, match: re.Match[str]) -> Mapping[str, Scalar]:
+        """Return the groups of *match* that took part, numbers where the rule says so."""
+        groups = {name: value.strip() for name, value in match.groupdict().items() if value is not None}
+        return {name: _number(value) if name in self.ints else value for name, value in groups.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class Catalog:
+    """Everything detection knows: the rules, what their kinds mean, and the matcher built from them."""
+
+    rules: tuple[Rule, ...]
+    knowledge: Knowledge
+    matcher: Matcher
+
+
+def _number(value: str) -> Scalar:
+    # A group of a careless pattern may hold more than digits, or more digits than int() reads: keep the text then.
+    try:
+        return int(value.replace(",", ""))
+    except ValueError:
+        return value

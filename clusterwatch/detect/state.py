@@ -1,0 +1,96 @@
+"""What detection remembers between two calls: small, and JSON, so that it is committed with the source's position."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import cache
+from typing import Any
+
+from pydantic import TypeAdapter
+
+from clusterwatch.model import Event, Scalar
+
+
+@dataclass(frozen=True, slots=True)
+class Repeats:
+    """Occurrences of one kind on one component.
+
+    Attributes:
+        seen: How many went out one by one.
+        seconds: Length of the next window.
+        closes_at: When the open window ends; None while there is none.
+        folded: The open window's event so far.
+    """
+
+    seen: int
+    last_at: datetime
+    seconds: float = 1.0
+    closes_at: datetime | None = None
+    folded: Event | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Trail:
+    """How far one job has come: its attempt, its highest step in it, and progress not yet told."""
+
+    attempt: int | None
+    step: int
+    closes_at: datetime | None = None
+    folded: Event | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Assembly:
+    """A text of several lines that is still open.
+
+    Attributes:
+        form: "traceback" or "elastic" (torchelastic's table of failures).
+        prefix: What stands before it on each line, with its digits as zeros.
+        rank: Whose it is, where the lines say so.
+        values: What was read so far ("where", "rank", "exitcode", ...).
+        strangers: Lines of others since its last line.
+    """
+
+    form: str
+    prefix: str = ""
+    rank: int | None = None
+    values: Mapping[str, str] = field(default_factory=dict)
+    strangers: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ObserverState:
+    """Everything `notice` remembers; empty at first.
+
+    Attributes:
+        samples: The previous sample of each device, mount and host, by source, node and instance.
+        assemblies: Open texts of several lines, by stream.
+        trails: Progress, by job.
+        repeats: Repeated events, by kind and component.
+    """
+
+    samples: Mapping[str, Mapping[str, Scalar]] = field(default_factory=dict)
+    assemblies: Mapping[str, Assembly] = field(default_factory=dict)
+    trails: Mapping[str, Trail] = field(default_factory=dict)
+    repeats: Mapping[str, Repeats] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the state as values that JSON can hold."""
+        dumped: dict[str, Any] = _adapter().dump_python(self, mode="json")
+        return dumped
+
+    @staticmethod
+    def from_json(stored: Mapping[str, Any]) -> ObserverState:
+        """Return the state that `to_json` gave; {} is the empty one.
+
+        Raises:
+            ValueError: If *stored* is not such a state.
+        """
+        return _adapter().validate_python(stored)
+
+
+@cache
+def _adapter() -> TypeAdapter[ObserverState]:
+    return TypeAdapter(ObserverState)
