@@ -1,0 +1,276 @@
+"""The settings: every key, its default, its bounds and what it means."""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import socket
+from pathlib import Path
+from typing import Annotated, Any, Literal, get_args, get_origin
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PrivateAttr
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from clusterwatch.model import Mode, Topology
+from clusterwatch.redaction import redacted
+
+Positive = Annotated[float, Field(gt=0)]
+NotNegative = Annotated[float, Field(ge=0)]
+
+DATABASE_SCHEMES = ("sqlite", "postgresql", "postgresql+psycopg")
+"""What a database URL may begin with."""
+
+
+def default_state_dir() -> Path:
+    """Return where state lives: /var/lib/clusterwatch for root, else a folder in the user's home."""
+    return Path("/var/lib/clusterwatch") if os.geteuid() == 0 else Path.home() / ".local/state/clusterwatch"
+
+
+def _database_in(validated: dict[str, Any]) -> str:
+    # A wrong state_dir is reported on its own; the database then must not add a second mistake.
+    return f"sqlite:///{validated.get('state_dir', default_state_dir())}/clusterwatch.db"
+
+
+def _expanded(path: Path) -> Path:
+    return path.expanduser().absolute()
+
+
+def _folder(path: Path) -> Path:
+    if not _expanded(path).is_dir():
+        raise ValueError("expected a folder that exists")
+    return _expanded(path)
+
+
+def _database_url(url: str) -> str:
+    if urlsplit(url).scheme not in DATABASE_SCHEMES:
+        raise ValueError("expected sqlite:///PATH or postgresql://USER@HOST/NAME")
+    return url
+
+
+def _with_own_child(modes: dict[str, Mode]) -> dict[str, Mode]:
+    # Naming another actuator's mode must not take away the one that `clusterwatch run` relies on.
+    return {"local_process": Mode.AUTO, **modes}
+
+
+def _shown_as(text: str) -> dict[str, Any]:
+    """Return what the reference prints instead of a default that differs from machine to machine."""
+    return {"shown_as": text}
+
+
+class Section(BaseModel):
+    """A table of the file. Unknown keys are mistakes."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+
+class ServerSettings(Section):
+    """The HTTP server: page, API, health and metrics."""
+
+    host: str = "127.0.0.1"
+    """Address to listen on. Anything but loopback lets others in without a password: see the warning."""
+    port: int = Field(default=8642, ge=0, le=65535)
+    """TCP port; 0 for any free one."""
+
+    @property
+    def is_loopback(self) -> bool:
+        """Whether only this machine can reach the server."""
+        try:
+            return ipaddress.ip_address(self.host).is_loopback
+        except ValueError:
+            return self.host == "localhost"
+
+
+class LogSettings(Section):
+    """What is logged, to standard error."""
+
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    """Least level that is logged."""
+    format: Literal["auto", "console", "json"] = "auto"
+    """"auto": console on a terminal, JSON lines otherwise."""
+
+
+class CollectorSettings(BaseModel):
+    """One collector, by its entry point's name. Further keys go to the collector as they are."""
+
+    model_config = ConfigDict(extra="allow", frozen=True, use_attribute_docstrings=True)
+
+    enabled: bool = True
+    """Whether it looks at all."""
+    every_seconds: Positive | None = Field(default=None, json_schema_extra=_shown_as("the collector's own"))
+    """Seconds between two looks."""
+    deadline_seconds: Positive | None = Field(default=None, json_schema_extra=_shown_as("the collector's own"))
+    """Seconds after which a look counts as failed."""
+
+    @property
+    def options(self) -> dict[str, object]:
+        """The further keys: what the collector is given as its settings."""
+        return dict(self.model_extra or {})
+
+
+class PolicySettings(Section):
+    """How far automation may go, and its brakes."""
+
+    max_event_age_seconds: Positive = 600
+    """Evidence older than this never causes an action, only an incident."""
+    restarts_without_progress: int = Field(default=2, ge=0)
+    """Restarts of one job that made no new step before a person is asked."""
+    restarts_per_hour: int = Field(default=12, ge=0)
+    """Restarts of one job within an hour before a person is asked."""
+    modes: Annotated[dict[str, Mode], AfterValidator(_with_own_child)] = Field(
+        default_factory=lambda: {"local_process": Mode.AUTO}
+    )
+    """Mode of each actuator: observe, suggest, approve or auto. One that is not named keeps its own."""
+
+
+class HangSettings(Section):
+    """When a job that prints nothing new counts as hanging."""
+
+    factor: float = Field(default=6.0, gt=1)
+    """How many times the job's own normal step time must pass without a step."""
+    minimum_seconds: Positive = 30
+    """Never call it a hang before this."""
+    startup_seconds: Positive = 900
+    """Patience until the first step of an attempt."""
+
+
+class SettleSettings(Section):
+    """How long a diagnosis waits for late evidence before anything is done."""
+
+    minimum_seconds: NotNegative = 2
+    """Always wait this long."""
+    explicit_seconds: Positive = 20
+    """Longest wait after a signal that names a fault."""
+    symptom_seconds: Positive = 60
+    """Longest wait when there are symptoms alone."""
+    margin: float = Field(default=0.3, ge=0, le=1)
+    """Lead of the likeliest cause over the next that ends the wait early."""
+
+
+class ResponderSettings(Section):
+    """The loop that diagnoses and decides; one process of a fleet at a time."""
+
+    lease_seconds: float = Field(default=6, ge=2)
+    """How long a responder that died keeps others out."""
+    tick_seconds: Positive = 0.5
+    """Longest pause between two looks at new events."""
+
+
+class RetentionSettings(Section):
+    """How long records are kept."""
+
+    events_days: Positive = 30
+    """Days after which events that belong to no incident are deleted."""
+
+
+class JobSettings(Section):
+    """A job that runs on this node without `clusterwatch run`."""
+
+    id: str = Field(min_length=1)
+    """Name under which it is known."""
+    log_paths: tuple[str, ...] = ()
+    """Its log files; glob patterns are allowed."""
+    checkpoint_dir: str = ""
+    """Where it saves checkpoints."""
+
+
+class TopologySettings(Section):
+    """Which nodes share a switch, a rack or a power domain."""
+
+    neighbourhoods: dict[str, tuple[str, ...]] = Field(default_factory=dict)
+    """Nodes by the name of what they share."""
+
+    def topology(self) -> Topology:
+        """Return, for each node, the neighbourhoods it is in."""
+        nodes = {node for members in self.neighbourhoods.values() for node in members}
+        return Topology(
+            {
+                node: frozenset(name for name, members in self.neighbourhoods.items() if node in members)
+                for node in sorted(nodes)
+            }
+        )
+
+
+class Settings(BaseSettings):
+    """Everything ClusterWatch can be told. Built by `load`; frozen."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="CLUSTERWATCH_",
+        env_nested_delimiter="__",
+        extra="forbid",
+        frozen=True,
+        use_attribute_docstrings=True,
+    )
+
+    node: str = Field(default_factory=socket.gethostname, min_length=1, json_schema_extra=_shown_as("the host's name"))
+    """Name of this node."""
+    state_dir: Annotated[Path, AfterValidator(_expanded)] = Field(
+        default_factory=default_state_dir,
+        json_schema_extra=_shown_as("/var/lib/clusterwatch for root, else ~/.local/state/clusterwatch"),
+    )
+    """Folder for the embedded database, positions and the outbox."""
+    database: Annotated[str, AfterValidator(_database_url)] = Field(
+        default_factory=_database_in, json_schema_extra=_shown_as("sqlite:///STATE_DIR/clusterwatch.db")
+    )
+    """SQLite file or PostgreSQL database, as a URL."""
+    rules_dir: Annotated[Path, AfterValidator(_folder)] | None = None
+    """Folder with the site's own detection rules, *.toml."""
+    server: ServerSettings = Field(default_factory=ServerSettings)
+    logs: LogSettings = Field(default_factory=LogSettings)
+    collectors: dict[str, CollectorSettings] = Field(default_factory=dict)
+    policy: PolicySettings = Field(default_factory=PolicySettings)
+    hang: HangSettings = Field(default_factory=HangSettings)
+    settle: SettleSettings = Field(default_factory=SettleSettings)
+    responder: ResponderSettings = Field(default_factory=ResponderSettings)
+    retention: RetentionSettings = Field(default_factory=RetentionSettings)
+    jobs: tuple[JobSettings, ...] = ()
+    topology: TopologySettings = Field(default_factory=TopologySettings)
+
+    _origins: dict[str, str] = PrivateAttr(default_factory=dict)
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Return only what is passed in: `load` merges file, environment and flags, and remembers which was which."""
+        return (init_settings,)
+
+    def warnings(self) -> tuple[str, ...]:
+        """Return what is allowed but deserves a second look, one sentence each."""
+        if self.server.is_loopback:
+            return ()
+        return (
+            f"server.host is {self.server.host}: everyone who can reach this address can read and steer ClusterWatch;"
+            " keep it on 127.0.0.1 behind a proxy that asks who they are, or close the port in the firewall",
+        )
+
+    def public(self) -> dict[str, dict[str, object]]:
+        """Return every value by its dotted key as {"value", "origin"}; passwords are masked.
+
+        The origin is "default", "file", "environment" or "flag".
+        """
+        return {
+            key: {"value": redacted(key.rpartition(".")[2], value), "origin": self._origins.get(key, "default")}
+            for key, value in flattened(self.model_dump(mode="json")).items()
+        }
+
+
+def flattened(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Return the leaves of *tree* by their dotted keys; empty tables and lists are leaves."""
+    leaves: dict[str, Any] = {}
+    for name, value in tree.items():
+        key = f"{prefix}{name}"
+        leaves.update(flattened(value, f"{key}.") if isinstance(value, dict) and value else {key: value})
+    return leaves
+
+
+def table_type(annotation: Any) -> type[BaseModel] | None:
+    """Return the table type that *annotation* is or holds (in a list, a table of tables); None if it holds none."""
+    if isinstance(annotation, type) and get_origin(annotation) is None:
+        return annotation if issubclass(annotation, BaseModel) else None
+    return next((table for inner in get_args(annotation) if (table := table_type(inner))), None)
