@@ -7,7 +7,10 @@ import re
 MASK = "***"
 """What stands in the place of a secret."""
 
-_SECRET_KEY = re.compile(r"(password|passwd|token|secret|authorization|api_?key|credential)", re.IGNORECASE)
+# "tokens" is what a model is trained on, "token" is a secret.
+_SECRET_KEY = re.compile(
+    r"passw(or)?d|authorization|api_?key|credential|(^|[_.-])(token|secrets?)($|[_.-])", re.IGNORECASE
+)
 # No space and no slash before the "@": a path that holds an "@" is not a password.
 _URL_PASSWORD = re.compile(r"(?P<before>\b[a-zA-Z][a-zA-Z0-9+.-]*://[^\s/:@]*:)[^\s/]+(?=@)")
 _QUERY_PASSWORD = re.compile(r"(?P<before>[?&](?:password|passwd|token|secret)=)[^&\s]+", re.IGNORECASE)

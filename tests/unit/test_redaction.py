@@ -31,6 +31,18 @@ def test_secrets_are_masked_at_every_depth():
     }
 
 
+def test_training_tokens_are_no_secret():
+    fields = {"tokens": 1, "tokens_per_second": 2, "token": "x", "access_token": "x", "db_password": "x"}
+
+    assert redacted("", fields) == {
+        "tokens": 1,
+        "tokens_per_second": 2,
+        "token": MASK,
+        "access_token": MASK,
+        "db_password": MASK,
+    }
+
+
 def test_a_secret_that_is_not_set_is_shown_as_such():
     assert redacted("token", None) is None
 
