@@ -2,7 +2,8 @@
 
 from clusterwatch.store.inbox import Cursor
 from clusterwatch.store.lease import Lease
-from clusterwatch.store.reader import IncidentView, JobView, Reader, Stats
+from clusterwatch.store.reader import Reader
 from clusterwatch.store.store import Store
+from clusterwatch.store.views import IncidentView, JobView, Stats
 
 __all__ = ["Cursor", "IncidentView", "JobView", "Lease", "Reader", "Stats", "Store"]

@@ -3,7 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
+from typing import Any
+
+import sqlalchemy as sa
+
+from clusterwatch.store.engine import database_now
+from clusterwatch.store.tables import responder
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,3 +19,46 @@ class Lease:
     holder: str
     epoch: int
     expires_at: datetime
+
+
+def acquire(connection: sa.Connection, holder: str, seconds: float) -> Lease | None:
+    """Return the lease for *holder*; None while another holds it."""
+    row, now = _locked_row(connection), database_now(connection)
+    if row.holder != holder and _is_running(row, now):
+        return None
+    epoch = row.epoch if row.holder == holder else row.epoch + 1
+    return _write(connection, Lease(holder, epoch, now + timedelta(seconds=seconds)))
+
+
+def renew(connection: sa.Connection, lease: Lease, seconds: float) -> Lease | None:
+    """Return *lease* extended; None if it has expired or changed hands."""
+    if not is_held(connection, lease):
+        return None
+    return _write(connection, Lease(lease.holder, lease.epoch, database_now(connection) + timedelta(seconds=seconds)))
+
+
+def release(connection: sa.Connection, lease: Lease) -> None:
+    """Give *lease* back if it is still held."""
+    if is_held(connection, lease):
+        connection.execute(sa.update(responder).values(holder="", expires_at=None))
+
+
+def is_held(connection: sa.Connection, lease: Lease) -> bool:
+    """Return whether *lease* is in force, and keep it from changing hands until the transaction ends."""
+    row = _locked_row(connection)
+    is_ours = (row.holder, row.epoch) == (lease.holder, lease.epoch)
+    return is_ours and _is_running(row, database_now(connection))
+
+
+def _locked_row(connection: sa.Connection) -> sa.Row[Any]:
+    return connection.execute(sa.select(responder).with_for_update()).one()
+
+
+def _is_running(row: sa.Row[Any], now: datetime) -> bool:
+    return row.expires_at is not None and row.expires_at > now
+
+
+def _write(connection: sa.Connection, lease: Lease) -> Lease:
+    values = {"holder": lease.holder, "epoch": lease.epoch, "expires_at": lease.expires_at}
+    connection.execute(sa.update(responder).values(values))
+    return lease

@@ -2,73 +2,61 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
+from typing import TypeVar
 
+import sqlalchemy as sa
+
+from clusterwatch.errors import StoreError
 from clusterwatch.model import (
-    Attempt,
-    Checkpoint,
+    ENDED_JOB_STATES,
+    ENDED_STATES,
     Decision,
     Diagnosis,
     Event,
     Incident,
-    Interruption,
     Job,
     Node,
-    Placement,
-    Progress,
     Severity,
 )
+from clusterwatch.store import tables
+from clusterwatch.store.engine import Database
+from clusterwatch.store.migrations import current_of
+from clusterwatch.store.queries import Clause, fetch, fetch_decisions, latest_diagnoses
+from clusterwatch.store.records import (
+    ATTEMPT,
+    CHECKPOINT,
+    DIAGNOSIS,
+    INCIDENT,
+    INTERRUPTION,
+    JOB,
+    NODE,
+    PLACEMENT,
+    PROGRESS,
+    event_of,
+)
+from clusterwatch.store.tables import decisions, events, incident_events, incidents, interruptions, jobs
+from clusterwatch.store.views import IncidentView, JobView, Stats
 
+T = TypeVar("T", Incident, Job)
 
-@dataclass(frozen=True, slots=True)
-class IncidentView:
-    """An incident with all its diagnoses (first revision first), decisions (oldest first) and interruptions."""
-
-    incident: Incident
-    diagnoses: tuple[Diagnosis, ...]
-    decisions: tuple[Decision, ...]
-    interruptions: tuple[Interruption, ...]
-
-    @property
-    def diagnosis(self) -> Diagnosis | None:
-        """The latest diagnosis; None before the first."""
-        return self.diagnoses[-1] if self.diagnoses else None
-
-
-@dataclass(frozen=True, slots=True)
-class JobView:
-    """A job with everything known of it, each in the order of time, oldest first; placements of all attempts by rank.
-
-    *incidents* touch the job, newest first, each with its latest diagnosis.
-    """
-
-    job: Job
-    attempts: tuple[Attempt, ...]
-    placements: tuple[Placement, ...]
-    checkpoints: tuple[Checkpoint, ...]
-    interruptions: tuple[Interruption, ...]
-    progress: tuple[Progress, ...]
-    incidents: tuple[tuple[Incident, Diagnosis | None], ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Stats:
-    """How much is stored: rows by table, bytes on disk, schema revision."""
-
-    rows: dict[str, int]
-    size_bytes: int
-    revision: str
+_SHOWN = 5
 
 
 class Reader:
     """Queries for people. Each is one transaction that sees one state of the database."""
 
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
     def incidents(
         self, *, open_only: bool = False, limit: int = 50, job: str | None = None
     ) -> list[tuple[Incident, Diagnosis | None]]:
         """Return incidents with their latest diagnosis, newest first; *job* is a job id."""
-        raise NotImplementedError
+        with self._database.read() as connection:
+            where: list[Clause] = [incidents.c.state.not_in(ENDED_STATES)] if open_only else []
+            where += [_touches(connection, job)] if job is not None else []
+            return _explained(connection, where, limit)
 
     def incident(self, id_or_prefix: str) -> IncidentView | None:
         """Return the incident whose id starts with *id_or_prefix*.
@@ -76,15 +64,24 @@ class Reader:
         Raises:
             StoreError: If several do.
         """
-        raise NotImplementedError
+        with self._database.read() as connection:
+            starts = incidents.c.id.startswith(id_or_prefix, autoescape=True)
+            found = fetch(connection, INCIDENT, starts, limit=_SHOWN)
+            incident = _only(found, id_or_prefix, [i for i in found if i.id == id_or_prefix])
+            return _incident_view(connection, incident) if incident else None
 
     def incident_events(self, incident_id: str, limit: int = 100) -> list[Event]:
         """Return the first *limit* events of an incident, in the order they happened."""
-        raise NotImplementedError
+        members = sa.select(incident_events.c.event_id).where(incident_events.c.incident_id == incident_id)
+        query = sa.select(events).where(events.c.id.in_(members)).order_by(events.c.happened_at, events.c.seq)
+        with self._database.read() as connection:
+            return [event_of(row) for row in connection.execute(query.limit(limit)).mappings()]
 
     def jobs(self, *, limit: int = 50, active_only: bool = False) -> list[Job]:
         """Return jobs, newest first."""
-        raise NotImplementedError
+        where = [jobs.c.state.not_in(ENDED_JOB_STATES)] if active_only else []
+        with self._database.read() as connection:
+            return list(fetch(connection, JOB, *where, order=[jobs.c.happened_at.desc()], limit=limit))
 
     def job(self, id_or_name_prefix: str) -> JobView | None:
         """Return the job whose id or name is, or else starts with, *id_or_name_prefix*.
@@ -92,7 +89,9 @@ class Reader:
         Raises:
             StoreError: If several do.
         """
-        raise NotImplementedError
+        with self._database.read() as connection:
+            job = _job(connection, id_or_name_prefix)
+            return _job_view(connection, job) if job else None
 
     def events(
         self,
@@ -109,16 +108,105 @@ class Reader:
 
         *kind* also takes more special kinds ("gpu.xid" takes "gpu.xid.79"); *since* is compared with `observed_at`.
         """
-        raise NotImplementedError
+        where = [
+            job is None or events.c.job == job,
+            node is None or events.c.node == node,
+            kind is None or (events.c.kind == kind) | events.c.kind.startswith(f"{kind}.", autoescape=True),
+            min_severity is Severity.INFO or events.c.severity >= int(min_severity),
+            since is None or events.c.observed_at >= since,
+            after_seq is None or events.c.seq > after_seq,
+        ]
+        order = events.c.seq.desc() if after_seq is None else events.c.seq
+        query = sa.select(events).where(*(clause for clause in where if clause is not True))
+        with self._database.read() as connection:
+            rows = connection.execute(query.order_by(order).limit(limit)).mappings()
+            return sorted(((row["seq"], event_of(row)) for row in rows), key=lambda numbered: numbered[0])
 
     def nodes(self) -> list[Node]:
         """Return all nodes by name."""
-        raise NotImplementedError
+        with self._database.read() as connection:
+            return list(fetch(connection, NODE))
 
     def decisions(self, limit: int = 50) -> list[Decision]:
         """Return decisions with their steps, newest first."""
-        raise NotImplementedError
+        with self._database.read() as connection:
+            return list(fetch_decisions(connection, order=[decisions.c.happened_at.desc()], limit=limit))
 
     def stats(self) -> Stats:
         """Return how much is stored."""
-        raise NotImplementedError
+        revision = current_of(self._database)
+        with self._database.read() as connection:
+            counts = {
+                table.name: sa.select(sa.func.count()).select_from(table) for table in tables.metadata.sorted_tables
+            }
+            rows = {name: connection.execute(count).scalar_one() for name, count in sorted(counts.items())}
+            return Stats(rows, _size_bytes(connection), revision or "")
+
+
+def _explained(
+    connection: sa.Connection, where: list[Clause], limit: int | None = None
+) -> list[tuple[Incident, Diagnosis | None]]:
+    newest_first = [incidents.c.happened_at.desc()]
+    found = fetch(connection, INCIDENT, *where, order=newest_first, limit=limit)
+    ids = sa.select(incidents.c.id).where(*where).order_by(*newest_first, incidents.c.id).limit(limit)
+    diagnoses = latest_diagnoses(connection, ids)
+    return [(incident, diagnoses.get(incident.id)) for incident in found]
+
+
+def _incident_view(connection: sa.Connection, incident: Incident) -> IncidentView:
+    return IncidentView(
+        incident,
+        fetch(connection, DIAGNOSIS, tables.diagnoses.c.incident_id == incident.id),
+        fetch_decisions(connection, decisions.c.incident_id == incident.id, order=[decisions.c.happened_at]),
+        fetch(
+            connection, INTERRUPTION, interruptions.c.incident_id == incident.id, order=[interruptions.c.happened_at]
+        ),
+    )
+
+
+def _job(connection: sa.Connection, text: str) -> Job | None:
+    exact = fetch(connection, JOB, (jobs.c.id == text) | (jobs.c.name == text), limit=_SHOWN)
+    same_id = [job for job in exact if job.id == text]
+    if exact:
+        return _only(exact, text, same_id)
+    starts = jobs.c.id.startswith(text, autoescape=True) | jobs.c.name.startswith(text, autoescape=True)
+    return _only(fetch(connection, JOB, starts, limit=_SHOWN), text, same_id)
+
+
+def _job_view(connection: sa.Connection, job: Job) -> JobView:
+    def of_job(table: sa.Table) -> Clause:
+        return table.c.job_id == job.id
+
+    return JobView(
+        job,
+        fetch(connection, ATTEMPT, of_job(tables.attempts)),
+        fetch(connection, PLACEMENT, of_job(tables.placements)),
+        fetch(connection, CHECKPOINT, of_job(tables.checkpoints), order=[tables.checkpoints.c.happened_at]),
+        fetch(connection, INTERRUPTION, of_job(interruptions), order=[interruptions.c.happened_at]),
+        fetch(connection, PROGRESS, of_job(tables.progress), order=[tables.progress.c.happened_at]),
+        tuple(_explained(connection, [_touches(connection, job.id)])),
+    )
+
+
+def _only(found: tuple[T, ...], text: str, exact: list[T]) -> T | None:
+    if len(exact) == 1 or len(found) == 1:
+        return (exact or list(found))[0]
+    if not found:
+        return None
+    names = ", ".join(record.id for record in found)
+    raise StoreError(f'"{text}" could be several: {names}{", ..." if len(found) == _SHOWN else ""}: name one in full')
+
+
+def _touches(connection: sa.Connection, job_id: str) -> Clause:
+    members = {"postgresql": sa.func.jsonb_array_elements_text, "sqlite": sa.func.json_each}[connection.dialect.name]
+    member = members(incidents.c.jobs).table_valued("value")
+    return sa.exists(sa.select(1).select_from(member).where(member.c.value == job_id))
+
+
+def _size_bytes(connection: sa.Connection) -> int:
+    query = {
+        "postgresql": "select pg_database_size(current_database())",
+        "sqlite": "select page_count * page_size from pragma_page_count(), pragma_page_size()",
+    }[connection.dialect.name]
+    size: int = connection.execute(sa.text(query)).scalar_one()
+    return size

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
+import sqlalchemy as sa
+
+from clusterwatch.errors import LeaseLostError, StoreError
 from clusterwatch.model import (
     Changes,
     CollectorStatus,
@@ -15,9 +18,18 @@ from clusterwatch.model import (
     Topology,
     World,
 )
+from clusterwatch.store import inbox, migrations, retention, steps, tables
+from clusterwatch.store import lease as lease_row
+from clusterwatch.store.audit import write_audit
+from clusterwatch.store.engine import Database
 from clusterwatch.store.inbox import Cursor
 from clusterwatch.store.lease import Lease
+from clusterwatch.store.partitions import make_days_ahead
+from clusterwatch.store.queries import fetch
 from clusterwatch.store.reader import Reader
+from clusterwatch.store.records import COLLECTOR, MAINTENANCE
+from clusterwatch.store.world import open_world, replace_topology, saved_cursor, write_changes
+from clusterwatch.store.writing import put
 
 
 class Store:
@@ -27,7 +39,10 @@ class Store:
         read: Queries for people.
     """
 
-    read: Reader
+    def __init__(self, database: Database, *, accept_simulated: bool = False) -> None:
+        self._database = database
+        self._accept_simulated = accept_simulated
+        self.read = Reader(database)
 
     @classmethod
     def open(cls, url: str, *, create: bool = False, accept_simulated: bool = False) -> Store:
@@ -40,11 +55,19 @@ class Store:
         Raises:
             StoreError: Unreachable, or of another schema version; the message says what to do.
         """
-        raise NotImplementedError
+        if create:
+            migrations.upgrade(url)
+        database = Database(url)
+        try:
+            migrations.check_of(database)
+        except BaseException:
+            database.close()
+            raise
+        return cls(database, accept_simulated=accept_simulated)
 
     def close(self) -> None:
         """Give back the connections."""
-        raise NotImplementedError
+        self._database.close()
 
     def ping(self) -> None:
         """Return when the database answers.
@@ -52,7 +75,8 @@ class Store:
         Raises:
             StoreError: If it does not.
         """
-        raise NotImplementedError
+        with self._database.read() as connection:
+            connection.execute(sa.select(1))
 
     def record(
         self,
@@ -70,45 +94,62 @@ class Store:
         Raises:
             StoreError: If an event is simulated and this store takes none; nothing is written.
         """
-        raise NotImplementedError
+        if not self._accept_simulated and any(event.simulated for event in events):
+            raise StoreError(f"collector {collector} sent simulated events: a real cluster's records stay real")
+        with self._database.write() as connection:
+            # The row of the position comes first: it lets only one writer a collector look for known events at a time.
+            inbox.put_position(connection, node, collector, position, status, now)
+            return inbox.add_events(connection, events, now)
 
     def position(self, node: str, collector: str) -> dict[str, object]:
         """Return where *collector* on *node* goes on; {} the first time."""
-        raise NotImplementedError
+        state = tables.collector_state
+        query = sa.select(state.c.position).where(state.c.node == node, state.c.collector == collector)
+        with self._database.read() as connection:
+            return dict(connection.scalar(query) or {})
 
     def collector_statuses(self) -> list[CollectorStatus]:
         """Return how every collector does, by node and name."""
-        raise NotImplementedError
+        with self._database.read() as connection:
+            return list(fetch(connection, COLLECTOR))
 
     def acquire(self, holder: str, seconds: float) -> Lease | None:
         """Return the lease for *holder* (unique to a process) for *seconds*; None while another holds it."""
-        raise NotImplementedError
+        with self._database.write() as connection:
+            return lease_row.acquire(connection, holder, seconds)
 
     def renew(self, lease: Lease, seconds: float) -> Lease | None:
         """Return *lease* extended to *seconds* from now; None if it has expired or changed hands."""
-        raise NotImplementedError
+        with self._database.write() as connection:
+            return lease_row.renew(connection, lease, seconds)
 
     def release(self, lease: Lease) -> None:
         """Give *lease* back, if still held, so that the next need not wait."""
-        raise NotImplementedError
+        with self._database.write() as connection:
+            lease_row.release(connection, lease)
 
     def world(self, now: datetime) -> tuple[World, Cursor]:
         """Return the open state and how far the inbox was read, of one moment; `watching_since` is *now*."""
-        raise NotImplementedError
+        with self._database.read() as connection:
+            return open_world(connection, now), saved_cursor(connection)
 
     def inbox(self, cursor: Cursor, limit: int = 5000) -> tuple[list[Event], Cursor]:
         """Return the events committed since *cursor*, at most *limit*, and the cursor after them; none is skipped."""
-        raise NotImplementedError
+        with self._database.read() as connection:
+            return inbox.next_events(connection, cursor, limit)
 
     def commit_turn(self, lease: Lease, changes: Changes, cursor: Cursor, now: datetime) -> None:
         """Write everything in *changes* and the *cursor*, all or nothing.
 
-        Steps already recorded change only from recorded to cancelled here: what an actuator wrote stays.
+        Steps already there change only as their life cycle allows: what an actuator wrote meanwhile stays.
 
         Raises:
             LeaseLostError: If *lease* is not held any more; nothing is written.
         """
-        raise NotImplementedError
+        with self._database.write() as connection:
+            if not lease_row.is_held(connection, lease):
+                raise LeaseLostError(f"{lease.holder} is not the responder any more: nothing of this turn was written")
+            write_changes(connection, changes, cursor, now)
 
     def steps_to_perform(self, actuators: Mapping[str, frozenset[str] | None]) -> list[Step]:
         """Return steps recorded or begun for these actuators (name to targets; None: any), oldest decision first.
@@ -116,39 +157,49 @@ class Store:
         Of a decision only the first step that has not ended. Only what may be done: the decision's mode is auto, or
         a person approved it, or the step merely asks a person.
         """
-        raise NotImplementedError
+        with self._database.read() as connection:
+            return steps.to_perform(connection, actuators)
 
     def begin_step(self, step_id: str, now: datetime) -> bool:
         """Move a step from recorded to begun; False if another did, or it was cancelled."""
-        raise NotImplementedError
+        with self._database.write() as connection:
+            return steps.begin(connection, step_id, now)
 
     def finish_step(self, outcome: Outcome) -> bool:
         """Write what became of a step, with an audit row; False if it was not begun or has ended already.
 
         If it was not done, the later steps of the decision are cancelled.
         """
-        raise NotImplementedError
+        with self._database.write() as connection:
+            return steps.finish(connection, outcome)
 
     def approve(self, decision_id: str, actor: str, reason: str, now: datetime) -> None:
         """Record that *actor* allows a decision to be carried out."""
-        raise NotImplementedError
+        with self._database.write() as connection:
+            steps.approve(connection, decision_id, actor, reason, now)
 
     def set_topology(self, topology: Topology, now: datetime) -> None:
         """Replace who is near whom."""
-        raise NotImplementedError
+        with self._database.write() as connection:
+            replace_topology(connection, topology, now)
 
     def add_maintenance(self, window: MaintenanceWindow, now: datetime) -> None:
         """Write a maintenance window, or change the one with its id."""
-        raise NotImplementedError
+        with self._database.write() as connection:
+            put(connection, MAINTENANCE, [window], now)
 
     def audit(self, actor: str, action: str, subject: str, detail: str, now: datetime) -> None:
         """Write who did what to what."""
-        raise NotImplementedError
+        with self._database.write() as connection:
+            write_audit(connection, actor, action, subject, detail, now)
 
     def prune(self, before: datetime) -> dict[str, int]:
         """Delete events and progress observed earlier than *before*; return rows deleted by table."""
-        raise NotImplementedError
+        with self._database.write() as connection:
+            return retention.prune(connection, before)
 
     def housekeep(self, now: datetime) -> None:
         """Make the partitions of the days to come (PostgreSQL); call it at start and once a day."""
-        raise NotImplementedError
+        if self._database.is_postgresql:
+            with self._database.write() as connection:
+                make_days_ahead(connection, now)

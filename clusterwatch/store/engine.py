@@ -1,0 +1,125 @@
+"""A URL to transactions that read or write, with errors in plain words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+
+from clusterwatch.errors import StoreError
+from clusterwatch.store import jsontext
+from clusterwatch.store.failures import plain_errors
+
+BUSY_SECONDS = 10
+"""How long a writer waits for its turn before it gives up."""
+
+_CONNECT_ARGUMENTS: dict[str, dict[str, Any]] = {
+    "sqlite": {"timeout": BUSY_SECONDS},
+    # A cut network must not hang a responder longer than a few leases.
+    "postgresql": {"connect_timeout": 5, "tcp_user_timeout": 10_000},
+}
+
+
+def database_url(text: str) -> sa.URL:
+    """Return the URL that names our driver.
+
+    Raises:
+        StoreError: If it is no URL of SQLite or PostgreSQL.
+    """
+    try:
+        url = sa.make_url(text)
+    except sa.exc.ArgumentError as error:
+        raise StoreError('not a database URL: expected "sqlite:///path" or "postgresql://host/name"') from error
+    if url.drivername in {"postgresql", "postgres"}:
+        return url.set(drivername="postgresql+psycopg")
+    if url.get_backend_name() not in _CONNECT_ARGUMENTS:
+        raise StoreError(f'database "{url.drivername}" is not supported: use "sqlite:///path" or "postgresql://..."')
+    if url.get_backend_name() == "sqlite" and url.database in {None, "", ":memory:"}:
+        raise StoreError("a database in memory is lost at once: name a file, such as sqlite:///clusterwatch.db")
+    return url
+
+
+class Database:
+    """Connections to one database. *place* names it in messages, without the password."""
+
+    def __init__(self, url: str, *, create: bool = False) -> None:
+        self.url = database_url(url)
+        self.is_postgresql = self.url.get_backend_name() == "postgresql"
+        self.place = self.url.render_as_string(hide_password=True) if self.is_postgresql else str(self.url.database)
+        if not self.is_postgresql:
+            _require_file(Path(self.place), create=create)
+        self._engine = _engine(self.url)
+        self._readers = self._engine.execution_options(
+            **({"isolation_level": "REPEATABLE READ", "postgresql_readonly": True} if self.is_postgresql else {})
+        )
+        self._writers = self._engine.execution_options(sqlite_begin="BEGIN IMMEDIATE")
+
+    @contextmanager
+    def read(self) -> Iterator[sa.Connection]:
+        """Yield a transaction that sees one state of the database."""
+        with plain_errors(self.place), self._readers.begin() as connection:
+            yield connection
+
+    @contextmanager
+    def write(self) -> Iterator[sa.Connection]:
+        """Yield a transaction that writes: committed at the end, rolled back if anything is raised."""
+        with plain_errors(self.place), self._writers.begin() as connection:
+            yield connection
+
+    def use_write_ahead_log(self) -> None:
+        """Let readers go on beside a writer (SQLite; the file remembers it)."""
+        engine = self._engine.execution_options(sqlite_begin="")
+        with plain_errors(self.place), engine.connect() as connection:
+            connection.exec_driver_sql("PRAGMA journal_mode=WAL")
+
+    def close(self) -> None:
+        """Give back the connections."""
+        self._engine.dispose()
+
+
+def database_now(connection: sa.Connection) -> datetime:
+    """Return the time by the database's own clock, UTC: the one clock that all processes share."""
+    if connection.dialect.name == "postgresql":
+        now: datetime = connection.execute(sa.select(sa.func.clock_timestamp())).scalar_one()
+        return now.astimezone(UTC)
+    text: str = connection.execute(sa.select(sa.func.strftime("%Y-%m-%d %H:%M:%f", "now"))).scalar_one()
+    return datetime.fromisoformat(text).replace(tzinfo=UTC)
+
+
+def _require_file(path: Path, *, create: bool) -> None:
+    if not path.parent.is_dir():
+        raise StoreError(f"folder {path.parent.absolute()} does not exist: create it or name another database")
+    if not create and not path.exists():
+        raise StoreError(f'there is no database {path}: run "clusterwatch db upgrade" to make it')
+
+
+def _engine(url: sa.URL) -> sa.Engine:
+    engine = sa.create_engine(
+        url,
+        pool_pre_ping=True,
+        connect_args=_CONNECT_ARGUMENTS[url.get_backend_name()],
+        json_serializer=jsontext.dumps,
+        json_deserializer=jsontext.loads,
+    )
+    if url.get_backend_name() == "sqlite":
+        sa.event.listen(engine, "connect", _prepare_sqlite)
+        sa.event.listen(engine, "begin", _begin_sqlite)
+    return engine
+
+
+def _prepare_sqlite(connection: Any, _record: object) -> None:
+    # Python's driver would begin transactions at a time of its own choosing, too late for BEGIN IMMEDIATE.
+    connection.isolation_level = None
+    connection.execute("PRAGMA foreign_keys=ON")
+
+
+def _begin_sqlite(connection: sa.Connection) -> None:
+    # A transaction that reads first and writes later fails at once when another wrote between, whatever the timeout:
+    # writers take their turn at the beginning.
+    begin = connection.get_execution_options().get("sqlite_begin", "BEGIN")
+    if begin:
+        connection.exec_driver_sql(begin)

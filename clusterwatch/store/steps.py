@@ -1,0 +1,90 @@
+"""The life of a step in the database: recorded, begun, ended; each change by compare-and-set."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import datetime
+
+import sqlalchemy as sa
+
+from clusterwatch.model import ENDED_STEP_STATES, NEXT_STEP_STATES, Mode, Outcome, Step, StepKind, StepState
+from clusterwatch.store.audit import write_audit
+from clusterwatch.store.records import OUTCOME, STEP
+from clusterwatch.store.tables import approvals, decisions, steps
+from clusterwatch.store.writing import add
+
+APPROVED = "approved"
+
+
+def to_perform(connection: sa.Connection, actuators: Mapping[str, frozenset[str] | None]) -> list[Step]:
+    """Return the first step that has not ended of each decision, where it may be done and is for *actuators*."""
+    return [step for step in _next_steps(connection) if _is_for(step, actuators)]
+
+
+def begin(connection: sa.Connection, step_id: str, now: datetime) -> bool:
+    """Move a step from recorded to begun; False if it is not recorded."""
+    return _move(connection, step_id, StepState.BEGUN, now)
+
+
+def finish(connection: sa.Connection, outcome: Outcome) -> bool:
+    """Write what became of a step; False if it cannot have become that from what it is."""
+    if not _move(connection, outcome.step_id, outcome.state, outcome.at, outcome.detail):
+        return False
+    add(connection, OUTCOME, [outcome], outcome.at)
+    step = connection.execute(sa.select(steps).where(steps.c.id == outcome.step_id)).one()
+    write_audit(connection, step.actuator, f"step {outcome.state}", step.id, outcome.detail, outcome.at)
+    if outcome.state is not StepState.DONE:
+        _cancel_after(connection, step.decision_id, step.position, outcome)
+    return True
+
+
+def approve(connection: sa.Connection, decision_id: str, actor: str, reason: str, now: datetime) -> None:
+    """Record that *actor* allows a decision to be carried out."""
+    times = {"happened_at": now, "observed_at": now, "received_at": now}
+    row = {"decision_id": decision_id, "verdict": APPROVED, "actor": actor, "reason": reason, **times}
+    connection.execute(sa.insert(approvals), row)
+    write_audit(connection, actor, APPROVED, decision_id, reason, now)
+
+
+def change(connection: sa.Connection, changed: Iterable[Step], now: datetime) -> None:
+    """Take over new states of steps, where the life cycle allows; what an actuator wrote meanwhile stays."""
+    for step in changed:
+        _move(connection, step.id, step.state, step.changed_at or now, step.detail)
+
+
+def _next_steps(connection: sa.Connection) -> Iterator[Step]:
+    query = (
+        sa.select(steps, decisions.c.mode, _is_approved().label("approved"))
+        .join(decisions)
+        .where(steps.c.state.not_in(ENDED_STEP_STATES))
+        .order_by(decisions.c.happened_at, decisions.c.id, steps.c.position)
+    )
+    seen: set[str] = set()
+    for row in connection.execute(query).mappings():
+        is_first = row["decision_id"] not in seen
+        seen.add(row["decision_id"])
+        if is_first and (row["mode"] == Mode.AUTO or row["approved"] or row["kind"] == StepKind.ASK):
+            yield STEP.record(row)
+
+
+def _is_approved() -> sa.Exists:
+    return sa.exists().where(approvals.c.decision_id == decisions.c.id, approvals.c.verdict == APPROVED)
+
+
+def _is_for(step: Step, actuators: Mapping[str, frozenset[str] | None]) -> bool:
+    targets = actuators.get(step.actuator, frozenset())
+    return targets is None or step.target in targets
+
+
+def _move(connection: sa.Connection, step_id: str, state: StepState, now: datetime, detail: str = "") -> bool:
+    before = [earlier for earlier, following in NEXT_STEP_STATES.items() if state in following]
+    update = sa.update(steps).where(steps.c.id == step_id, steps.c.state.in_(before))
+    return connection.execute(update.values(state=state, changed_at=now, detail=detail)).rowcount == 1
+
+
+def _cancel_after(connection: sa.Connection, decision_id: str, position: int, outcome: Outcome) -> None:
+    later = sa.update(steps).where(
+        steps.c.decision_id == decision_id, steps.c.position > position, steps.c.state == StepState.RECORDED
+    )
+    detail = f"an earlier step of the plan ended as {outcome.state}"
+    connection.execute(later.values(state=StepState.CANCELLED, changed_at=outcome.at, detail=detail))

@@ -1,0 +1,132 @@
+"""The open state out, and what a turn changed in."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Hashable, Iterable
+from datetime import datetime, timedelta
+from typing import TypeVar
+
+import sqlalchemy as sa
+
+from clusterwatch.model import ENDED_JOB_STATES, ENDED_STATES, Changes, Topology, World
+from clusterwatch.store import steps as plan
+from clusterwatch.store.inbox import Cursor
+from clusterwatch.store.queries import fetch, fetch_decisions, latest_diagnoses
+from clusterwatch.store.records import (
+    ATTEMPT,
+    CHECKPOINT,
+    COLLECTOR,
+    DECISION,
+    DIAGNOSIS,
+    INCIDENT,
+    INTERRUPTION,
+    JOB,
+    MAINTENANCE,
+    NODE,
+    PLACEMENT,
+    PROGRESS,
+    STEP,
+)
+from clusterwatch.store.tables import (
+    attempts,
+    checkpoints,
+    collector_state,
+    decisions,
+    incident_events,
+    incidents,
+    interruptions,
+    jobs,
+    maintenance_windows,
+    placements,
+    responder,
+    topology,
+)
+from clusterwatch.store.writing import add, add_rows, put
+
+WATCHED_SECONDS = 120
+"""A collector that last looked longer ago is not watching: what it does not report means nothing."""
+
+K = TypeVar("K", bound=Hashable)
+V = TypeVar("V")
+
+_ACTIVE = jobs.c.state.not_in(ENDED_JOB_STATES)
+_ACTIVE_IDS = sa.select(jobs.c.id).where(_ACTIVE)
+_OPEN_IDS = sa.select(incidents.c.id).where(incidents.c.state.not_in(ENDED_STATES))
+
+
+def open_world(connection: sa.Connection, now: datetime) -> World:
+    """Return the open state; it does not grow with history."""
+    current = sa.tuple_(placements.c.job_id, placements.c.attempt)
+    active_attempts = sa.select(jobs.c.id, jobs.c.attempt).where(_ACTIVE)
+    saved = (checkpoints.c.job_id.in_(_ACTIVE_IDS), checkpoints.c.complete)
+    stopped = (interruptions.c.job_id.in_(_ACTIVE_IDS), interruptions.c.ended_at.is_(None))
+    undone = fetch_decisions(connection, decisions.c.incident_id.in_(_OPEN_IDS), order=[decisions.c.happened_at])
+    not_over = maintenance_windows.c.ends_at > now
+    return World(
+        watching_since=now,
+        jobs={job.id: job for job in fetch(connection, JOB, _ACTIVE)},
+        attempts=_grouped(fetch(connection, ATTEMPT, attempts.c.job_id.in_(_ACTIVE_IDS)), lambda a: a.job_id),
+        placements=_grouped(fetch(connection, PLACEMENT, current.in_(active_attempts)), lambda p: p.job_id),
+        checkpoints=_grouped(fetch(connection, CHECKPOINT, *saved, order=[checkpoints.c.step]), lambda c: c.job_id),
+        interruptions={stop.job_id: stop for stop in fetch(connection, INTERRUPTION, *stopped)},
+        incidents={incident.id: incident for incident in fetch(connection, INCIDENT, incidents.c.id.in_(_OPEN_IDS))},
+        diagnoses=latest_diagnoses(connection, _OPEN_IDS),
+        decisions=_grouped(undone, lambda decision: decision.incident_id),
+        nodes={node.name: node for node in fetch(connection, NODE)},
+        maintenance=fetch(connection, MAINTENANCE, not_over, order=[maintenance_windows.c.happened_at]),
+        topology=_topology(connection),
+        watched=_watched(connection, now),
+    )
+
+
+def saved_cursor(connection: sa.Connection) -> Cursor:
+    """Return how far the inbox was read."""
+    stored: dict[str, int] = connection.execute(sa.select(responder.c.cursor)).scalar_one()
+    return Cursor(**stored)
+
+
+def write_changes(connection: sa.Connection, changes: Changes, cursor: Cursor, now: datetime) -> None:
+    """Write everything in *changes* and the *cursor*; parents before their children."""
+    put(connection, JOB, changes.jobs, now)
+    put(connection, ATTEMPT, changes.attempts, now)
+    put(connection, PLACEMENT, changes.placements, now)
+    put(connection, CHECKPOINT, changes.checkpoints, now)
+    put(connection, PROGRESS, changes.progress, now)
+    put(connection, NODE, changes.nodes, now)
+    put(connection, INCIDENT, changes.incidents, now)
+    put(connection, INTERRUPTION, changes.interruptions, now)
+    members = [{"incident_id": i, "event_id": e, "received_at": now} for i, e in changes.memberships]
+    add_rows(connection, incident_events, members)
+    add(connection, DIAGNOSIS, changes.diagnoses, now)
+    put(connection, DECISION, changes.decisions, now)
+    add(connection, STEP, [step for decision in changes.decisions for step in decision.steps], now)
+    plan.change(connection, changes.steps, now)
+    connection.execute(sa.update(responder).values(cursor=cursor.as_json()))
+
+
+def replace_topology(connection: sa.Connection, new: Topology, now: datetime) -> None:
+    """Write who is near whom, and forget what was known before."""
+    connection.execute(sa.delete(topology))
+    near = new.neighbourhoods.items()
+    rows = [{"node": node, "neighbourhoods": sorted(names), "received_at": now} for node, names in near]
+    add_rows(connection, topology, rows)
+
+
+def _topology(connection: sa.Connection) -> Topology:
+    rows = connection.execute(sa.select(topology.c.node, topology.c.neighbourhoods))
+    return Topology({node: frozenset(names) for node, names in rows})
+
+
+def _watched(connection: sa.Connection, now: datetime) -> dict[str, frozenset[str]]:
+    recently = collector_state.c.last_success_at >= now - timedelta(seconds=WATCHED_SECONDS)
+    working = fetch(connection, COLLECTOR, recently, collector_state.c.error == "")
+    names = _grouped(working, lambda status: status.node).items()
+    return {node: frozenset(status.name for status in statuses) for node, statuses in names}
+
+
+def _grouped(records: Iterable[V], key: Callable[[V], K]) -> dict[K, tuple[V, ...]]:
+    groups: dict[K, list[V]] = defaultdict(list)
+    for record in records:
+        groups[key(record)].append(record)
+    return {name: tuple(members) for name, members in groups.items()}
