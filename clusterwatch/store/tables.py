@@ -230,6 +230,10 @@ attempts = _record(
     _whole("first_step", optional=True),
     _whole("last_step", optional=True),
     _time("last_step_at"),
+    _time("first_new_step_at"),
+    _time("interrupted_at"),
+    _time("decided_at"),
+    _flag("hung"),
     _whole("exit_code", optional=True),
     _text("fingerprint"),
 )
