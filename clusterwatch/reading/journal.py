@@ -1,0 +1,79 @@
+"""Lines of `journalctl -o json` to kernel records."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from clusterwatch.reading.text import printable
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class JournalRecord:
+    """One entry of the journal that came from the kernel's log.
+
+    Attributes:
+        cursor: Where the journal goes on after it.
+        boot_id: With dashes, as the kernel prints it.
+        happened_at: When the journal received it, UTC.
+        text: As the kernel logged it, with the prefix that the journal keeps apart.
+    """
+
+    cursor: str
+    boot_id: str
+    happened_at: datetime
+    facility: int
+    level: int
+    text: str
+
+
+def journal_record(line: bytes) -> JournalRecord | None:
+    """Return the record of one JSON line; None if the line is no journal entry."""
+    try:
+        entry = json.loads(line)
+        return _record(entry) if isinstance(entry, dict) else None
+    except (ValueError, TypeError, KeyError, OverflowError, RecursionError):
+        return None
+
+
+def _record(entry: Mapping[str, object]) -> JournalRecord:
+    return JournalRecord(
+        cursor=str(entry["__CURSOR"]),
+        boot_id=_dashed(str(entry.get("_BOOT_ID", ""))),
+        happened_at=_EPOCH + timedelta(microseconds=_number(entry["__REALTIME_TIMESTAMP"])),
+        facility=_number(entry.get("SYSLOG_FACILITY", 0)),
+        level=_number(entry.get("PRIORITY", 6)),
+        text=printable((_prefix(entry) + _text(entry.get("MESSAGE"))).replace("\n", " ")),
+    )
+
+
+def _prefix(entry: Mapping[str, object]) -> str:
+    """Return what journald cut off: it moves "NVRM" out of "NVRM: Xid ..." into a field of its own."""
+    identifier = _text(entry.get("SYSLOG_IDENTIFIER"))
+    if identifier in ("", "kernel"):
+        return ""
+    process = f"[{entry['SYSLOG_PID']}]" if "SYSLOG_PID" in entry else ""
+    return f"{identifier}{process}: "
+
+
+def _text(value: object) -> str:
+    """Return a field's text. journalctl prints a list of bytes where it is not UTF-8, of texts where it repeats."""
+    if isinstance(value, list):
+        if all(isinstance(item, int) for item in value):
+            return bytes(value).decode("utf-8", "replace")
+        return " ".join(str(item) for item in value)
+    return "" if value is None else str(value)
+
+
+def _number(value: object) -> int:
+    return int(str(value))
+
+
+def _dashed(boot_id: str) -> str:
+    if len(boot_id) != 32:
+        return boot_id
+    return "-".join((boot_id[:8], boot_id[8:12], boot_id[12:16], boot_id[16:20], boot_id[20:]))
