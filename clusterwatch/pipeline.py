@@ -67,8 +67,7 @@ class Turn:
 
 def watch(world: World, limits: Limits, now: datetime) -> tuple[list[Event], datetime | None]:
     """Return what the silence of jobs means: events that no reading can bring, and when the next would be due."""
-    placements = [placement for placed in world.placements.values() for placement in placed]
-    return detect.hangs(world.jobs.values(), placements, world.watching_since, limits.hang, now)
+    return detect.hangs(world.jobs.values(), world.placements, world.watching_since, limits.hang, now)
 
 
 def respond(world: World, events: Sequence[Event], knowledge: Knowledge, limits: Limits, now: datetime) -> Turn:

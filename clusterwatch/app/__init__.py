@@ -1,0 +1,1 @@
+"""Builds everything from the settings: the only place that wires, above the loops."""

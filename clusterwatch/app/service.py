@@ -1,0 +1,150 @@
+"""The service: timers, the responder's and the actor's loop, and the window, in one process."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, timedelta
+from typing import Any
+
+import structlog
+from apscheduler.events import EVENT_JOB_ERROR, EVENT_JOB_MAX_INSTANCES, EVENT_JOB_MISSED, JobEvent
+from apscheduler.executors.pool import ThreadPoolExecutor
+from apscheduler.schedulers.background import BackgroundScheduler
+
+from clusterwatch.agent import Agent
+from clusterwatch.clock import SystemClock
+from clusterwatch.errors import StoreError
+from clusterwatch.metrics import Metrics
+from clusterwatch.seams import Clock
+from clusterwatch.server import Actor, Responder
+from clusterwatch.store import Store
+
+log = structlog.get_logger(component="service")
+
+HOUSEKEEPING_EVERY = timedelta(hours=6)
+STALLED_AFTER_SECONDS = 60.0
+"""A loop that has not come round for this long is not alive."""
+
+
+@dataclass(frozen=True, slots=True)
+class Loops:
+    """How often the loops come round, and how long events are kept."""
+
+    tick_seconds: float = 0.5
+    keep_events: timedelta = timedelta(days=30)
+
+
+class Service:
+    """Runs an agent and a server in this process until it is stopped."""
+
+    def __init__(
+        self,
+        store: Store,
+        agent: Agent,
+        responder: Responder,
+        actor: Actor,
+        clock: Clock,
+        metrics: Metrics,
+        loops: Loops,
+        collector_seconds: Callable[[str], float | None] = lambda name: None,
+    ) -> None:
+        """Take the parts; *collector_seconds* gives another period for a collector than its own."""
+        self.store = store
+        self.agent = agent
+        self.responder = responder
+        self.actor = actor
+        self.clock = clock
+        self.metrics = metrics
+        self._loops = loops
+        self._collector_seconds = collector_seconds
+        self._stopping = threading.Event()
+        self._threads: list[threading.Thread] = []
+        self._beats: dict[str, float] = {}
+        self._timers = _timers(len(agent.collectors) + 2)
+
+    def start(self) -> None:
+        """Start the timers and loops; returns at once."""
+        self._timers.add_listener(self._timer_trouble, EVENT_JOB_ERROR | EVENT_JOB_MISSED | EVENT_JOB_MAX_INSTANCES)
+        for collector in self.agent.collectors:
+            seconds = self._collector_seconds(collector.name) or collector.every_seconds
+            self._timers.add_job(
+                self._collect,
+                "interval",
+                seconds=seconds,
+                args=[collector.name],
+                id=collector.name,
+                next_run_time=SystemClock().now(),
+            )
+        self._timers.add_job(
+            self._housekeeping, "interval", seconds=HOUSEKEEPING_EVERY.total_seconds(), id="housekeeping"
+        )
+        self._timers.start()
+        for name, turn in (("responder", self.responder.turn), ("actor", self._act)):
+            thread = threading.Thread(target=self._loop, args=(name, turn), name=name, daemon=True)
+            self._threads.append(thread)
+            thread.start()
+
+    def stop(self) -> None:
+        """Stop clean: no new work, what is under way ends, the lease is given back."""
+        self._stopping.set()
+        if self._timers.running:
+            self._timers.shutdown(wait=False)
+        for thread in self._threads:
+            thread.join(timeout=15)
+        try:
+            self.responder.stop()
+        except StoreError as error:
+            log.warning("lease not given back, it will expire", error=str(error))
+        self.agent.close()
+
+    def stalled_loops(self) -> list[str]:
+        """Return the loops that have not come round for a minute; does not touch database or hardware."""
+        now = self.clock.monotonic()
+        return [name for name, beat in self._beats.items() if now - beat > STALLED_AFTER_SECONDS]
+
+    def _collect(self, name: str) -> None:
+        while self.agent.run(name) and not self._stopping.is_set():
+            continue
+
+    def _act(self) -> bool:
+        # Actuators that only this process hosts need no lease: nobody else can act on their targets.
+        return bool(self.actor.turn())
+
+    def _loop(self, name: str, turn: Callable[[], bool]) -> None:
+        complaint = ""
+        while not self._stopping.is_set():
+            self._beats[name] = self.clock.monotonic()
+            more = False
+            try:
+                more = turn()
+                complaint = ""
+            except StoreError as error:
+                if str(error) != complaint:
+                    log.error("database trouble, will try again", loop=name, error=str(error))
+                complaint = str(error)
+            except Exception:
+                # Our own mistake: this turn is lost, loudly, and the next one starts from what is on record.
+                log.exception("turn failed", loop=name)
+            if not more:
+                self._stopping.wait(self._loops.tick_seconds)
+
+    def _housekeeping(self) -> None:
+        deleted = self.store.prune(self.clock.now() - self._loops.keep_events)
+        log.info("old records deleted", **deleted)
+
+    def _timer_trouble(self, event: JobEvent) -> None:
+        if event.code == EVENT_JOB_ERROR:
+            self.metrics.timer_failed(event.job_id)
+            log.error("timer failed", timer=event.job_id, error=str(getattr(event, "exception", "")))
+        else:
+            self.metrics.timer_missed()
+
+
+def _timers(workers: int) -> Any:
+    return BackgroundScheduler(
+        timezone=UTC,
+        executors={"default": ThreadPoolExecutor(max_workers=workers)},
+        job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None},
+    )

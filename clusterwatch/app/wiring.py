@@ -1,0 +1,134 @@
+"""Settings to parts."""
+
+from __future__ import annotations
+
+import getpass
+import os
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import timedelta
+
+import structlog
+from prometheus_client import CollectorRegistry
+
+from clusterwatch import classify, correlate, detect, pipeline, plugins, policy, resources
+from clusterwatch.agent import Agent
+from clusterwatch.app.service import Loops, Service
+from clusterwatch.clock import SystemClock
+from clusterwatch.config import CollectorSettings, Settings
+from clusterwatch.detect import Catalog
+from clusterwatch.metrics import Metrics
+from clusterwatch.model import Mode
+from clusterwatch.seams import Actuator, Clock, Collector, Site, WatchedJob
+from clusterwatch.server import Actor, Responder
+from clusterwatch.store import Store
+
+log = structlog.get_logger(component="app")
+
+
+def limits_of(settings: Settings, modes: Mapping[str, Mode] | None = None) -> pipeline.Limits:
+    """Return the limits of every stage as *settings* has them; *modes* are added to those of the policy."""
+    settle, hang, brakes = settings.settle, settings.hang, settings.policy
+    stale_after = timedelta(seconds=brakes.max_event_age_seconds)
+    return pipeline.Limits(
+        correlate=correlate.Limits(stale_after=stale_after),
+        settle=classify.SettleLimits(
+            minimum=timedelta(seconds=settle.minimum_seconds),
+            explicit=timedelta(seconds=settle.explicit_seconds),
+            symptoms=timedelta(seconds=settle.symptom_seconds),
+            margin=settle.margin,
+        ),
+        policy=policy.Limits(
+            restarts_without_progress=brakes.restarts_without_progress,
+            restarts_per_hour=brakes.restarts_per_hour,
+            act_within=stale_after,
+            modes={**{name: Mode(mode) for name, mode in brakes.modes.items()}, **(modes or {})},
+        ),
+        hang=detect.HangLimits(
+            factor=hang.factor, minimum_seconds=hang.minimum_seconds, startup_seconds=hang.startup_seconds
+        ),
+    )
+
+
+def catalog_of(settings: Settings) -> Catalog:
+    """Return the detection catalogue: ours and the site's."""
+    return detect.compile_catalog(resources.catalog_texts(settings.rules_dir))
+
+
+def store_of(settings: Settings, *, accept_simulated: bool = False) -> Store:
+    """Return the database, made or upgraded first where it is the embedded one."""
+    embedded = settings.database.startswith("sqlite")
+    return Store.open(settings.database, create=embedded, accept_simulated=accept_simulated)
+
+
+def collectors_of(settings: Settings) -> list[Collector]:
+    """Return the enabled collectors; one that cannot be loaded is logged and left out."""
+    disabled = [name for name, options in settings.collectors.items() if not options.enabled]
+    found, errors = plugins.collectors(disabled)
+    for error in errors:
+        log.error("collector not loaded", error=str(error))
+    return found
+
+
+def site_of(settings: Settings, jobs: Callable[[], tuple[WatchedJob, ...]]) -> Callable[[str], Site]:
+    """Return what to tell a collector of a given name, with the *jobs* as they are at that moment."""
+    boot_id = resources.boot_id()
+
+    def site(name: str) -> Site:
+        options = _options(settings, name)
+        return Site(settings.node, boot_id, dict(options.model_extra or {}), jobs())
+
+    return site
+
+
+def service_of(
+    settings: Settings,
+    store: Store,
+    collectors: Sequence[Collector],
+    actuators: Sequence[Actuator],
+    site: Callable[[str], Site],
+    clock: Clock | None = None,
+    modes: Mapping[str, Mode] | None = None,
+    scope: str = "",
+) -> Service:
+    """Return a service of these parts, not started yet."""
+    clock = clock or SystemClock()
+    metrics = Metrics(CollectorRegistry())
+    catalog = catalog_of(settings)
+    responder = Responder(
+        store,
+        catalog.knowledge,
+        limits_of(settings, modes),
+        clock,
+        metrics,
+        holder=f"{settings.node}/{os.getpid()}",
+        lease_seconds=settings.responder.lease_seconds,
+        topology=settings.topology.topology(),
+    )
+    return Service(
+        store,
+        Agent(collectors, site, store, catalog, clock, metrics, scope),
+        responder,
+        Actor(store, actuators, clock, metrics),
+        clock,
+        metrics,
+        Loops(settings.responder.tick_seconds, timedelta(days=settings.retention.events_days)),
+        lambda name: _options(settings, name).every_seconds,
+    )
+
+
+def user_name() -> str:
+    """Return who runs this process; the number where it has no name."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return str(os.getuid())
+
+
+def _options(settings: Settings, name: str) -> CollectorSettings:
+    return settings.collectors.get(name, CollectorSettings())
+
+
+def named(collectors: Iterable[Collector], names: Iterable[str]) -> list[Collector]:
+    """Return those of *collectors* whose names are among *names*."""
+    wanted = frozenset(names)
+    return [collector for collector in collectors if collector.name in wanted]

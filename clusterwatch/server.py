@@ -1,0 +1,292 @@
+"""The loop for the cluster: take turns of `respond` as the one responder, and carry out what was decided.
+
+A turn reads the events committed since the cursor and writes everything that follows from them in one transaction;
+only then may an actuator act. Whoever holds the lease responds; who cannot renew it stops at once and forgets
+what it knew, because another may know better by now.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+
+import structlog
+
+from clusterwatch import pipeline
+from clusterwatch.errors import ActionError, LeaseLostError, StoreError
+from clusterwatch.metrics import Metrics
+from clusterwatch.model import (
+    Changes,
+    CollectorStatus,
+    Component,
+    ComponentKind,
+    Event,
+    Knowledge,
+    Outcome,
+    Step,
+    StepState,
+    Topology,
+    World,
+    WorldState,
+    event_id,
+    kinds,
+)
+from clusterwatch.seams import Actuator, Clock
+from clusterwatch.store import Cursor, Lease, Store
+
+RENEW_EVERY = timedelta(seconds=2)
+REFRESH_WATCHED_EVERY = timedelta(seconds=5)
+WATCHING_WITHIN = timedelta(minutes=2)
+"""A collector that succeeded this long ago still counts as watching: it says so every half minute."""
+
+log = structlog.get_logger(component="server")
+
+
+@dataclass(slots=True)
+class _Office:
+    """What the holder of the lease knows; thrown away whole when the lease is lost."""
+
+    lease: Lease
+    world: World
+    cursor: Cursor
+    renewed_at: datetime
+    refreshed_at: datetime
+    wake_at: datetime | None = None
+
+
+class Responder:
+    """Takes turns while it holds the lease."""
+
+    def __init__(
+        self,
+        store: Store,
+        knowledge: Knowledge,
+        limits: pipeline.Limits,
+        clock: Clock,
+        metrics: Metrics,
+        holder: str,
+        lease_seconds: float = 6.0,
+        topology: Topology | None = None,
+    ) -> None:
+        """Take the store and limits; *holder* is unique to this process."""
+        self._store = store
+        self._knowledge = knowledge
+        self._limits = limits
+        self._clock = clock
+        self._metrics = metrics
+        self._holder = holder
+        self._lease_seconds = lease_seconds
+        self._topology = topology
+        self._office: _Office | None = None
+
+    @property
+    def is_leader(self) -> bool:
+        """Whether this process holds the lease, as far as it knows."""
+        return self._office is not None
+
+    @property
+    def world(self) -> World | None:
+        """The open state as of the last turn; None while another process is the responder."""
+        return self._office.world if self._office is not None else None
+
+    def turn(self) -> bool:
+        """Take one turn if this process is, or can become, the responder; return whether more events wait.
+
+        Raises:
+            StoreError: The database said no; the next turn begins from the open state on record.
+        """
+        try:
+            return self._turn()
+        except LeaseLostError as error:
+            log.warning("lease lost, another process responds now", error=str(error))
+            self._leave()
+            return False
+        except StoreError:
+            self._leave()
+            raise
+
+    def stop(self) -> None:
+        """Give the lease back, so that the next responder need not wait for it to expire."""
+        if self._office is not None:
+            self._store.release(self._office.lease)
+            self._leave()
+
+    def _leave(self) -> None:
+        self._office = None
+        self._metrics.leads(False)
+
+    def _turn(self) -> bool:
+        now = self._clock.now()
+        office = self._held(now)
+        if office is None:
+            return False
+        self._refresh_watched(office, now)
+        watch_at = self._watch(office, now)
+        events, cursor = self._store.inbox(office.cursor)
+        is_due = office.wake_at is not None and office.wake_at <= now
+        if not events and not is_due:
+            return False
+        began = self._clock.monotonic()
+        turn = pipeline.respond(office.world, events, self._knowledge, self._limits, now)
+        self._store.commit_turn(office.lease, turn.changes, cursor, now)
+        office.world, office.cursor = turn.world, cursor
+        office.wake_at = min((at for at in (turn.wake_at, watch_at) if at is not None), default=None)
+        lag = now - events[0].observed_at if events else timedelta()
+        self._metrics.turn_taken(self._clock.monotonic() - began, max(lag, timedelta()) / timedelta(seconds=1))
+        self._tell(turn.changes)
+        return bool(events)
+
+    def _held(self, now: datetime) -> _Office | None:
+        """Return the office, renewed or newly taken; None while another process holds the lease."""
+        if self._office is not None and now - self._office.renewed_at < RENEW_EVERY:
+            return self._office
+        if self._office is not None:
+            renewed = self._store.renew(self._office.lease, self._lease_seconds)
+            if renewed is None:
+                raise LeaseLostError("the lease could not be renewed")
+            self._office.lease, self._office.renewed_at = renewed, now
+            return self._office
+        lease = self._store.acquire(self._holder, self._lease_seconds)
+        if lease is None:
+            return None
+        world, cursor = self._store.world(now)
+        if self._topology is not None:
+            world = replace(world, topology=self._topology)
+        log.info("responder started", holder=self._holder, jobs=len(world.jobs), incidents=len(world.incidents))
+        self._office = _Office(
+            lease, world, cursor, renewed_at=now, refreshed_at=now - REFRESH_WATCHED_EVERY, wake_at=now
+        )
+        self._metrics.leads(True)
+        return self._office
+
+    def _refresh_watched(self, office: _Office, now: datetime) -> None:
+        if now - office.refreshed_at >= REFRESH_WATCHED_EVERY:
+            office.world = replace(office.world, watched=_watched(self._store.collector_statuses(), now))
+            office.refreshed_at = now
+
+    def _watch(self, office: _Office, now: datetime) -> datetime | None:
+        """Record what silence means, as events like any other; return when to look again."""
+        events, wake_at = pipeline.watch(office.world, self._limits, now)
+        if events:
+            self._store.record("", "watch", events, {}, None, now)
+        return wake_at
+
+    def _tell(self, changes: Changes) -> None:
+        self._metrics.decisions_made(changes.decisions)
+        for diagnosis in changes.diagnoses:
+            log.info(
+                "incident diagnosed",
+                incident=diagnosis.incident_id,
+                revision=diagnosis.revision,
+                cause=diagnosis.cause.value,
+                confidence=diagnosis.confidence,
+            )
+        for decision in changes.decisions:
+            log.info(
+                "decision recorded",
+                incident=decision.incident_id,
+                decision=decision.id,
+                job=decision.job_id,
+                mode=decision.mode.value,
+                steps=[step.kind.value for step in decision.steps],
+                reason=decision.reason,
+            )
+
+
+def _watched(statuses: Iterable[CollectorStatus], now: datetime) -> dict[str, frozenset[str]]:
+    """Return the collectors that look, by node: one that has no device to look at sees nothing."""
+    watched: dict[str, set[str]] = {}
+    for status in statuses:
+        is_recent = status.last_success_at is not None and now - status.last_success_at < WATCHING_WITHIN
+        if is_recent and not status.error and not status.condition:
+            watched.setdefault(status.node, set()).add(status.name.partition("@")[0])
+    return {node: frozenset(names) for node, names in watched.items()}
+
+
+@dataclass(slots=True)
+class Actor:
+    """Carries out recorded steps with the actuators of this process, each at most once."""
+
+    store: Store
+    actuators: Sequence[Actuator]
+    clock: Clock
+    metrics: Metrics
+    _by_name: dict[str, Actuator] = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Index the actuators by name."""
+        self._by_name = {actuator.name: actuator for actuator in self.actuators}
+
+    def turn(self) -> int:
+        """Carry out every step that is due; return how many ended.
+
+        Raises:
+            StoreError: The database said no. A step whose outcome could not be written stays begun, and the
+                world is asked about it before anything is done again.
+        """
+        due = self.store.steps_to_perform({name: each.targets() for name, each in self._by_name.items()})
+        return sum(self._carry_out(step) for step in due)
+
+    def _carry_out(self, step: Step) -> bool:
+        now = self.clock.now()
+        if step.state is StepState.BEGUN:
+            return self._resume(step, now)
+        if not self.store.begin_step(step.id, now):
+            return False
+        if now > step.not_after:
+            return self._finish(step, Outcome(step.id, StepState.REFUSED, now, "too late: the evidence is stale"))
+        return self._finish(step, self._perform(step, now))
+
+    def _resume(self, step: Step, now: datetime) -> bool:
+        """End a step that a killed process had begun: ask the world first, call a person when it cannot tell."""
+        told = self._by_name[step.actuator].state_of(step)
+        if told is WorldState.DONE:
+            return self._finish(step, Outcome(step.id, StepState.DONE, now, "found done after a restart"))
+        if told is WorldState.NOT_DONE and now <= step.not_after:
+            return self._finish(step, self._perform(step, now))
+        detail = "the world cannot tell whether it was done; a person must look"
+        return self._finish(step, Outcome(step.id, StepState.UNKNOWN, now, detail))
+
+    def _perform(self, step: Step, now: datetime) -> Outcome:
+        try:
+            return self._by_name[step.actuator].perform(step, now)
+        except ActionError as error:
+            return Outcome(step.id, StepState.FAILED, self.clock.now(), str(error))
+
+    def _finish(self, step: Step, outcome: Outcome) -> bool:
+        finished = self.store.finish_step(outcome)
+        log.info(
+            "step ended",
+            step=step.id,
+            kind=step.kind.value,
+            target=step.target,
+            state=outcome.state.value,
+            detail=outcome.detail,
+        )
+        self.metrics.step_changed(replace(step, state=outcome.state))
+        self.store.record("", "actor", [_event_of(step, outcome)], {}, None, self.clock.now())
+        return finished
+
+
+def _event_of(step: Step, outcome: Outcome) -> Event:
+    """Return the outcome as the event it is; the same id however often it is told."""
+    return Event(
+        id=event_id("", "", "actor", step.id, outcome.state.value),
+        kind=kinds.STEP_CHANGED,
+        component=Component(ComponentKind.JOB, step.target),
+        happened_at=outcome.at,
+        observed_at=outcome.at,
+        source="actor",
+        origin=f"step {step.id}",
+        text=f"{step.kind.value} of {step.target}: {outcome.state.value} {outcome.detail}".strip(),
+        fields={
+            **{key: value for key, value in step.arguments.items() if key != "reason"},
+            **outcome.facts,
+            "step": step.id,
+            "kind": step.kind.value,
+            "state": outcome.state.value,
+            "detail": outcome.detail,
+        },
+        job=step.target,
+    )
