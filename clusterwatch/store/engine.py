@@ -15,7 +15,7 @@ from clusterwatch.store import jsontext
 from clusterwatch.store.failures import plain_errors
 
 BUSY_SECONDS = 10
-"""How long a writer waits for its turn before it gives up."""
+"""How long a writer waits for its turn before it gives up; "?timeout=SECONDS" in the URL overrules it."""
 
 _CONNECT_ARGUMENTS: dict[str, dict[str, Any]] = {
     "sqlite": {"timeout": BUSY_SECONDS},
@@ -54,7 +54,7 @@ class Database:
             _require_file(Path(self.place), create=create)
         self._engine = _engine(self.url)
         self._readers = self._engine.execution_options(
-            **({"isolation_level": "REPEATABLE READ", "postgresql_readonly": True} if self.is_postgresql else {})
+            **({"isolation_level": "REPEATABLE READ"} if self.is_postgresql else {})
         )
         self._writers = self._engine.execution_options(sqlite_begin="BEGIN IMMEDIATE")
 
@@ -98,10 +98,11 @@ def _require_file(path: Path, *, create: bool) -> None:
 
 
 def _engine(url: sa.URL) -> sa.Engine:
+    defaults = _CONNECT_ARGUMENTS[url.get_backend_name()]
     engine = sa.create_engine(
         url,
         pool_pre_ping=True,
-        connect_args=_CONNECT_ARGUMENTS[url.get_backend_name()],
+        connect_args={name: value for name, value in defaults.items() if name not in url.query},
         json_serializer=jsontext.dumps,
         json_deserializer=jsontext.loads,
     )
