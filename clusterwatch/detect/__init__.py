@@ -1,10 +1,10 @@
 """Readings to events: rules as data, changes over time, and absences."""
 
-from clusterwatch.detect.compiling import compile_catalog
+from clusterwatch.detect.compiling import Catalog, compile_catalog
 from clusterwatch.detect.hangs import STARTUP_HANG, HangLimits, hangs
 from clusterwatch.detect.matcher import Hit, Matcher, compile_rules
 from clusterwatch.detect.noticing import notice
-from clusterwatch.detect.rules import Catalog, Rule
+from clusterwatch.detect.rules import Rule
 from clusterwatch.detect.state import ObserverState
 
 __all__ = [

@@ -8,8 +8,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from clusterwatch.detect.matcher import compile_rules
-from clusterwatch.detect.rules import COLLECTORS, Catalog, Rule
+from clusterwatch.detect.matcher import Matcher, compile_rules
+from clusterwatch.detect.rules import COLLECTORS, Rule, field_name
 from clusterwatch.errors import CatalogError
 from clusterwatch.model import UNLISTED, Cause, ComponentKind, Expectation, Knowledge, Role, Severity, Signal
 
@@ -24,6 +24,15 @@ _CAUSES = frozenset(cause.value for cause in Cause)
 _GROUP = re.compile(r"\{(\w+)\}")
 _SEVERITIES = {severity.name.lower(): severity for severity in Severity}
 _TEXT, _TEXTS, _NUMBER = "a text", "a list of texts", "a number"
+
+
+@dataclass(frozen=True, slots=True)
+class Catalog:
+    """Everything detection knows: the rules, what their kinds mean, and the matcher built from them."""
+
+    rules: tuple[Rule, ...]
+    knowledge: Knowledge
+    matcher: Matcher
 
 
 @dataclass(slots=True)
@@ -205,7 +214,7 @@ def _component(entry: _Entry) -> tuple[ComponentKind | None, str]:
 
 
 def _check_names(rule: Rule, entry: _Entry) -> None:
-    groups = rule.pattern.groupindex.keys()
+    groups = {field_name(group) for group in rule.pattern.groupindex}
     for name in sorted({*_GROUP.findall(rule.kind), *_GROUP.findall(rule.component_id), *rule.ints} - groups):
         entry.wrong(f"the pattern has no group {name!r}")
     for name in sorted(rule.collectors - COLLECTORS):

@@ -6,9 +6,9 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 from clusterwatch.detect import progress, repeats
+from clusterwatch.detect.compiling import Catalog
 from clusterwatch.detect.lines import body, read_line, stream_of
 from clusterwatch.detect.matcher import Hit
-from clusterwatch.detect.rules import Catalog
 from clusterwatch.detect.samples import SAMPLES, compare, sample_key
 from clusterwatch.detect.sightings import Sighting, event_of
 from clusterwatch.detect.state import ObserverState

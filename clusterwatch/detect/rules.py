@@ -1,16 +1,12 @@
-"""What a rule of the catalogue is, and the catalogue that holds them."""
+"""What a rule of the catalogue is."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
-from clusterwatch.model import ComponentKind, Knowledge, Scalar
-
-if TYPE_CHECKING:
-    from clusterwatch.detect.matcher import Matcher
+from clusterwatch.model import ComponentKind, Scalar
 
 COLLECTORS = frozenset({"kernel_log", "job_log"})
 """Collectors a rule may be restricted to; lines of any other source are tried against all rules."""
@@ -53,17 +49,13 @@ class Rule:
 
     def fields(self, match: re.Match[str]) -> Mapping[str, Scalar]:
         """Return the groups of *match* that took part, numbers where the rule says so."""
-        groups = {name: value.strip() for name, value in match.groupdict().items() if value is not None}
+        groups = {field_name(name): value.strip() for name, value in match.groupdict().items() if value is not None}
         return {name: _number(value) if name in self.ints else value for name, value in groups.items()}
 
 
-@dataclass(frozen=True, slots=True)
-class Catalog:
-    """Everything detection knows: the rules, what their kinds mean, and the matcher built from them."""
-
-    rules: tuple[Rule, ...]
-    knowledge: Knowledge
-    matcher: Matcher
+def field_name(group: str) -> str:
+    """Return the field that *group* fills: "nic_2" is another place in the pattern where the nic may stand."""
+    return re.sub(r"_\d$", "", group)
 
 
 def _number(value: str) -> Scalar:

@@ -68,7 +68,7 @@ def component_of(rule: Rule, fields: Mapping[str, Scalar], reading: Reading, ran
     if rule.component_kind is ComponentKind.NODE:
         return node_component(reading.node)
     named = filled(rule.component_id, fields)
-    if not named:
+    if not re.search(r"\w", named):
         return default_component(reading, rank)
     return Component(rule.component_kind, component_id(rule.component_kind, named), reading.node)
 
