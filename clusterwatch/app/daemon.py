@@ -1,0 +1,79 @@
+"""`clusterwatch daemon`: the service on this machine, with its window, until it is told to stop."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Callable
+from types import FrameType
+
+import structlog
+
+from clusterwatch import api
+from clusterwatch.app import wiring
+from clusterwatch.app.service import Service
+from clusterwatch.config import Settings
+from clusterwatch.seams import WatchedJob
+from clusterwatch.supervise import FollowedJobs, JobDescription
+
+log = structlog.get_logger(component="daemon")
+
+
+def run_daemon(settings: Settings) -> None:
+    """Run until SIGTERM or SIGINT; what is under way ends first.
+
+    Raises:
+        StoreError: The database cannot be opened.
+        ClusterWatchError: The port is taken.
+    """
+    for warning in settings.warnings():
+        log.warning(warning)
+    store = wiring.store_of(settings)
+    try:
+        jobs = _configured_jobs(settings)
+        described = tuple(JobDescription(job.id, job.id, (), settings.node) for job in jobs)
+        collectors = [*wiring.collectors_of(settings), FollowedJobs(described)]
+        service = wiring.service_of(settings, store, collectors, [], wiring.site_of(settings, lambda: jobs))
+        serve_until_signal(
+            service, settings.server.host, settings.server.port, lambda address: _announce(settings, address)
+        )
+    finally:
+        store.close()
+
+
+def serve_until_signal(service: Service, host: str, port: int, announce: Callable[[str], None]) -> None:
+    """Run *service* with its window until SIGTERM or SIGINT.
+
+    *announce* is called with the address of the window once it answers.
+    """
+    stopping = threading.Event()
+
+    def stop(_number: int, _frame: FrameType | None) -> None:
+        stopping.set()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, stop)
+    window = api.serve(
+        api.create_app(service.store, service.metrics, service.clock, lambda: _health(service)), host, port
+    )
+    try:
+        service.start()
+        announce(f"http://{host}:{window.port}/")
+        while not stopping.wait(3600):
+            continue
+    finally:
+        service.stop()
+        window.stop()
+
+
+def _health(service: Service) -> api.Health:
+    stalled = service.stalled_loops()
+    return api.Health(not stalled, {name: "stalled" for name in stalled})
+
+
+def _configured_jobs(settings: Settings) -> tuple[WatchedJob, ...]:
+    return tuple(WatchedJob(job.id, 1, None, tuple(job.log_paths), job.checkpoint_dir) for job in settings.jobs)
+
+
+def _announce(settings: Settings, address: str) -> None:
+    log.info("daemon started", node=settings.node, page=address, database=settings.database)

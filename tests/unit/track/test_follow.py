@@ -1,0 +1,163 @@
+"""Events to jobs, attempts and interruptions."""
+
+from clusterwatch.model import Component, ComponentKind, Edge, JobState, World, kinds
+from clusterwatch.testing import NOON, event, progress, seconds, training_job
+from clusterwatch.track import follow
+
+JOB = Component(ComponentKind.JOB, "job-1", "node001")
+
+
+def ended(exit_code, at, attempt=1):
+    return event(kinds.ATTEMPT_ENDED, JOB, at, job="job-1", attempt=attempt, exit_code=exit_code)
+
+
+def started(attempt, at, resumed_step):
+    return event(kinds.ATTEMPT_STARTED, JOB, at, job="job-1", attempt=attempt, resumed_step=resumed_step)
+
+
+def steps(first, last, begin, attempt=1, every=10.0):
+    return [
+        progress("job-1", attempt, step, begin + seconds(every * place))
+        for place, step in enumerate(range(first, last + 1), start=1)
+    ]
+
+
+def following(*events):
+    return follow(World(watching_since=NOON), events)
+
+
+def test_job_trains_once_it_printed_a_step():
+    tracked = following(*training_job(), *steps(1, 3, NOON))
+
+    job = tracked.world.jobs["job-1"]
+    assert (job.state, job.last_step, job.highest_step) == (JobState.TRAINING, 3, 3)
+    assert job.last_step_at == NOON + seconds(30)
+
+
+def test_normal_step_time_is_the_jobs_own():
+    tracked = following(*training_job(), *steps(1, 20, NOON, every=6.2))
+
+    assert abs(tracked.world.jobs["job-1"].step_seconds - 6.2) < 0.01
+
+
+def test_one_long_pause_does_not_become_the_normal_step_time():
+    pause = progress("job-1", 1, 21, NOON + seconds(200 + 3600))
+
+    tracked = following(*training_job(), *steps(1, 20, NOON), pause)
+
+    assert tracked.world.jobs["job-1"].step_seconds < 20
+
+
+def test_step_printed_by_several_ranks_counts_once():
+    same = [progress("job-1", 1, 5, NOON + seconds(50 + late), loss=float(late)) for late in range(4)]
+
+    tracked = following(*training_job(), *steps(1, 4, NOON), *same)
+
+    assert [each.step for each in tracked.changes.progress] == [1, 2, 3, 4, 5]
+
+
+def test_crash_interrupts_from_the_end_of_the_last_step():
+    tracked = following(*training_job(), *steps(1, 3, NOON), ended(-9, NOON + seconds(34)))
+
+    interruption = tracked.world.interruptions["job-1"]
+    assert tracked.world.jobs["job-1"].state is JobState.INTERRUPTED
+    assert interruption.edges == {Edge.LAST_STEP: NOON + seconds(30), Edge.FIRST_EVENT: NOON + seconds(34)}
+    assert interruption.highest_step == 3
+
+
+def test_clean_exit_is_no_interruption():
+    tracked = following(*training_job(), *steps(1, 3, NOON), ended(0, NOON + seconds(31)))
+
+    assert tracked.world.interruptions == {}
+
+
+def test_interruption_ends_with_the_first_step_never_done_before():
+    crash = [*training_job(), *steps(1, 5, NOON), ended(1, NOON + seconds(55))]
+
+    repeated = following(*crash, started(2, NOON + seconds(60), 2), *steps(3, 5, NOON + seconds(60), 2))
+    beyond = following(*crash, started(2, NOON + seconds(60), 2), *steps(3, 6, NOON + seconds(60), 2))
+
+    assert repeated.world.jobs["job-1"].state is JobState.RECOVERING
+    assert beyond.world.jobs["job-1"].state is JobState.TRAINING
+    (over,) = [each for each in beyond.changes.interruptions if each.is_over]
+    assert over.edges[Edge.FIRST_REPEATED_STEP] == NOON + seconds(70)
+    assert over.edges[Edge.FIRST_NEW_STEP] == NOON + seconds(100)
+
+
+def test_folded_steps_that_pass_the_highest_are_split_where_the_new_ones_begin():
+    fold = progress("job-1", 2, 9, NOON + seconds(160), first_step=3, first_at=(NOON + seconds(100)).isoformat())
+
+    tracked = following(
+        *training_job(), *steps(1, 5, NOON), ended(1, NOON + seconds(55)), started(2, NOON + seconds(60), 2), fold
+    )
+
+    (over,) = [each for each in tracked.changes.interruptions if each.is_over]
+    assert over.edges[Edge.FIRST_NEW_STEP] == NOON + seconds(130)
+
+
+def test_step_told_after_the_crash_belongs_before_it():
+    late = progress("job-1", 1, 4, NOON + seconds(33))
+
+    tracked = following(*training_job(), *steps(1, 3, NOON), ended(-9, NOON + seconds(34)), late)
+
+    interruption = tracked.world.interruptions["job-1"]
+    assert interruption.highest_step == 4
+    assert interruption.edges[Edge.LAST_STEP] == NOON + seconds(33)
+    assert tracked.world.jobs["job-1"].state is JobState.INTERRUPTED
+
+
+def test_hang_that_ends_by_itself_is_over_with_the_next_step():
+    hang = event(kinds.HANG, JOB, NOON + seconds(120), job="job-1", attempt=1)
+    moves_on = progress("job-1", 1, 4, NOON + seconds(150))
+
+    tracked = following(*training_job(), *steps(1, 3, NOON), hang, moves_on)
+
+    assert tracked.world.jobs["job-1"].state is JobState.TRAINING
+    assert tracked.world.interruptions == {}
+
+
+def test_attempt_remembers_the_first_exception_it_died_of():
+    first = event(
+        kinds.EXCEPTION, JOB, NOON + seconds(31), job="job-1", attempt=1, exception="KeyError", where="a.py:3"
+    )
+    second = event(
+        kinds.EXCEPTION, JOB, NOON + seconds(32), job="job-1", attempt=1, exception="OSError", where="b.py:9"
+    )
+
+    tracked = following(*training_job(), first, second, ended(1, NOON + seconds(34)))
+
+    assert tracked.world.attempts["job-1"][-1].fingerprint == "KeyError at a.py:3"
+
+
+def test_torn_checkpoint_is_recorded_and_never_offered():
+    saved = event(
+        kinds.CHECKPOINT_SAVED, JOB, NOON + seconds(5), job="job-1", path="/ck/step_10", step=10, format="dcp"
+    )
+    torn = event(kinds.CHECKPOINT_TORN, JOB, NOON + seconds(9), job="job-1", path="/ck/step_20", step=20, format="dcp")
+
+    tracked = following(*training_job(), saved, torn)
+
+    assert [each.path for each in tracked.world.checkpoints["job-1"]] == ["/ck/step_10"]
+    assert [each.complete for each in tracked.changes.checkpoints] == [True, False]
+
+
+def test_event_of_an_unknown_job_changes_nothing():
+    tracked = following(progress("never-seen", 1, 3, NOON))
+
+    assert tracked.world == World(watching_since=NOON)
+
+
+def test_following_in_two_turns_gives_the_same_world_as_in_one():
+    events = [
+        *training_job(),
+        *steps(1, 5, NOON),
+        ended(1, NOON + seconds(55)),
+        started(2, NOON + seconds(60), 2),
+        *steps(3, 8, NOON + seconds(60), 2),
+    ]
+
+    at_once = following(*events).world
+
+    for cut in range(len(events)):
+        in_two = follow(follow(World(watching_since=NOON), events[:cut]).world, events[cut:]).world
+        assert in_two == at_once
