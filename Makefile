@@ -1,0 +1,83 @@
+# Everything runs from .venv, made on the first call. Nothing is installed outside of it but the Debian packages
+# that the tests need, and those only as root.
+
+.DEFAULT_GOAL := help
+.PHONY: demo run test test-packages check bench soak lock reference clean help
+
+VENV := .venv
+BIN := $(VENV)/bin
+RUN := $(VENV)/.installed-run
+TEST := $(VENV)/.installed-test
+
+# The first Python that is new enough; the default one if none is, so that its own message is seen.
+NEW_ENOUGH := import sys; sys.exit(sys.version_info < (3, 11))
+CANDIDATES := python3 python3.13 python3.12 python3.11
+PYTHON ?= $(firstword $(foreach python,$(CANDIDATES),$(shell $(python) -c '$(NEW_ENOUGH)' 2>/dev/null && echo $(python))) python3)
+
+ifneq ($(shell command -v uv 2>/dev/null),)
+MAKE_VENV := uv venv --quiet --allow-existing --python '>=3.11' $(VENV)
+INSTALL := uv pip install --quiet --python $(BIN)/python
+else
+# --group came with pip 25.1.
+MAKE_VENV := $(PYTHON) -m venv $(VENV) && $(BIN)/python -m pip install --quiet --upgrade 'pip>=25.1'
+INSTALL := $(BIN)/python -m pip install --quiet
+endif
+
+demo: $(RUN) ## Start the service with a simulated fleet; Ctrl-C stops it. ARGS="--port 9000" passes flags on.
+	$(BIN)/clusterwatch demo $(ARGS)
+
+run: $(RUN) ## Watch this machine. ARGS="--config F" passes flags on.
+	$(BIN)/clusterwatch daemon $(ARGS)
+
+test: check test-packages ## Check, then run every test.
+	$(BIN)/python -m pytest -q -n 2 $(wildcard tests/unit tests/scenarios)
+	$(BIN)/python -m pytest -q $(wildcard tests/packaging tests/integration)
+
+test-packages: ## Install the Debian packages that the tests need, or say which.
+	tests/debian-packages
+
+check: $(TEST) ## Lint, types and import contracts.
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+BENCHMARKS := $(wildcard tests/benchmarks/bench_*.py)
+SOAKS := $(wildcard tests/benchmarks/soak_*.py)
+
+bench: $(TEST) ## Measure speed and cost; results go to docs/measured.
+	@test -n '$(BENCHMARKS)' || { echo 'no tests/benchmarks/bench_*.py here' >&2; exit 1; }
+	$(BIN)/python -m pytest -q -s -o timeout=0 $(BENCHMARKS)
+
+soak: $(TEST) ## Run for long and watch for growth.
+	@test -n '$(SOAKS)' || { echo 'no tests/benchmarks/soak_*.py here' >&2; exit 1; }
+	$(BIN)/python -m pytest -q -s -o timeout=0 $(SOAKS)
+
+# For the oldest Python supported: what these versions need, newer ones need too.
+lock: ## Pin the versions in requirements.lock again (needs uv).
+	echo '.[grafana,fast]' | uv pip compile - --group test --group check --python-version 3.11 --python-platform linux \
+	  --upgrade --no-annotate --no-emit-package clusterwatch --custom-compile-command 'make lock' -o requirements.lock
+
+reference: $(RUN) ## Write docs/configuration.md from the settings model.
+	$(BIN)/python -c 'from clusterwatch.config import reference_markdown; print(reference_markdown(), end="")' > docs/configuration.md
+
+clean: ## Remove .venv, caches and builds.
+	rm -rf $(VENV) dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+help: ## Show this.
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' Makefile | expand -t 16
+
+$(RUN): pyproject.toml requirements.lock | $(BIN)/python
+	@echo 'installing ClusterWatch into $(VENV)'
+	$(INSTALL) --constraint requirements.lock --editable .
+	@touch $@
+
+$(TEST): pyproject.toml requirements.lock | $(BIN)/python
+	@echo 'installing ClusterWatch and what its tests need into $(VENV)'
+	$(INSTALL) --constraint requirements.lock --editable . --group test --group check
+	@touch $(RUN) $@
+
+$(BIN)/python:
+	@command -v uv >/dev/null || $(PYTHON) -c 'import ensurepip' 2>/dev/null || tests/debian-packages python3-venv
+	$(MAKE_VENV)

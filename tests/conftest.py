@@ -1,0 +1,40 @@
+"""For every test: how hypothesis searches, and that continuous integration lets nothing be skipped."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+import pytest
+from hypothesis import settings
+
+IS_CI = os.environ.get("CI", "").lower() == "true"
+
+# A deadline measures how busy the machine is, not the code.
+settings.register_profile("local", deadline=None)
+settings.register_profile("ci", deadline=None, derandomize=True, print_blob=True)
+settings.load_profile("ci" if IS_CI else "local")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[None]:
+    """Turn the skip of an integration test into a failure where CI=true."""
+    report = yield
+    if IS_CI and report.skipped and not hasattr(report, "wasxfail") and item.get_closest_marker("integration"):
+        report.outcome = "failed"
+        report.longrepr = f"an integration test must not be skipped with CI=true: {_reason(report)}"
+    return report
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report(collector: pytest.Collector) -> Iterator[None]:
+    """Turn the skip of a whole module of integration tests into a failure where CI=true."""
+    report = yield
+    if IS_CI and report.skipped and "integration" in collector.path.parts:
+        report.outcome = "failed"
+        report.longrepr = f"integration tests must not be skipped with CI=true: {_reason(report)}"
+    return report
+
+
+def _reason(report: pytest.TestReport | pytest.CollectReport) -> str:
+    return report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
