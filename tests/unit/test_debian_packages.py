@@ -1,0 +1,33 @@
+import os
+import subprocess
+from pathlib import Path
+
+SCRIPT = Path(__file__).parents[1] / "debian-packages"
+
+
+def ran(folder: Path, user_id: int, status: str, *packages: str) -> subprocess.CompletedProcess[str]:
+    """Run the script where `id` and `dpkg-query` answer so, and `apt-get` writes down how it was called."""
+    for name, line in {
+        "id": f"echo {user_id}",
+        "dpkg-query": f"printf '{status}'",
+        "apt-get": f'echo "apt-get $*" >> {folder}/calls',
+    }.items():
+        (folder / name).write_text(f"#!/bin/sh\n{line}\n")
+        (folder / name).chmod(0o755)
+    environment = {**os.environ, "PATH": f"{folder}:{os.environ['PATH']}"}
+    return subprocess.run([SCRIPT, *packages], env=environment, capture_output=True, text=True, timeout=60)
+
+
+def test_ordinary_user_is_told_the_command_that_installs_what_is_missing(tmp_path):
+    result = ran(tmp_path, 1000, "not-installed")
+
+    assert result.returncode == 1
+    assert "sudo apt-get install -y --no-install-recommends gcc libc6-dev prometheus\n" in result.stderr
+    assert not (tmp_path / "calls").exists()
+
+
+def test_nothing_is_done_where_nothing_is_missing(tmp_path):
+    result = ran(tmp_path, 0, "installed")
+
+    assert (result.returncode, result.stdout, result.stderr) == (0, "", "")
+    assert not (tmp_path / "calls").exists()
