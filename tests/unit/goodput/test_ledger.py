@@ -1,5 +1,7 @@
 """Where the time of a job went."""
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -73,7 +75,6 @@ def test_productive_and_lost_add_up_to_elapsed():
 
 
 def test_time_before_a_hang_is_noticed_is_hang_and_not_detection():
-    from dataclasses import replace
 
     hung = replace(
         CRASHED, hung=True, interrupted_at=NOON + seconds(170), ended_at=NOON + seconds(180), decided_at=None

@@ -1,0 +1,120 @@
+"""Incident to diagnosis."""
+
+import pytest
+
+from clusterwatch.classify import diagnose
+from clusterwatch.correlate import Limits, add_events
+from clusterwatch.model import (
+    Cause,
+    Component,
+    ComponentKind,
+    Expectation,
+    Knowledge,
+    Placement,
+    Role,
+    Severity,
+    Signal,
+    Topology,
+    Trust,
+)
+from clusterwatch.testing import NOON, event, seconds
+
+KILLED = Signal(
+    "rank.killed",
+    "a rank was killed",
+    Severity.ERROR,
+    Role.SUSPECT,
+    {Cause.UNKNOWN: 2.0, Cause.OOM_HOST: 1.2, Cause.PREEMPTION_OR_OPERATOR: 1.0},
+    expects=(Expectation("kernel.oom", "kernel_log", "no OOM kill in the kernel log", {Cause.OOM_HOST: -0.6}),),
+)
+KNOWLEDGE = Knowledge(
+    [
+        KILLED,
+        Signal("kernel.oom", "the kernel killed a process", Severity.ERROR, Role.FAULT, {Cause.OOM_HOST: 4.0}),
+        Signal(
+            "gpu.lost",
+            "the GPU is lost",
+            Severity.FATAL,
+            Role.FAULT,
+            {Cause.FAULTY_GPU: 4.0, Cause.IO_EXPANSION_BOARD: 1.5},
+            action="Reboot the node.",
+        ),
+        Signal("exception", "the program raised", Severity.ERROR, Role.SUSPECT, {Cause.SOFTWARE_BUG: 3.0}),
+        Signal("peer.closed", "a peer closed", Severity.ERROR, Role.SYMPTOM, {Cause.NETWORK_SWITCH_CABLE: 1.0}),
+    ]
+)
+GPU = Component(ComponentKind.GPU, "0000:3b:00", "node001")
+RANK2 = Component(ComponentKind.RANK, "2", "node001")
+WATCHED = frozenset({"kernel_log", "job_log"})
+
+
+def diagnosis_of(*events, watched=WATCHED, placements=()):
+    (incident,) = add_events({}, events, KNOWLEDGE, {}, Topology(), Limits(), NOON).incidents.values()
+    return diagnose(incident, KNOWLEDGE, watched, placements, 1, NOON)
+
+
+def test_fault_explains_the_symptoms_around_it():
+    symptoms = [event("peer.closed", "node001", NOON + seconds(after)) for after in range(30)]
+
+    diagnosis = diagnosis_of(event("gpu.lost", GPU), *symptoms)
+
+    assert diagnosis.cause is Cause.FAULTY_GPU
+    assert diagnosis.suspects[0].component == GPU
+    assert "30 other signals" in diagnosis.explanation
+    assert diagnosis.advice == "Reboot the node."
+
+
+def test_kill_without_an_oom_line_stays_unknown_and_says_what_is_absent():
+    diagnosis = diagnosis_of(event("rank.killed", RANK2, job="job-1"))
+
+    assert diagnosis.cause is Cause.UNKNOWN
+    assert [each.cause for each in diagnosis.alternatives] == [Cause.PREEMPTION_OR_OPERATOR, Cause.OOM_HOST]
+    assert diagnosis.absent == ("no OOM kill in the kernel log",)
+    assert diagnosis.suspects[0].rank == 2
+
+
+def test_kill_with_an_oom_line_is_the_hosts_memory():
+    diagnosis = diagnosis_of(event("rank.killed", RANK2, job="job-1"), event("kernel.oom", "node001"))
+
+    assert diagnosis.cause is Cause.OOM_HOST
+    assert diagnosis.absent == ()
+
+
+def test_nothing_is_called_absent_where_nobody_watched():
+    diagnosis = diagnosis_of(event("rank.killed", RANK2, job="job-1"), watched=frozenset())
+
+    assert diagnosis.absent == ()
+    assert Cause.OOM_HOST in [each.cause for each in diagnosis.alternatives]
+
+
+def test_suspect_rank_is_named_with_its_node_and_gpu():
+    placed = Placement("job-1", 1, 2, "node007", gpu="5")
+
+    diagnosis = diagnosis_of(event("rank.killed", RANK2, job="job-1"), placements=[placed])
+
+    assert (diagnosis.suspects[0].component.node, diagnosis.suspects[0].gpu) == ("node007", "5")
+
+
+def test_storm_of_one_message_is_one_witness():
+    once = diagnosis_of(event("peer.closed", "node001"))
+    often = diagnosis_of(*[event("peer.closed", "node001", NOON + seconds(after / 1000)) for after in range(800)])
+
+    assert once.confidence == often.confidence
+
+
+def test_users_word_alone_is_not_confirmed_by_the_node():
+    assert not diagnosis_of(event("gpu.lost", GPU, trust=Trust.USER)).node_confirmed
+    assert diagnosis_of(event("gpu.lost", GPU)).node_confirmed
+
+
+def test_exception_leaves_room_for_doubt():
+    diagnosis = diagnosis_of(event("exception", "node001"))
+
+    assert diagnosis.cause is Cause.SOFTWARE_BUG
+    assert 0.8 < diagnosis.confidence < 0.99
+
+
+def test_probabilities_add_up_to_at_most_one():
+    diagnosis = diagnosis_of(event("gpu.lost", GPU), event("exception", "node001"))
+
+    assert diagnosis.confidence + sum(each.confidence for each in diagnosis.alternatives) == pytest.approx(1, abs=0.1)

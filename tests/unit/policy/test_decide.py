@@ -1,0 +1,141 @@
+"""Diagnosis and job to decision."""
+
+from dataclasses import replace
+
+from clusterwatch.model import (
+    Attempt,
+    Cause,
+    Checkpoint,
+    Component,
+    ComponentKind,
+    Diagnosis,
+    Incident,
+    IncidentState,
+    Job,
+    JobState,
+    Mode,
+    StepKind,
+    StepState,
+    Suspect,
+)
+from clusterwatch.policy import Limits, Situation, decide
+from clusterwatch.testing import NOON, seconds
+
+INCIDENT = Incident("inc-1", IncidentState.DIAGNOSED, NOON, NOON, NOON, ())
+BUG = Diagnosis("inc-1", 1, Cause.SOFTWARE_BUG, 0.95, (), (), (), (), "", "Read the traceback.", NOON)
+GPU = replace(
+    BUG,
+    cause=Cause.FAULTY_GPU,
+    suspects=(Suspect(Component(ComponentKind.GPU, "3", "node002"), 1.0),),
+    node_confirmed=True,
+)
+JOB = Job(
+    "job-1",
+    "llama",
+    JobState.INTERRUPTED,
+    NOON,
+    NOON,
+    nodes=("node001", "node002"),
+    actuator="local_process",
+    attempt=1,
+    highest_step=25,
+)
+DIED = Attempt("job-1", 1, NOON, ended_at=NOON + seconds(60), first_new_step_at=NOON, fingerprint="KeyError at a.py:3")
+SAVED = Checkpoint("job-1", 20, "/ck/step_20", "dcp", complete=True, verified=True, saved_at=NOON)
+
+
+def decision_for(diagnosis=BUG, job=JOB, attempts=(DIED,), checkpoints=(SAVED,), incident=INCIDENT, limits=None):
+    situation = Situation(incident, diagnosis, job, attempts, checkpoints)
+    return decide(situation, limits or Limits(), NOON + seconds(62))
+
+
+def kinds_of(decision):
+    return [step.kind for step in decision.steps]
+
+
+def test_crashed_job_restarts_from_its_last_complete_checkpoint():
+    decision = decision_for()
+
+    assert kinds_of(decision) == [StepKind.CHOOSE_CHECKPOINT, StepKind.REQUEUE]
+    assert decision.steps[-1].arguments["checkpoint"] == "/ck/step_20"
+    assert decision.steps[-1].arguments["next_attempt"] == 2
+    assert "checkpoint of step 20" in decision.reason
+
+
+def test_without_a_checkpoint_it_restarts_from_the_beginning():
+    decision = decision_for(checkpoints=())
+
+    assert decision.steps[-1].arguments["checkpoint"] == ""
+    assert "no complete checkpoint" in decision.reason
+
+
+def test_processes_that_hang_are_ended_first():
+    decision = decision_for(attempts=(replace(DIED, ended_at=None, hung=True),))
+
+    assert kinds_of(decision)[0] is StepKind.HOLD
+
+
+def test_node_that_its_own_sources_blame_is_left_out():
+    decision = decision_for(GPU)
+
+    assert kinds_of(decision) == [StepKind.EXCLUDE, StepKind.CHOOSE_CHECKPOINT, StepKind.REQUEUE]
+    assert decision.steps[0].arguments["node"] == "node002"
+
+
+def test_node_that_only_a_users_log_blames_stays():
+    assert StepKind.EXCLUDE not in kinds_of(decision_for(replace(GPU, node_confirmed=False)))
+
+
+def test_only_node_of_a_job_is_not_left_out():
+    assert StepKind.EXCLUDE not in kinds_of(decision_for(GPU, job=replace(JOB, nodes=("node002",))))
+
+
+def test_crash_that_repeats_without_progress_is_not_restarted_for_ever():
+    again = [replace(DIED, number=number, first_new_step_at=None) for number in (2, 3)]
+
+    twice = decision_for(job=replace(JOB, attempt=2), attempts=(DIED, again[0]))
+    thrice = decision_for(job=replace(JOB, attempt=3), attempts=(DIED, *again))
+
+    assert StepKind.REQUEUE in kinds_of(twice)
+    assert kinds_of(thrice) == [StepKind.STOP]
+    assert "KeyError at a.py:3" in thrice.reason
+
+
+def test_same_crash_with_progress_in_between_is_restarted():
+    again = [replace(DIED, number=number) for number in (2, 3)]
+
+    assert StepKind.REQUEUE in kinds_of(decision_for(job=replace(JOB, attempt=3), attempts=(DIED, *again)))
+
+
+def test_budget_of_the_hour_stops_what_dies_of_ever_new_things():
+    attempts = tuple(replace(DIED, number=number, fingerprint=str(number)) for number in range(1, 15))
+
+    assert kinds_of(decision_for(job=replace(JOB, attempt=14), attempts=attempts)) == [StepKind.STOP]
+
+
+def test_stale_evidence_is_shown_and_never_acted_on():
+    decision = decision_for(incident=replace(INCIDENT, stale=True))
+
+    assert decision.steps == ()
+    assert "older than the limit" in decision.reason
+
+
+def test_job_that_still_trains_is_left_alone():
+    assert decision_for(job=replace(JOB, state=JobState.TRAINING)).steps == ()
+
+
+def test_held_job_stays_down():
+    assert decision_for(job=replace(JOB, held="maintenance by ops")).steps == ()
+
+
+def test_actuator_in_observe_mode_is_told_nothing():
+    decision = decision_for(job=replace(JOB, actuator="slurm"))
+
+    assert decision.mode is Mode.OBSERVE
+    assert {step.state for step in decision.steps} == {StepState.CANCELLED}
+
+
+def test_step_is_not_to_be_begun_when_its_evidence_is_stale():
+    decision = decision_for()
+
+    assert decision.steps[0].not_after == NOON + seconds(62) + Limits().act_within
