@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from clusterwatch.detect.assembling import Assembled, assemble
 from clusterwatch.detect.matcher import Hit, unbeaten
 from clusterwatch.detect.progress import progress_fields
-from clusterwatch.detect.sightings import Sighting, component_of, default_component, kind_from
+from clusterwatch.detect.sightings import PCI_NAMED, Sighting, component_of, default_component, kind_from
 from clusterwatch.detect.signals import ending
 from clusterwatch.detect.state import Assembly
 from clusterwatch.detect.states import rank_in, whole
@@ -65,6 +65,8 @@ def _sighting(reading: Reading, hit: Hit, rank: int | None, exception: dict[str,
     own_rank = whole(fields.get("rank"))
     rank = own_rank if own_rank is not None else rank
     component = component_of(hit.rule, fields, reading, rank)
+    if "pci" in fields and component.kind in PCI_NAMED:
+        fields["pci"] = component.id
     return Sighting(reading, kind_from(hit.rule.kind, fields), component, fields, hit.rule.name, rank=rank)
 
 

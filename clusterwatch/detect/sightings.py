@@ -12,7 +12,8 @@ from clusterwatch.model import Component, ComponentKind, Event, Knowledge, Readi
 LONGEST_TEXT = 400
 
 _PCI = re.compile(r"(?:[0-9a-f]{4})?([0-9a-f]{4}):([0-9a-f]{1,2}):([0-9a-f]{1,2})(?:\.[0-9a-f])?")
-_PCI_NAMED = frozenset({ComponentKind.GPU, ComponentKind.NVSWITCH})
+PCI_NAMED = frozenset({ComponentKind.GPU, ComponentKind.NVSWITCH})
+"""Kinds of component whose id is a PCI address where one is known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +76,7 @@ def component_of(rule: Rule, fields: Mapping[str, Scalar], reading: Reading, ran
 
 def component_id(kind: ComponentKind, name: str) -> str:
     """Return *name* as every source writes it: PCI addresses of GPUs as "0000:3b:00", without function."""
-    address = _PCI.fullmatch(name.strip().lower()) if kind in _PCI_NAMED else None
+    address = _PCI.fullmatch(name.strip().lower()) if kind in PCI_NAMED else None
     return f"{address[1]}:{address[2]:0>2}:{address[3]:0>2}" if address else name
 
 

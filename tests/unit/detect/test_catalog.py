@@ -1,0 +1,118 @@
+"""The catalogue that ships: every example is tried, every entry says where it comes from."""
+
+from pathlib import Path
+
+import pytest
+
+import clusterwatch.detect
+from clusterwatch.detect import Rule, compile_catalog
+from clusterwatch.detect.matcher import unbeaten
+from clusterwatch.model import UNLISTED, Cause, Role, Severity, Signal
+
+TEXTS = {path.name: path.read_text() for path in (Path(clusterwatch.detect.__file__).parent / "catalog").glob("*.toml")}
+CATALOG = compile_catalog(TEXTS)
+
+MATCHING = [
+    pytest.param(rule, line, id=f"{rule.name}-{n}") for rule in CATALOG.rules for n, line in enumerate(rule.match)
+]
+OTHERS = [
+    pytest.param(rule, line, id=f"{rule.name}-{n}") for rule in CATALOG.rules for n, line in enumerate(rule.no_match)
+]
+
+# Kinds that states and samples give, without a rule.
+NOT_FROM_LINES = (
+    "gpu.ecc",
+    "gpu.remap",
+    "gpu.thermal_slowdown",
+    "gpu.hardware_slowdown",
+    "gpu.power_brake",
+    "gpu.nvlink",
+    "gpu.xid",
+    "host",
+    "collector",
+    "process",
+    "job",
+    "attempt",
+    "rank",
+    "checkpoint",
+    "action",
+    "training",
+    "torchelastic",
+    "python.exception",
+    "kernel_log",
+)
+
+
+def rules_on(line: str) -> list[str]:
+    return [hit.rule.name for hit in unbeaten(CATALOG.matcher.hits([line]).get(0, ()))]
+
+
+@pytest.mark.parametrize(("rule", "line"), MATCHING)
+def test_rule_recognises_its_example(rule: Rule, line: str) -> None:
+    assert rule.name in rules_on(line)
+
+
+@pytest.mark.parametrize(("rule", "line"), OTHERS)
+def test_rule_passes_over_what_only_looks_alike(rule: Rule, line: str) -> None:
+    assert rule.name not in rules_on(line)
+
+
+@pytest.mark.parametrize(("rule", "line"), MATCHING)
+def test_example_holds_a_literal_of_its_rule(rule: Rule, line: str) -> None:
+    assert any(literal in line for literal in rule.literals)
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [*CATALOG.rules, *CATALOG.knowledge],
+    ids=lambda entry: f"rule-{entry.name}" if isinstance(entry, Rule) else entry.kind,
+)
+def test_entry_says_where_it_comes_from(entry: Rule | Signal) -> None:
+    assert entry.sources
+    assert all(source.startswith(("https://", "docs/")) for source in entry.sources)
+
+
+@pytest.mark.parametrize("signal", list(CATALOG.knowledge), ids=lambda signal: signal.kind)
+def test_signal_can_be_reached(signal: Signal) -> None:
+    from_rules = any(_covers(rule.kind, signal.kind) for rule in CATALOG.rules)
+
+    assert from_rules or signal.kind.startswith(NOT_FROM_LINES)
+
+
+@pytest.mark.parametrize("signal", list(CATALOG.knowledge), ids=lambda signal: signal.kind)
+def test_fault_speaks_for_a_cause_and_says_what_to_do(signal: Signal) -> None:
+    if signal.role is Role.FAULT:
+        assert signal.weights
+        assert signal.severity >= Severity.WARNING
+    if signal.role in {Role.FAULT, Role.SUSPECT} and signal.severity is Severity.FATAL:
+        assert signal.action
+
+
+@pytest.mark.parametrize("signal", list(CATALOG.knowledge), ids=lambda signal: signal.kind)
+def test_signal_that_is_expected_is_known(signal: Signal) -> None:
+    for expectation in signal.expects:
+        assert CATALOG.knowledge[expectation.kind] is not UNLISTED
+
+
+def test_xid_without_an_entry_means_what_any_xid_means() -> None:
+    signal = CATALOG.knowledge["gpu.xid.999"]
+
+    assert (signal.kind, signal.role, signal.leading_cause) == ("gpu.xid", Role.CONTEXT, None)
+
+
+def test_program_errors_among_the_xids_do_not_blame_the_gpu_first() -> None:
+    leading = {number: CATALOG.knowledge[f"gpu.xid.{number}"].leading_cause for number in (13, 31, 43, 45, 69, 137)}
+
+    assert set(leading.values()) == {Cause.SOFTWARE_BUG}
+
+
+def test_symptom_never_speaks_for_hardware_most() -> None:
+    symptoms = [
+        signal for signal in CATALOG.knowledge if signal.role is Role.SYMPTOM and signal.kind.startswith("nccl")
+    ]
+
+    assert all(signal.leading_cause in {Cause.NCCL_TIMEOUT_UNKNOWN, Cause.SOFTWARE_BUG} for signal in symptoms)
+
+
+def _covers(template: str, kind: str) -> bool:
+    return template == kind or ("{" in template and kind.startswith(template.partition(".{")[0]))
