@@ -76,9 +76,12 @@ def add_events(
         now: To know which events are too old to act on.
     """
     grouping = _Grouping(dict(open_incidents), knowledge, _jobs_by_node(jobs), topology, limits, now)
+
     # What may open an incident goes first, so that a warning of the same moment finds the incident it belongs to.
-    opens = {event.id: knowledge[event.kind].severity >= limits.opens_at for event in (events := tuple(events))}
-    for event in sorted(events, key=lambda each: (not opens[each.id], each.happened_at, each.id)):
+    def order(event: Event) -> tuple[bool, datetime, str]:
+        return knowledge[event.kind].severity < limits.opens_at, event.happened_at, event.id
+
+    for event in sorted(events, key=order):
         grouping.add(event)
     changed = {incident_id: grouping.incidents[incident_id] for incident_id in grouping.changed}
     return Correlated(changed, tuple(grouping.memberships))
