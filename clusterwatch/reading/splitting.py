@@ -9,7 +9,7 @@ KEPT_BYTES = 40 * 1024
 """How much of a line is held; enough for the 4,096 characters that are kept, colours included."""
 
 LONGEST_LINE_BYTES = 4 * 1024 * 1024
-"""Where a line without an end is given up: its beginning is given, the rest is passed over."""
+"""Where waiting for a line's end is given up: what was kept is the line, what follows is passed over."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,45 +19,43 @@ class RawLine:
     Attributes:
         start, end: Byte offsets of its first byte and of the byte behind it.
         raw: Its bytes without the line feed, at most `KEPT_BYTES`.
-        has_ended: A line feed closed it; False for the last, unfinished one and for one given up.
+        has_ended: A line feed closed it; False for the last, unfinished one of a file.
+        is_given_up: It is too long to wait for its end; its rest follows.
+        is_rest: Rest of a line that was given up: nothing to show, only to move past.
     """
 
     start: int
     end: int
     raw: bytes
-    has_ended: bool
+    has_ended: bool = True
+    is_given_up: bool = False
+    is_rest: bool = False
 
 
-def raw_lines(chunks: Iterable[bytes], start: int) -> Iterator[RawLine]:
-    """Yield the lines of *chunks*, the first of which begins at byte *start*, holding one chunk and one line's head.
+def raw_lines(chunks: Iterable[bytes], start: int, is_rest: bool = False) -> Iterator[RawLine]:
+    """Yield the lines of *chunks*, holding no more than one chunk and the head of one line.
 
-    The last line is yielded even where it is not finished. After a line longer than `LONGEST_LINE_BYTES` nothing more
-    is yielded: the caller goes on behind it with `beyond_line`.
+    The last line is yielded even where it is unfinished.
+
+    Args:
+        chunks: Pieces of the file, cut anywhere.
+        start: Byte offset of the first piece.
+        is_rest: *start* lies inside a line that was given up before.
     """
     kept, begin, end = b"", start, start
     for chunk in chunks:
         *whole, tail = chunk.split(b"\n")
         for piece in whole:
             end += len(piece) + 1
-            yield RawLine(begin, end, _cut(kept + piece), True)
-            kept, begin = b"", end
+            yield RawLine(begin, end, b"" if is_rest else _cut(kept + piece), is_rest=is_rest)
+            kept, begin, is_rest = b"", end, False
         end += len(tail)
-        kept = _cut(kept + tail)
+        kept = b"" if is_rest else _cut(kept + tail)
         if end - begin > LONGEST_LINE_BYTES:
-            break
+            yield RawLine(begin, end, kept, has_ended=False, is_given_up=True, is_rest=is_rest)
+            kept, begin, is_rest = b"", end, True
     if end > begin:
-        yield RawLine(begin, end, kept, False)
-
-
-def beyond_line(chunks: Iterable[bytes], start: int) -> tuple[int, bool]:
-    """Return the offset behind the line that *start* lies in, and whether its end was found in *chunks*."""
-    position = start
-    for chunk in chunks:
-        found = chunk.find(b"\n")
-        if found >= 0:
-            return position + found + 1, True
-        position += len(chunk)
-    return position, False
+        yield RawLine(begin, end, kept, has_ended=False, is_rest=is_rest)
 
 
 def _cut(raw: bytes) -> bytes:

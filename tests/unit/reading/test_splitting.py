@@ -1,17 +1,13 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clusterwatch.reading.splitting import KEPT_BYTES, LONGEST_LINE_BYTES, RawLine, beyond_line, raw_lines
+from clusterwatch.reading.splitting import KEPT_BYTES, LONGEST_LINE_BYTES, RawLine, raw_lines
 
 
 def test_lines_carry_their_offsets_and_the_last_says_it_is_unfinished():
     lines = list(raw_lines([b"one\ntw", b"o\nthr"], 10))
 
-    assert lines == [
-        RawLine(10, 14, b"one", True),
-        RawLine(14, 18, b"two", True),
-        RawLine(18, 21, b"thr", False),
-    ]
+    assert lines == [RawLine(10, 14, b"one"), RawLine(14, 18, b"two"), RawLine(18, 21, b"thr", has_ended=False)]
 
 
 def test_long_line_is_one_line_of_which_the_head_is_kept():
@@ -20,7 +16,7 @@ def test_long_line_is_one_line_of_which_the_head_is_kept():
     first, second = raw_lines(chunks, 0)
 
     assert (len(first.raw), first.raw[:4], first.has_ended) == (KEPT_BYTES, b"head", True)
-    assert second == RawLine(first.end, first.end + 5, b"next", True)
+    assert second == RawLine(first.end, first.end + 5, b"next")
 
 
 def test_long_progress_bar_keeps_its_end():
@@ -31,14 +27,21 @@ def test_long_progress_bar_keeps_its_end():
     assert line.raw.endswith(b"\rfinished") and len(line.raw) <= KEPT_BYTES
 
 
-def test_line_without_end_is_given_up_and_passed_over():
-    chunks = [b"x" * 65536] * (LONGEST_LINE_BYTES // 65536 + 2)
+def test_line_that_does_not_end_is_given_up_and_its_rest_is_passed_over():
+    chunks = [b"x" * 65536] * (LONGEST_LINE_BYTES // 65536 + 2) + [b"x\nnext\n"]
 
-    (line,) = raw_lines(chunks, 0)
+    given_up, rest, following = raw_lines(chunks, 0)
 
-    assert not line.has_ended and LONGEST_LINE_BYTES < line.end <= LONGEST_LINE_BYTES + 65536
-    assert beyond_line([b"xxx", b"x\nnext"], line.end) == (line.end + 5, True)
-    assert beyond_line([b"xxx"], line.end) == (line.end + 3, False)
+    assert given_up.is_given_up and LONGEST_LINE_BYTES < given_up.end <= LONGEST_LINE_BYTES + 65536
+    assert (rest.start, rest.raw, rest.is_rest, rest.has_ended) == (given_up.end, b"", True, True)
+    assert following.raw == b"next"
+
+
+def test_reading_on_inside_a_line_that_was_given_up_passes_over_its_rest():
+    assert list(raw_lines([b"xxx", b"x\nnext\n"], 7, is_rest=True)) == [
+        RawLine(7, 12, b"", is_rest=True),
+        RawLine(12, 17, b"next"),
+    ]
 
 
 @given(st.lists(st.binary(max_size=20)), st.integers(0, 100))
