@@ -7,8 +7,8 @@ The rules, first that fits:
 3. A job that is held stays down.
 4. A job that died the same way at the same step too often is stopped, and says why: a restart would do it again.
 5. A job that used up its restarts of the hour waits for a person.
-6. Otherwise it restarts from its last complete checkpoint: hung processes are ended first, and a node that its
-   own sources blame is left out, where there is another node to run on.
+6. Otherwise it restarts from its last complete checkpoint: hung processes are ended first, and a node whose
+   hardware is to blame is left out of this job, where there is another node to run on. Nothing is drained here.
 """
 
 from __future__ import annotations
@@ -33,6 +33,10 @@ from clusterwatch.model import (
     StepState,
 )
 from clusterwatch.policy.limits import Limits
+
+
+EXCLUDE_FROM = 0.5
+"""A node is left out of a job only when its part is more likely to blame than everything else together."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,9 +148,12 @@ def _restart(situation: Situation, job: Job) -> Plan:
 
 
 def _nodes_to_exclude(diagnosis: Diagnosis, job: Job) -> list[str]:
-    """Return the job's nodes that are to blame, unless it has no other: a restart in place is then all there is."""
+    """Return the job's nodes that are to blame, unless it has no other: a restart in place is then all there is.
+
+    A user's log is enough: leaving a node out of this one job harms nobody else, as draining it would.
+    """
     blamed = diagnosis.blames_hardware or diagnosis.cause is Cause.HOST_MAINTENANCE
-    if not blamed or not diagnosis.node_confirmed:
+    if not blamed or diagnosis.confidence < EXCLUDE_FROM:
         return []
     suspected = [suspect.component.node for suspect in diagnosis.suspects[:1] if suspect.component.node in job.nodes]
     return suspected if len(job.nodes) > 1 else []

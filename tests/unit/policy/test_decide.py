@@ -75,15 +75,22 @@ def test_processes_that_hang_are_ended_first():
     assert kinds_of(decision)[0] is StepKind.HOLD
 
 
-def test_node_that_its_own_sources_blame_is_left_out():
+def test_node_whose_hardware_is_to_blame_is_left_out():
     decision = decision_for(GPU)
 
     assert kinds_of(decision) == [StepKind.EXCLUDE, StepKind.CHOOSE_CHECKPOINT, StepKind.REQUEUE]
     assert decision.steps[0].arguments["node"] == "node002"
 
 
-def test_node_that_only_a_users_log_blames_stays():
-    assert StepKind.EXCLUDE not in kinds_of(decision_for(replace(GPU, node_confirmed=False)))
+def test_users_log_is_enough_to_leave_a_node_out_of_that_job_and_never_drains_it():
+    kinds = kinds_of(decision_for(replace(GPU, node_confirmed=False)))
+
+    assert StepKind.EXCLUDE in kinds
+    assert StepKind.DRAIN not in kinds
+
+
+def test_node_that_is_less_likely_to_blame_than_the_rest_stays():
+    assert StepKind.EXCLUDE not in kinds_of(decision_for(replace(GPU, confidence=0.4)))
 
 
 def test_only_node_of_a_job_is_not_left_out():
