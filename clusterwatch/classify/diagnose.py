@@ -134,9 +134,11 @@ def _blame(cause: Cause, witness: Witness, evidence: Evidence, placements: Mappi
     rank = _rank_of(evidence)
     if evidence.component.kind is ComponentKind.JOB and rank is None:
         return None
-    if weight <= 0 or (witness.signal.role is Role.SYMPTOM and rank is None):
+    if weight <= 0 or (witness.signal.role is Role.SYMPTOM and rank is None and evidence.trust is Trust.USER):
         return None
-    return _Blame(_suspected(witness, evidence, rank, placements), rank, weight)
+    # Who says the same as many others is one of the many that were hit, hardly the one that hit them.
+    shared = weight / len({(each.component, _rank_of(each)) for each in witness.evidence})
+    return _Blame(_suspected(witness, evidence, rank, placements), rank, shared)
 
 
 def _rank_of(evidence: Evidence) -> int | None:

@@ -39,6 +39,10 @@ EXCLUDE_FROM = 0.5
 """A node is left out of a job only when its part is more likely to blame than everything else together."""
 
 
+SINGLED_OUT = 0.4
+"""Share of the blame from which one node stands out; below it, nodes would be left out by chance."""
+
+
 @dataclass(frozen=True, slots=True)
 class Situation:
     """What a decision looks at.
@@ -153,10 +157,14 @@ def _nodes_to_exclude(diagnosis: Diagnosis, job: Job) -> list[str]:
     A user's log is enough: leaving a node out of this one job harms nobody else, as draining it would.
     """
     blamed = diagnosis.blames_hardware or diagnosis.cause is Cause.HOST_MAINTENANCE
-    if not blamed or diagnosis.confidence < EXCLUDE_FROM:
+    if not blamed or diagnosis.confidence < EXCLUDE_FROM or len(job.nodes) < 2:
         return []
-    suspected = [suspect.component.node for suspect in diagnosis.suspects[:1] if suspect.component.node in job.nodes]
-    return suspected if len(job.nodes) > 1 else []
+    blame = dict.fromkeys(job.nodes, 0.0)
+    for suspect in diagnosis.suspects:
+        if suspect.component.node in blame:
+            blame[suspect.component.node] += suspect.score
+    worst = max(job.nodes, key=lambda node: blame[node])
+    return [worst] if blame[worst] >= SINGLED_OUT else []
 
 
 def _restart_reason(diagnosis: Diagnosis, checkpoint: Checkpoint | None, excluded: Sequence[str]) -> str:

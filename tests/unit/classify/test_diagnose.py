@@ -95,6 +95,26 @@ def test_suspect_rank_is_named_with_its_node_and_gpu():
     assert (diagnosis.suspects[0].component.node, diagnosis.suspects[0].gpu) == ("node007", "5")
 
 
+def test_rank_that_says_what_all_say_is_less_suspect_than_the_link_that_went_down():
+    nic = Component(ComponentKind.NIC, "mlx5_1", "node001")
+    victims = [
+        event("peer.closed", Component(ComponentKind.RANK, str(rank), f"node{rank:03}"), rank=rank, job="job-1")
+        for rank in range(2, 9)
+    ]
+    knowledge = Knowledge(
+        [
+            Signal("peer.closed", "closed", Severity.ERROR, Role.SYMPTOM, {Cause.NETWORK_SWITCH_CABLE: 1.5}),
+            Signal("link.down", "down", Severity.ERROR, Role.SUSPECT, {Cause.NETWORK_SWITCH_CABLE: 1.0}),
+        ]
+    )
+    events = [*victims, event("link.down", nic, job="job-1")]
+    (incident,) = add_events({}, events, knowledge, {}, Topology(), Limits(), NOON).incidents.values()
+
+    diagnosis = diagnose(incident, knowledge, WATCHED, (), 1, NOON)
+
+    assert diagnosis.suspects[0].component == nic
+
+
 def test_storm_of_one_message_is_one_witness():
     once = diagnosis_of(event("peer.closed", "node001"))
     often = diagnosis_of(*[event("peer.closed", "node001", NOON + seconds(after / 1000)) for after in range(800)])

@@ -93,6 +93,15 @@ def test_node_that_is_less_likely_to_blame_than_the_rest_stays():
     assert StepKind.EXCLUDE not in kinds_of(decision_for(replace(GPU, confidence=0.4)))
 
 
+def test_one_of_many_suspects_alike_is_not_left_out_by_chance():
+    nodes = tuple(f"node{number:03}" for number in range(6))
+    alike = tuple(
+        Suspect(Component(ComponentKind.RANK, str(rank), node), 1 / 6, rank) for rank, node in enumerate(nodes)
+    )
+
+    assert StepKind.EXCLUDE not in kinds_of(decision_for(replace(GPU, suspects=alike), job=replace(JOB, nodes=nodes)))
+
+
 def test_only_node_of_a_job_is_not_left_out():
     assert StepKind.EXCLUDE not in kinds_of(decision_for(GPU, job=replace(JOB, nodes=("node002",))))
 
