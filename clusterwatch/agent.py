@@ -64,6 +64,7 @@ class Agent:
         self._catalog = catalog
         self._clock = clock
         self._metrics = metrics
+        self._observing = threading.Lock()
         self._scope = f"@{scope}" if scope else ""
 
     @property
@@ -141,7 +142,7 @@ class Agent:
         now = self._clock.now()
         name = slot.collector.name
         readings = self._with_recovery(slot, site, collected.readings, now)
-        observer, events, _ = pipeline.observe(slot.observer, readings, self._catalog, now)
+        observer, events = self._observe(slot, readings, now)
         status = _succeeded(slot.status, site.node, name, collected, seconds, now)
         changed = bool(events) or collected.position != slot.position or observer != slot.observer
         self._log_condition(slot.status, status)
@@ -160,7 +161,7 @@ class Agent:
         if slot.status is None or slot.status.error != status.error:
             log.warning("collector failed", collector=name, error=status.error)
             told = _told(kinds.COLLECTOR_FAILED, site, name, now, error=status.error)
-            slot.observer, events, _ = pipeline.observe(slot.observer, [told], self._catalog, now)
+            slot.observer, events = self._observe(slot, [told], now)
             position = {"source": dict(slot.position or {}), "observer": slot.observer.to_json()}
             self._store.record(site.node, self._key(slot), events, position, status, now)
             slot.written_at = now
@@ -168,6 +169,12 @@ class Agent:
 
     def _key(self, slot: _Slot) -> str:
         return slot.collector.name + self._scope
+
+    def _observe(self, slot: _Slot, readings: Sequence[Reading], now: datetime) -> tuple[ObserverState, list[Event]]:
+        # The core knows no threads: its compiled matcher has one scratch space.
+        with self._observing:
+            observer, events, _ = pipeline.observe(slot.observer, readings, self._catalog, now)
+        return observer, events
 
     def _with_recovery(self, slot: _Slot, site: Site, readings: Sequence[Reading], now: datetime) -> Sequence[Reading]:
         if slot.status is None or not slot.status.error:

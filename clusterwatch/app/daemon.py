@@ -68,7 +68,7 @@ def serve_until_signal(service: Service, host: str, port: int, announce: Callabl
 
 def _health(service: Service) -> api.Health:
     stalled = service.stalled_loops()
-    return api.Health(not stalled, {name: "stalled" for name in stalled})
+    return api.Health(not stalled, dict.fromkeys(stalled, "stalled"))
 
 
 def _configured_jobs(settings: Settings) -> tuple[WatchedJob, ...]:

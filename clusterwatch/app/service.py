@@ -78,7 +78,11 @@ class Service:
                 next_run_time=SystemClock().now(),
             )
         self._timers.add_job(
-            self._housekeeping, "interval", seconds=HOUSEKEEPING_EVERY.total_seconds(), id="housekeeping"
+            self._housekeeping,
+            "interval",
+            seconds=HOUSEKEEPING_EVERY.total_seconds(),
+            id="housekeeping",
+            next_run_time=SystemClock().now(),
         )
         self._timers.start()
         for name, turn in (("responder", self.responder.turn), ("actor", self._act)):
@@ -131,7 +135,9 @@ class Service:
                 self._stopping.wait(self._loops.tick_seconds)
 
     def _housekeeping(self) -> None:
-        deleted = self.store.prune(self.clock.now() - self._loops.keep_events)
+        now = self.clock.now()
+        self.store.housekeep(now)
+        deleted = self.store.prune(now - self._loops.keep_events)
         log.info("old records deleted", **deleted)
 
     def _timer_trouble(self, event: JobEvent) -> None:

@@ -6,6 +6,7 @@ import getpass
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import timedelta
+from pathlib import Path
 
 import structlog
 from prometheus_client import CollectorRegistry
@@ -16,6 +17,7 @@ from clusterwatch.app.service import Loops, Service
 from clusterwatch.clock import SystemClock
 from clusterwatch.config import CollectorSettings, Settings
 from clusterwatch.detect import Catalog
+from clusterwatch.errors import StoreError
 from clusterwatch.metrics import Metrics
 from clusterwatch.model import Mode
 from clusterwatch.seams import Actuator, Clock, Collector, Site, WatchedJob
@@ -57,7 +59,19 @@ def catalog_of(settings: Settings) -> Catalog:
 def store_of(settings: Settings, *, accept_simulated: bool = False) -> Store:
     """Return the database, made or upgraded first where it is the embedded one."""
     embedded = settings.database.startswith("sqlite")
+    if embedded:
+        _make_folder(settings)
     return Store.open(settings.database, create=embedded, accept_simulated=accept_simulated)
+
+
+def _make_folder(settings: Settings) -> None:
+    folder = Path(settings.database.removeprefix("sqlite:///").partition("?")[0]).parent
+    try:
+        # Logs and events of users' jobs are nobody else's business.
+        folder.mkdir(mode=0o750, parents=True, exist_ok=True)
+    except OSError as error:
+        advice = "choose another with --state-dir or --database"
+        raise StoreError(f"cannot make the folder {folder} of the database: {error.strerror}; {advice}") from error
 
 
 def collectors_of(settings: Settings) -> list[Collector]:
