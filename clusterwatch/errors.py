@@ -55,5 +55,9 @@ class LeaseLostError(StoreError):
     """Another process is the responder now; nothing of this turn was written."""
 
 
+class AmbiguousIdError(StoreError):
+    """What a person typed could be several records; the message names them."""
+
+
 class ActionError(ClusterWatchError):
     """The world refused a step of a plan."""

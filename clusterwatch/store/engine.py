@@ -91,10 +91,13 @@ def database_now(connection: sa.Connection) -> datetime:
 
 
 def _require_file(path: Path, *, create: bool) -> None:
+    if not create and not path.exists():
+        raise StoreError(
+            f'there is no database {path} yet: start "clusterwatch daemon" or "clusterwatch run", which create it, '
+            'or run "clusterwatch db upgrade"'
+        )
     if not path.parent.is_dir():
         raise StoreError(f"folder {path.parent.absolute()} does not exist: create it or name another database")
-    if not create and not path.exists():
-        raise StoreError(f'there is no database {path}: run "clusterwatch db upgrade" to make it')
 
 
 def _engine(url: sa.URL) -> sa.Engine:

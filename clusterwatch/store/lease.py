@@ -43,6 +43,13 @@ def release(connection: sa.Connection, lease: Lease) -> None:
         connection.execute(sa.update(responder).values(holder="", expires_at=None))
 
 
+def in_force(connection: sa.Connection) -> Lease | None:
+    """Return the lease that somebody holds now, locking nothing; None while nobody does."""
+    row = connection.execute(sa.select(responder)).one()
+    is_held_now = row.holder and _is_running(row, database_now(connection))
+    return Lease(row.holder, row.epoch, row.expires_at) if is_held_now else None
+
+
 def is_held(connection: sa.Connection, lease: Lease) -> bool:
     """Return whether *lease* is in force, and keep it from changing hands until the transaction ends."""
     row = _locked_row(connection)

@@ -7,7 +7,7 @@ from typing import TypeVar
 
 import sqlalchemy as sa
 
-from clusterwatch.errors import StoreError
+from clusterwatch.errors import AmbiguousIdError
 from clusterwatch.model import (
     ENDED_JOB_STATES,
     ENDED_STATES,
@@ -19,8 +19,10 @@ from clusterwatch.model import (
     Node,
     Severity,
 )
+from clusterwatch.store import lease as lease_row
 from clusterwatch.store import tables
 from clusterwatch.store.engine import Database
+from clusterwatch.store.lease import Lease
 from clusterwatch.store.migrations import current_of
 from clusterwatch.store.queries import Clause, fetch, fetch_decisions, latest_diagnoses
 from clusterwatch.store.records import (
@@ -62,7 +64,7 @@ class Reader:
         """Return the incident whose id starts with *id_or_prefix*.
 
         Raises:
-            StoreError: If several do.
+            AmbiguousIdError: If several do.
         """
         with self._database.read() as connection:
             starts = incidents.c.id.startswith(id_or_prefix, autoescape=True)
@@ -87,7 +89,7 @@ class Reader:
         """Return the job whose id or name is, or else starts with, *id_or_name_prefix*.
 
         Raises:
-            StoreError: If several do.
+            AmbiguousIdError: If several do.
         """
         with self._database.read() as connection:
             job = _job(connection, id_or_name_prefix)
@@ -131,6 +133,11 @@ class Reader:
         """Return decisions with their steps, newest first."""
         with self._database.read() as connection:
             return list(fetch_decisions(connection, order=[decisions.c.happened_at.desc()], limit=limit))
+
+    def responder(self) -> Lease | None:
+        """Return the lease in force by the database's clock; None while no process responds."""
+        with self._database.read() as connection:
+            return lease_row.in_force(connection)
 
     def stats(self) -> Stats:
         """Return how much is stored."""
@@ -194,7 +201,9 @@ def _only(found: tuple[T, ...], text: str, exact: list[T]) -> T | None:
     if not found:
         return None
     names = ", ".join(record.id for record in found)
-    raise StoreError(f'"{text}" could be several: {names}{", ..." if len(found) == _SHOWN else ""}: name one in full')
+    raise AmbiguousIdError(
+        f'"{text}" could be several: {names}{", ..." if len(found) == _SHOWN else ""}: name one in full'
+    )
 
 
 def _touches(connection: sa.Connection, job_id: str) -> Clause:
