@@ -1,0 +1,22 @@
+"""Options that many commands share, so that they read the same everywhere."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from clusterwatch.cli.output import Format
+
+ConfigOption = Annotated[
+    Path | None, typer.Option("--config", metavar="FILE", help="TOML file; $CLUSTERWATCH_CONFIG otherwise.")
+]
+DatabaseOption = Annotated[
+    str | None,
+    typer.Option(
+        "--database", metavar="URL", help="sqlite:///PATH or postgresql://USER@HOST/NAME; as configured otherwise."
+    ),
+]
+OutputOption = Annotated[Format, typer.Option("-o", "--output", help="For people or for scripts.")]
+LimitOption = Annotated[int, typer.Option("--limit", min=1, max=100_000, help="At most this many.")]
