@@ -1,0 +1,61 @@
+"""`clusterwatch incidents`: what went wrong, and everything known of one of them."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from clusterwatch.cli.options import ConfigOption, DatabaseOption, LimitOption, OutputOption
+from clusterwatch.cli.output import Format
+
+app = typer.Typer(help="What went wrong: open and past incidents.", no_args_is_help=True)
+
+
+def register(root: typer.Typer) -> None:
+    """Add the commands to *root*."""
+    root.add_typer(app, name="incidents")
+
+
+@app.command("list")
+def list_(
+    all_: Annotated[bool, typer.Option("--all", help="Closed and merged ones too.")] = False,
+    job: Annotated[str | None, typer.Option(help="Only those that touch this job.")] = None,
+    limit: LimitOption = 50,
+    config: ConfigOption = None,
+    database: DatabaseOption = None,
+    output: OutputOption = Format.TABLE,
+) -> None:
+    """List open incidents, newest first, each with its cause and first suspect."""
+    from clusterwatch.cli.finding import NOTHING_YET, job_named, opened_store
+    from clusterwatch.cli.output import emit, print_json
+    from clusterwatch.cli.views.incidents import incident_columns, incident_json
+    from clusterwatch.clock import SystemClock
+
+    with opened_store(config, database) as store:
+        job_id = job_named(store.read, job).job.id if job is not None else None
+        found = store.read.incidents(open_only=not all_, limit=limit, job=job_id)
+        has_any = bool(found or job or store.read.incidents(limit=1) or store.read.jobs(limit=1))
+    if output is Format.JSON:
+        print_json([incident_json(explained) for explained in found])
+        return
+    none = "no incident" if all_ else 'no open incident; past ones: "clusterwatch incidents list --all"'
+    emit(found, output, incident_columns(SystemClock().now()), empty=none if has_any else NOTHING_YET)
+
+
+@app.command()
+def show(
+    incident: Annotated[str, typer.Argument(metavar="ID", help="The id, or the beginning of it.")],
+    config: ConfigOption = None,
+    database: DatabaseOption = None,
+    output: OutputOption = Format.TABLE,
+) -> None:
+    """Show one incident: cause, suspects, evidence, what was done about it and what is left to do."""
+    from clusterwatch.cli.finding import incident_named, opened_store
+    from clusterwatch.cli.output import show as answer
+    from clusterwatch.cli.views.incidents import incident_page, incident_view_json
+    from clusterwatch.clock import SystemClock
+
+    with opened_store(config, database) as store:
+        view = incident_named(store.read, incident)
+    answer(incident_view_json(view), incident_page(view, SystemClock().now()), output)

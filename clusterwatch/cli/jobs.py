@@ -1,0 +1,137 @@
+"""`clusterwatch jobs`: what trains, how far it is, and why it stopped."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from clusterwatch.cli.options import ConfigOption, DatabaseOption, LimitOption, OutputOption
+from clusterwatch.cli.output import Format
+
+if TYPE_CHECKING:
+    from clusterwatch.cli.views.why import Why
+    from clusterwatch.model import Interruption
+    from clusterwatch.store import IncidentView, JobView, Reader
+
+app = typer.Typer(help="Training jobs: how far they are, and why one stopped.", no_args_is_help=True)
+
+JobArgument = Annotated[str, typer.Argument(metavar="JOB", help="Id or name, or the beginning of it.")]
+
+
+def register(root: typer.Typer) -> None:
+    """Add the commands to *root*."""
+    root.add_typer(app, name="jobs")
+
+
+@app.command("list")
+def list_(
+    active: Annotated[bool, typer.Option("--active", help="Only those that still want to train.")] = False,
+    limit: LimitOption = 50,
+    config: ConfigOption = None,
+    database: DatabaseOption = None,
+    output: OutputOption = Format.TABLE,
+) -> None:
+    """List jobs, newest first, each with the age of its last step and checkpoint."""
+    from clusterwatch.cli.finding import NOTHING_YET, opened_store
+    from clusterwatch.cli.output import emit, print_json
+    from clusterwatch.cli.views.jobs import job_columns, job_json
+    from clusterwatch.clock import SystemClock
+
+    with opened_store(config, database) as store:
+        found = store.read.jobs(limit=limit, active_only=active)
+        has_any = bool(found or store.read.jobs(limit=1))
+    if output is Format.JSON:
+        print_json([job_json(job) for job in found])
+        return
+    none = 'no active job; past ones: "clusterwatch jobs list"' if has_any else NOTHING_YET
+    emit(found, output, job_columns(SystemClock().now()), empty=none)
+
+
+@app.command()
+def show(
+    job: JobArgument,
+    config: ConfigOption = None,
+    database: DatabaseOption = None,
+    output: OutputOption = Format.TABLE,
+) -> None:
+    """Show one job: attempts, placement, checkpoints, progress, interruptions and where its time went."""
+    from clusterwatch.cli.finding import job_named, opened_store
+    from clusterwatch.cli.output import show as answer
+    from clusterwatch.cli.views.jobs import job_page, job_view_json
+    from clusterwatch.clock import SystemClock
+    from clusterwatch.goodput import account
+
+    with opened_store(config, database) as store:
+        view = job_named(store.read, job)
+    now = SystemClock().now()
+    ledger = account(view.job, view.attempts, view.interruptions, now)
+    answer(job_view_json(view, ledger), job_page(view, ledger, now), output)
+
+
+@app.command()
+def why(
+    job: Annotated[
+        str | None, typer.Argument(metavar="[JOB]", help="Id or name; the job that changed last by default.")
+    ] = None,
+    incident: Annotated[
+        str | None, typer.Option(metavar="ID", help="The interruption of this incident; the latest by default.")
+    ] = None,
+    config: ConfigOption = None,
+    database: DatabaseOption = None,
+    output: OutputOption = Format.TABLE,
+) -> None:
+    """Say what stopped a job, which part, how sure, on what evidence, what was done and what it cost."""
+    from clusterwatch.cli.finding import NOTHING_YET, opened_store
+    from clusterwatch.cli.output import print_json, say
+    from clusterwatch.cli.output import show as answer
+    from clusterwatch.cli.views.why import why_json, why_page
+
+    with opened_store(config, database) as store:
+        found = _why(store.read, job, incident)
+    if found is not None:
+        answer(why_json(found), why_page(found), output)
+        return
+    say(NOTHING_YET)
+    if output is Format.JSON:
+        print_json(None)
+
+
+def _why(read: Reader, job: str | None, incident: str | None) -> Why | None:
+    """Return the answer for *job*; None when no job is known and none was named."""
+    from clusterwatch.cli.finding import job_named, latest_job
+    from clusterwatch.cli.views.why import Why
+    from clusterwatch.clock import SystemClock
+
+    latest = latest_job(read) if job is None else None
+    name = latest.id if latest else job
+    if name is None:
+        return None
+    view = job_named(read, name)
+    interruption = _interruption(view, incident)
+    incident_id = interruption.incident_id if interruption else None
+    explained = _followed(read, incident_id) if incident_id else None
+    return Why(view, interruption, explained, SystemClock().now())
+
+
+def _interruption(view: JobView, incident: str | None) -> Interruption | None:
+    from clusterwatch.cli.views.why import interruption_of
+    from clusterwatch.errors import ClusterWatchError
+
+    found = interruption_of(view.interruptions, incident)
+    if found is None and incident is not None:
+        known = ", ".join(dict.fromkeys(each.incident_id for each in view.interruptions if each.incident_id))
+        raise ClusterWatchError(
+            f'no interruption of job {view.job.id} belongs to an incident "{incident}"; it has: {known or "none"}'
+        )
+    return found
+
+
+def _followed(read: Reader, incident_id: str) -> IncidentView | None:
+    """Return the incident, or the one it was merged into."""
+    view = read.incident(incident_id)
+    seen = {incident_id}
+    while view is not None and view.incident.merged_into and view.incident.merged_into not in seen:
+        seen.add(view.incident.merged_into)
+        view = read.incident(view.incident.merged_into) or view
+    return view

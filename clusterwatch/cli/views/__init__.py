@@ -1,0 +1,1 @@
+"""Records to what commands show: one JSON answer and one page for each, as pure functions."""

@@ -1,0 +1,72 @@
+"""Ledgers to what was lost: seconds by reason, GPU-hours, and the share of time that trained."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from clusterwatch.cli.wording import duration, percent
+from clusterwatch.goodput import Ledger, Reason
+from clusterwatch.model import Edge, Interruption, Job
+
+
+def cost_of(interruption: Interruption, ledger: Ledger, job: Job, now: datetime) -> Ledger:
+    """Return the part of *ledger* that *interruption* took: from its last step to its first new one, or to now."""
+    if not interruption.edges:
+        return Ledger(ledger.job_id, ledger.gpus, ())
+    until = interruption.edges.get(Edge.FIRST_NEW_STEP) or job.ended_at or now
+    return ledger.between(began_at(interruption), until)
+
+
+def began_at(interruption: Interruption) -> datetime:
+    """Return the end of the last step, or the earliest moment known."""
+    return interruption.edges.get(Edge.LAST_STEP) or min(interruption.edges.values())
+
+
+def cost_json(cost: Ledger | None) -> dict[str, Any]:
+    """Return what was lost; zeros when nothing was interrupted."""
+    if cost is None:
+        return {"lost_seconds": 0.0, "lost_gpu_hours": 0.0, "by_reason": {}}
+    return {
+        "lost_seconds": _exact(cost.lost_seconds),
+        "lost_gpu_hours": _exact(cost.lost_gpu_hours),
+        "by_reason": _lost_by_reason(cost),
+    }
+
+
+def ledger_json(ledger: Ledger) -> dict[str, Any]:
+    """Return where all the time went; productive and lost seconds add up to the elapsed ones."""
+    return {
+        "elapsed_seconds": _exact(ledger.elapsed_seconds),
+        "productive_seconds": _exact(ledger.productive_seconds),
+        "lost_seconds": _exact(ledger.lost_seconds),
+        "lost_gpu_hours": _exact(ledger.lost_gpu_hours),
+        "ettr": ledger.ettr,
+        "by_reason": {reason.value: _exact(seconds) for reason, seconds in ledger.seconds_by_reason().items()},
+    }
+
+
+def cost_words(cost: Ledger) -> str:
+    """Return what one interruption cost, in one line."""
+    reasons = ", ".join(f"{reason} {duration(seconds)}" for reason, seconds in _lost_by_reason(cost).items())
+    lost = f"{duration(cost.lost_seconds)} lost, {cost.lost_gpu_hours:,.2f} GPU-hours"
+    return f"this interruption: {lost}" + (f" ({reasons})" if reasons else "")
+
+
+def ledger_words(ledger: Ledger) -> tuple[str, ...]:
+    """Return where all the time went, in two lines."""
+    elapsed = duration(ledger.elapsed_seconds)
+    productive, lost = duration(ledger.productive_seconds), duration(ledger.lost_seconds)
+    whole = f"the whole job: {elapsed} elapsed = {productive} productive + {lost} lost; ETTR {percent(ledger.ettr, 1)}"
+    reasons = ", ".join(f"{reason} {duration(seconds)}" for reason, seconds in _lost_by_reason(ledger).items())
+    return (whole, f"lost to: {reasons}; {ledger.lost_gpu_hours:,.2f} GPU-hours") if reasons else (whole,)
+
+
+def _lost_by_reason(ledger: Ledger) -> dict[str, float]:
+    spent = ledger.seconds_by_reason().items()
+    return {reason.value: _exact(seconds) for reason, seconds in spent if reason is not Reason.PRODUCTIVE}
+
+
+def _exact(number: float) -> float:
+    # The moments have microseconds; what is finer comes from adding floats.
+    return round(number, 6)
