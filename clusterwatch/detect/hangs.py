@@ -98,9 +98,7 @@ def _event(job: Job, silence: _Silence, placed: Sequence[Placement], source: str
         source=source,
         origin=position,
         severity=Severity.ERROR,
-        text=f"no step for {silent:.0f} s after step {job.last_step}"
-        if job.last_step
-        else f"no step for {silent:.0f} s",
+        text=f"no step for {silent:.0f} s{'' if job.last_step is None else f' after step {job.last_step}'}",
         fields=_fields(job, silent, placed),
         job=job.id,
         attempt=job.attempt,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 
@@ -52,7 +52,7 @@ def compile_rules(rules: Iterable[Rule], engine: str = "auto") -> Matcher:
     """Return the matcher of *rules*.
 
     Args:
-        engine: "hyperscan", "re", or "auto" for hyperscan where it is installed. All give the same hits.
+        engine: "hyperscan", "python", or "auto" for hyperscan where it is installed. All give the same hits.
     """
     known = tuple(rules)
     literals = sorted({literal for rule in known for literal in rule.literals})
@@ -69,23 +69,31 @@ def unbeaten(hits: Iterable[Hit]) -> tuple[Hit, ...]:
 def _prefilter(literals: Sequence[str], engine: str) -> Prefilter:
     if not literals:
         return lambda lines: set()
-    if engine == "re":
-        return _with_re(literals)
+    if engine == "python":
+        return _with_find(literals)
     try:
         return _with_hyperscan(literals)
     except ImportError:
         if engine == "hyperscan":
             raise
-        return _with_re(literals)
+        return _with_find(literals)
 
 
-def _with_re(literals: Sequence[str]) -> Prefilter:
-    any_literal = re.compile("|".join(map(re.escape, literals)))
-
+def _with_find(literals: Sequence[str]) -> Prefilter:
+    # One pass of str.find per literal over all lines beats one alternation of all literals by far.
     def lines_with_literal(lines: Sequence[str]) -> set[int]:
-        return {index for index, line in enumerate(lines) if any_literal.search(line)}
+        starts = [0, *accumulate(len(line) + 1 for line in lines)]
+        joined = "\n".join(lines)
+        return {bisect_right(starts, at) - 1 for literal in literals for at in _occurrences(joined, literal)}
 
     return lines_with_literal
+
+
+def _occurrences(text: str, literal: str) -> Iterator[int]:
+    at = text.find(literal)
+    while at >= 0:
+        yield at
+        at = text.find(literal, at + 1)
 
 
 def _with_hyperscan(literals: Sequence[str]) -> Prefilter:

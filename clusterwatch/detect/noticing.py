@@ -19,6 +19,9 @@ from clusterwatch.model.kinds import ATTEMPT_ENDED, JOB_ENDED, PROCESS_EXITED, P
 # Before these are told, the last step is: how far a job had come must not be learned after what ended it.
 _ENDINGS = (ATTEMPT_ENDED, JOB_ENDED, PROCESS_EXITED)
 
+# A text that was cut short stays open in its stream; the state must not grow with every such stream.
+MOST_OPEN_TEXTS = 512
+
 
 def notice(
     state: ObserverState, readings: Sequence[Reading], catalog: Catalog, now: datetime
@@ -95,6 +98,8 @@ class _Turn:
         still_open, noticed = read_line(reading, hits, self._assemblies.pop(stream, None))
         if still_open is not None:
             self._assemblies[stream] = still_open
+        if len(self._assemblies) > MOST_OPEN_TEXTS:
+            del self._assemblies[next(iter(self._assemblies))]
         return noticed
 
     def _add_progress(self, event: Event) -> None:
@@ -110,6 +115,8 @@ class _Turn:
     def _add(self, event: Event) -> None:
         if event.severity >= Severity.ERROR or event.kind.startswith(_ENDINGS):
             self._settle_before(event)
+        if event.kind == JOB_ENDED and event.job is not None:
+            self._trails.pop(event.job, None)
         if not repeats.is_folded(event):
             self.events.append(event)
             return

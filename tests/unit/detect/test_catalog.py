@@ -1,12 +1,13 @@
 """The catalogue that ships: every example is tried, every entry says where it comes from."""
 
 from pathlib import Path
+from time import perf_counter
 
 import pytest
 
 import clusterwatch.detect
 from clusterwatch.detect import Rule, compile_catalog
-from clusterwatch.detect.matcher import unbeaten
+from clusterwatch.detect.matcher import LONGEST_LINE, unbeaten
 from clusterwatch.model import UNLISTED, Cause, Role, Severity, Signal
 
 TEXTS = {path.name: path.read_text() for path in (Path(clusterwatch.detect.__file__).parent / "catalog").glob("*.toml")}
@@ -92,6 +93,23 @@ def test_fault_speaks_for_a_cause_and_says_what_to_do(signal: Signal) -> None:
 def test_signal_that_is_expected_is_known(signal: Signal) -> None:
     for expectation in signal.expects:
         assert CATALOG.knowledge[expectation.kind] is not UNLISTED
+
+
+@pytest.mark.parametrize("rule", CATALOG.rules, ids=lambda rule: rule.name)
+def test_no_pattern_runs_away_on_a_hostile_line(rule: Rule) -> None:
+    example = rule.match[0]
+    hostile = [
+        example * 200,
+        (example[: len(example) // 2] + " ") * 300,
+        example[:-3] + "1" * 8000,
+        f"{rule.literals[0]} 1 " * 400,
+    ]
+
+    begun = perf_counter()
+    for line in hostile:
+        rule.pattern.search(line[:LONGEST_LINE])
+
+    assert perf_counter() - begun < 1.0
 
 
 def test_xid_without_an_entry_means_what_any_xid_means() -> None:

@@ -8,9 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from clusterwatch.detect import Catalog, ObserverState, notice
+from clusterwatch.detect.noticing import MOST_OPEN_TEXTS
 from clusterwatch.detect.repeats import FOLD_AFTER
 from clusterwatch.model import Component, ComponentKind, Event, Reading, Severity, Trust
-from clusterwatch.model.kinds import ATTEMPT_ENDED, PROGRESS
+from clusterwatch.model.kinds import ATTEMPT_ENDED, JOB_ENDED, PROGRESS
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 TOMORROW = NOON + timedelta(days=1)
@@ -205,6 +206,23 @@ def test_last_step_is_told_before_what_ended_the_job(catalog: Catalog, ending: R
 
     assert [event.fields.get("step") for event in events][:2] == [1, 2]
     assert len(events) == 3
+
+
+def test_job_that_ended_is_forgotten(catalog: Catalog) -> None:
+    ended = replace(job_line("", 9), subject=JOB_ENDED, source="process", fields={"state": "completed"})
+
+    state, _, _ = notice(ObserverState(), [job_line("step=1 loss=1.0"), ended], catalog, NOON)
+
+    assert state == ObserverState()
+
+
+def test_texts_that_were_cut_short_do_not_pile_up(catalog: Catalog) -> None:
+    begun = job_line("Traceback (most recent call last):")
+    readings = [replace(begun, fields={"origin": f"{file}.log:1"}) for file in range(MOST_OPEN_TEXTS + 50)]
+
+    state, _, _ = notice(ObserverState(), readings, catalog, NOON)
+
+    assert len(state.assemblies) == MOST_OPEN_TEXTS
 
 
 def test_empty_state_survives_json() -> None:
