@@ -87,9 +87,17 @@ class Agent:
                 return False
 
     def drain(self, name: str, rounds: int = 1000) -> None:
-        """Run a collector until its source is empty."""
-        while rounds > 0 and name in self._slots and self.run(name):
+        """Run a collector until its source is empty, and tell what was still being folded."""
+        if name not in self._slots:
+            return
+        while rounds > 0 and self.run(name):
             rounds -= 1
+        slot = self._slots[name]
+        with slot.lock:
+            try:
+                self._close_windows(slot)
+            except StoreError as error:
+                log.error("events not recorded, will be told later", collector=name, error=str(error))
 
     def close(self) -> None:
         """Let every collector give back what it holds."""
@@ -175,6 +183,21 @@ class Agent:
         with self._observing:
             observer, events, _ = pipeline.observe(slot.observer, readings, self._catalog, now)
         return observer, events
+
+    def _close_windows(self, slot: _Slot) -> None:
+        """Record what open fold windows hold, as if their time had come."""
+        site = self._site(slot.collector.name)
+        now = self._clock.now()
+        observer, events = slot.observer, list[Event]()
+        wake_at: datetime | None = now
+        with self._observing:
+            while wake_at is not None:
+                observer, closed, wake_at = pipeline.observe(observer, (), self._catalog, wake_at)
+                events += closed
+        if events:
+            position = {"source": dict(slot.position or {}), "observer": observer.to_json()}
+            self._store.record(site.node, self._key(slot), events, position, None, now)
+            slot.observer = observer
 
     def _with_recovery(self, slot: _Slot, site: Site, readings: Sequence[Reading], now: datetime) -> Sequence[Reading]:
         if slot.status is None or not slot.status.error:

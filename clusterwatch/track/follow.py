@@ -6,6 +6,7 @@ The rules:
 2. A job that ends an attempt with an error, or hangs, is interrupted from the end of its last step.
 3. It is interrupted until its first step beyond the highest it had ever done; repeated steps are not new.
 4. A step printed twice, or out of order, never moves a job back within an attempt.
+5. What is told of a job after its end completes the record and changes nothing else.
 """
 
 from __future__ import annotations
@@ -144,7 +145,8 @@ def _attempt_ended(book: Book, event: Event) -> None:
 
 def _hang(book: Book, event: Event) -> None:
     job = _job(book, event)
-    if event.attempt not in (None, job.attempt):
+    current = book.attempt(job.id)
+    if event.attempt not in (None, job.attempt) or (current is not None and current.ended_at is not None):
         return
     book.interrupt(job, event.happened_at, hung=True)
     book.change_job(job.id, state=JobState.INTERRUPTED, updated_at=event.happened_at)
@@ -218,11 +220,9 @@ def _progress(book: Book, event: Event) -> None:
     book.change_attempt(job.id, last_step=step, last_step_at=fold.last_at)
     if is_late:
         book.extend_interruption(job, max(job.highest_step, step), fold.last_at)
-    # A job that was called hung and moves on after all trains again only by a step it had never done.
-    down = JobState.INTERRUPTED if is_late else JobState.RECOVERING
     book.change_job(
         job.id,
-        state=down if job.id in book.interruptions else JobState.TRAINING,
+        state=_state_after_step(book, job, is_late=is_late),
         last_step=step,
         last_step_at=fold.last_at,
         highest_step=max(job.highest_step, step),
@@ -232,6 +232,15 @@ def _progress(book: Book, event: Event) -> None:
     )
     loss, tokens = _number(event, "loss"), _number(event, "tokens")
     book.progress.append(Progress(job.id, current.number, step, fold.last_at, loss, tokens, seconds))
+
+
+def _state_after_step(book: Book, job: Job, *, is_late: bool) -> JobState:
+    """Return what a step makes of *job*: one that was told after the end moves nothing."""
+    current = book.attempt(job.id)
+    if is_late or not job.is_active or (current is not None and current.ended_at is not None):
+        return job.state
+    # A job that was called hung and moves on after all trains again only by a step it had never done.
+    return JobState.RECOVERING if job.id in book.interruptions else JobState.TRAINING
 
 
 @dataclass(frozen=True, slots=True)

@@ -141,6 +141,24 @@ def test_torn_checkpoint_is_recorded_and_never_offered():
     assert [each.complete for each in tracked.changes.checkpoints] == [True, False]
 
 
+def test_step_told_after_the_job_ended_counts_and_does_not_bring_it_back():
+    over = event(kinds.JOB_ENDED, JOB, NOON + seconds(31), job="job-1", state="completed", reason="exit code 0")
+
+    tracked = following(*training_job(), *steps(1, 3, NOON), ended(0, NOON + seconds(31)), over, *steps(4, 4, NOON))
+
+    (job,) = tracked.changes.jobs
+    assert (job.state, job.highest_step) == (JobState.COMPLETED, 4)
+    assert tracked.world.jobs == {}
+
+
+def test_hang_is_not_said_of_an_attempt_that_ended():
+    hang = event(kinds.HANG, JOB, NOON + seconds(120), job="job-1", attempt=1)
+
+    tracked = following(*training_job(), *steps(1, 3, NOON), ended(0, NOON + seconds(31)), hang)
+
+    assert tracked.world.interruptions == {}
+
+
 def test_event_of_an_unknown_job_changes_nothing():
     tracked = following(progress("never-seen", 1, 3, NOON))
 
