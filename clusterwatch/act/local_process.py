@@ -10,7 +10,8 @@ import os
 import signal
 import subprocess
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -200,15 +201,26 @@ class LocalProcess:
 
 def _end_session(child: subprocess.Popen[bytes], grace_seconds: float) -> None:
     family = _family(child.pid)
+    # A stopped process never takes SIGTERM, and its launcher would wait for it in vain.
+    _kill(process for process in family if _is_stopped(process))
     _signal_session(child.pid, signal.SIGTERM)
     _, alive = psutil.wait_procs(family, timeout=grace_seconds)
-    for process in {*alive, *_family(child.pid)}:
-        # A stopped process takes SIGKILL, though not SIGTERM; one that has gone meanwhile needs none.
-        try:
-            process.kill()
-        except psutil.NoSuchProcess:
-            continue
+    _kill({*alive, *_family(child.pid)})
     child.wait()
+
+
+def _is_stopped(process: psutil.Process) -> bool:
+    try:
+        return bool(process.status() in (psutil.STATUS_STOPPED, psutil.STATUS_TRACING_STOP))
+    except psutil.NoSuchProcess:
+        return False
+
+
+def _kill(processes: Iterable[psutil.Process]) -> None:
+    for process in processes:
+        # One that has gone meanwhile needs no killing.
+        with suppress(psutil.NoSuchProcess):
+            process.kill()
 
 
 def _family(pid: int) -> list[psutil.Process]:
