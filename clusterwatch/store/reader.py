@@ -38,7 +38,7 @@ from clusterwatch.store.records import (
     event_of,
 )
 from clusterwatch.store.tables import decisions, events, incident_events, incidents, interruptions, jobs
-from clusterwatch.store.views import IncidentView, JobView, Stats
+from clusterwatch.store.views import IncidentView, JobHistory, JobView, Stats
 
 T = TypeVar("T", Incident, Job)
 
@@ -84,6 +84,24 @@ class Reader:
         where = [jobs.c.state.not_in(ENDED_JOB_STATES)] if active_only else []
         with self._database.read() as connection:
             return list(fetch(connection, JOB, *where, order=[jobs.c.happened_at.desc()], limit=limit))
+
+    def active_histories(self) -> list[JobHistory]:
+        """Return every job that still wants to train with its attempts and interruptions, newest job first."""
+        active = jobs.c.state.not_in(ENDED_JOB_STATES)
+        ids = sa.select(jobs.c.id).where(active)
+        with self._database.read() as connection:
+            attempts = fetch(connection, ATTEMPT, tables.attempts.c.job_id.in_(ids))
+            stops = fetch(
+                connection, INTERRUPTION, interruptions.c.job_id.in_(ids), order=[interruptions.c.happened_at]
+            )
+            return [
+                JobHistory(
+                    job,
+                    tuple(attempt for attempt in attempts if attempt.job_id == job.id),
+                    tuple(stop for stop in stops if stop.job_id == job.id),
+                )
+                for job in fetch(connection, JOB, active, order=[jobs.c.happened_at.desc()])
+            ]
 
     def job(self, id_or_name_prefix: str) -> JobView | None:
         """Return the job whose id or name is, or else starts with, *id_or_name_prefix*.

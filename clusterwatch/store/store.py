@@ -78,6 +78,14 @@ class Store:
         with self._database.read() as connection:
             connection.execute(sa.select(1))
 
+    def check(self) -> None:
+        """Return when the database answers and has the schema of this version.
+
+        Raises:
+            StoreError: If not; the message says what to do.
+        """
+        migrations.check_of(self._database)
+
     def record(
         self,
         node: str,

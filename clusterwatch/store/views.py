@@ -49,6 +49,15 @@ class JobView:
 
 
 @dataclass(frozen=True, slots=True)
+class JobHistory:
+    """A job with what its account of time is made of: attempts by number, interruptions oldest first."""
+
+    job: Job
+    attempts: tuple[Attempt, ...]
+    interruptions: tuple[Interruption, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Stats:
     """How much is stored: rows by table, bytes on disk, schema revision."""
 
