@@ -22,7 +22,7 @@ def diagnosis_json(diagnosis: Diagnosis | None) -> dict[str, Any]:
     as "line"; that is a record's sequence number for /dev/kmsg, and null where there is none.
     """
     if diagnosis is None:
-        return dict(_NOTHING)
+        return _nothing()
     row = TABLE5_ROW[diagnosis.cause]
     return {
         "cause": diagnosis.cause.value,
@@ -40,18 +40,19 @@ def diagnosis_json(diagnosis: Diagnosis | None) -> dict[str, Any]:
     }
 
 
-_NOTHING: dict[str, Any] = {
-    "cause": None,
-    "table5": None,
-    "category": None,
-    "confidence": None,
-    "alternatives": [],
-    "suspects": [],
-    "evidence": [],
-    "absent": [],
-    "explanation": "",
-    "advice": "",
-}
+def _nothing() -> dict[str, Any]:
+    return {
+        "cause": None,
+        "table5": None,
+        "category": None,
+        "confidence": None,
+        "alternatives": [],
+        "suspects": [],
+        "evidence": [],
+        "absent": [],
+        "explanation": "",
+        "advice": "",
+    }
 
 
 def suspect_json(suspect: Suspect) -> dict[str, Any]:
@@ -129,9 +130,7 @@ def how_sure(diagnosis: Diagnosis | None) -> Section:
     """Return the cause with its confidence, the other causes, and what is missing for more."""
     if diagnosis is None:
         return Section("HOW SURE", (quiet(NOT_DIAGNOSED),))
-    lines: list[str | Phrase] = [
-        strong(f"{cause_words(diagnosis.cause)}: {percent(diagnosis.confidence)}, {sureness(diagnosis.confidence)}")
-    ]
+    lines: list[str | Phrase] = [strong(_verdict(diagnosis))]
     if diagnosis.alternatives:
         others = ", ".join(f"{other.cause.value} {percent(other.confidence)}" for other in diagnosis.alternatives)
         lines.append(f"also possible: {others}")
@@ -139,6 +138,12 @@ def how_sure(diagnosis: Diagnosis | None) -> Section:
     if not diagnosis.node_confirmed:
         lines.append("no source of a node itself confirms it: only what the job wrote speaks for it")
     return Section("HOW SURE", tuple(lines))
+
+
+def _verdict(diagnosis: Diagnosis) -> str:
+    if diagnosis.is_undetermined:
+        return f"{diagnosis.cause.value}: {percent(diagnosis.confidence)}, the evidence does not tell the cause"
+    return f"{cause_words(diagnosis.cause)}: {percent(diagnosis.confidence)}, {sureness(diagnosis.confidence)}"
 
 
 def evidence_section(diagnosis: Diagnosis | None) -> Section:

@@ -128,12 +128,9 @@ def _never_interrupted(why: Why) -> Section:
 
 
 def _what_stopped_it(why: Why, interruption: Interruption) -> Section:
-    incident = f"; incident {why.incident.incident.id}" if why.incident else ""
-    began = began_at(interruption) if interruption.edges else None
-    when = f"{stamp(began)} ({age(began, why.now)})"
     lines: list[str | Phrase] = [
         why.diagnosis.explanation if why.diagnosis else quiet(NOT_DIAGNOSED),
-        f"attempt {interruption.attempt} trained until {when}, step {interruption.highest_step}{incident}",
+        _when_it_stopped(why, interruption),
         _is_it_over(why, interruption),
     ]
     if len(why.view.interruptions) > 1:
@@ -142,6 +139,15 @@ def _what_stopped_it(why: Why, interruption: Interruption) -> Section:
             quiet(f"{amount(len(why.view.interruptions), 'interruption')}; choose with --incident: {', '.join(known)}")
         )
     return Section("WHAT STOPPED IT", tuple(lines))
+
+
+def _when_it_stopped(why: Why, interruption: Interruption) -> str:
+    began = began_at(interruption) if interruption.edges else None
+    when = f"{stamp(began)} ({age(began, why.now)})"
+    trained = Edge.LAST_STEP in interruption.edges
+    what = f"trained until {when}, step {interruption.highest_step}" if trained else f"stopped {when} before any step"
+    incident = f"; incident {why.incident.incident.id}" if why.incident else ""
+    return f"attempt {interruption.attempt} {what}{incident}"
 
 
 def _is_it_over(why: Why, interruption: Interruption) -> Phrase:
