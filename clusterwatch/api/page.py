@@ -23,7 +23,6 @@ from clusterwatch.model import CollectorStatus, JobState, Node, NodeState
 _SHOWN = 50
 
 _NODE_GRAVITY = {NodeState.DRAINED: 0, NodeState.SILENT: 1, NodeState.SUSPECT: 2}
-_DOWN = (JobState.INTERRUPTED, JobState.RECOVERING)
 
 
 def present(records: Records, health: Health, now: datetime) -> PageView:
@@ -56,9 +55,13 @@ def _verdict(records: Records, health: Health) -> Badge:
     """Return the one line that is read first."""
     if not health.alive:
         return Badge("The service itself is stalled", Tone.BAD)
-    down = sum(history.job.state in _DOWN for history in records.jobs)
-    if down:
-        return Badge(f"{words.amount(down, 'job')} not training", Tone.BAD)
+    states = [history.job.state for history in records.jobs]
+    interrupted, recovering = states.count(JobState.INTERRUPTED), states.count(JobState.RECOVERING)
+    if interrupted:
+        also = f", {recovering} recovering" if recovering else ""
+        return Badge(f"{words.amount(interrupted, 'job')} interrupted{also}", Tone.BAD)
+    if recovering:
+        return Badge(f"{words.amount(recovering, 'job')} recovering", Tone.BUSY)
     if records.open_total:
         return Badge(f"{words.amount(records.open_total, 'open incident')}, no job is down", Tone.DOUBTFUL)
     if not records.jobs:

@@ -34,6 +34,7 @@ from clusterwatch.model import (
     Node,
     NodeState,
     Step,
+    StepKind,
     StepState,
     Suspect,
     WeighedLine,
@@ -69,6 +70,9 @@ _STEP_TONES = {
     StepState.UNKNOWN: Tone.DOUBTFUL,
 }
 
+_TARGET_ARGUMENTS = {StepKind.EXCLUDE: "node", StepKind.DRAIN: "node", StepKind.CHOOSE_CHECKPOINT: "checkpoint"}
+"""Which argument says on what a step acts, where it is not the step's target."""
+
 
 def incident_card(view: IncidentView, job_names: Mapping[str, str], now: datetime) -> IncidentCard:
     """Return an open incident as people read it: the verdict before what it rests on."""
@@ -77,7 +81,7 @@ def incident_card(view: IncidentView, job_names: Mapping[str, str], now: datetim
     return IncidentCard(
         id=incident.id,
         cause=words.CAUSES[found.cause] if found else "Not diagnosed yet",
-        confidence=words.confidence(found.confidence) if found else "collecting evidence",
+        confidence=_sureness(found) if found else "collecting evidence",
         state=Badge(words.INCIDENT_STATES[incident.state], tone),
         opened=moment(incident.opened_at, now),
         suspects=tuple(_suspect(suspect) for suspect in found.suspects[:_SHOWN_SUSPECTS]) if found else (),
@@ -88,7 +92,7 @@ def incident_card(view: IncidentView, job_names: Mapping[str, str], now: datetim
         evidence=_evidence(incident, found),
         absent=tuple(_text(signal) for signal in found.absent) if found else (),
         plan=_plan(view.decisions[-1]) if view.decisions else None,
-        notes=_notes(incident),
+        is_stale=incident.stale,
     )
 
 
@@ -115,7 +119,7 @@ def closed_row(incident: Incident, found: Diagnosis | None, job_names: Mapping[s
     return ClosedRow(
         id=incident.id,
         cause=words.CAUSES[found.cause] if found else "Not diagnosed",
-        confidence=words.confidence(found.confidence) if found else words.DASH,
+        confidence=_sureness(found) if found else words.DASH,
         suspect=_suspect(found.suspects[0]) if found and found.suspects else words.DASH,
         jobs=_listed(job_names.get(job, job) for job in incident.jobs) or words.DASH,
         closed=moment(incident.closed_at, now),
@@ -149,6 +153,12 @@ def collector_row(status: CollectorStatus, now: datetime) -> CollectorRow:
 def moment(at: datetime | None, now: datetime) -> Moment:
     """Return a time as an age and in full."""
     return Moment(words.ago(at, now), words.stamp(at))
+
+
+def _sureness(found: Diagnosis) -> str:
+    if found.is_undetermined:
+        return f"the evidence does not tell ({words.percent(found.confidence)})"
+    return words.confidence(found.confidence)
 
 
 def _suspect(suspect: Suspect) -> str:
@@ -190,13 +200,8 @@ def _plan(decision: Decision) -> PlanView:
 
 def _step(step: Step) -> PlanStep:
     state = Badge(words.STEP_STATES[step.state], _STEP_TONES.get(step.state, Tone.QUIET))
-    target = str(step.arguments.get("node") or step.arguments.get("checkpoint") or step.target)
-    return PlanStep(words.STEPS[step.kind], _text(target), state, _text(step.detail))
-
-
-def _notes(incident: Incident) -> tuple[str, ...]:
-    stale = ("Its evidence is older than the limit for acting: it is only shown.",) if incident.stale else ()
-    return stale + (("Simulated.",) if incident.simulated else ())
+    target = step.arguments.get(_TARGET_ARGUMENTS.get(step.kind, ""), step.target)
+    return PlanStep(words.STEPS[step.kind], _text(str(target)), state, _text(step.detail))
 
 
 def _interrupted(history: JobHistory, found: Mapping[str, Diagnosis | None], now: datetime) -> str:

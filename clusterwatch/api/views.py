@@ -78,7 +78,7 @@ class IncidentCard:
     evidence: tuple[EvidenceLine, ...]
     absent: tuple[str, ...]
     plan: PlanView | None
-    notes: tuple[str, ...]
+    is_stale: bool
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,7 +34,7 @@ CAUSES: dict[Cause, str] = {
     Cause.DEPENDENCY: "A service the job depends on",
     Cause.STORAGE: "Storage",
     Cause.NCCL_TIMEOUT_UNKNOWN: "Collective timed out, cause unknown",
-    Cause.UNKNOWN: "Unknown",
+    Cause.UNKNOWN: "Cause unknown",
     Cause.BENIGN: "Nothing is wrong",
 }
 
@@ -66,10 +66,10 @@ NODE_STATES: dict[NodeState, str] = {
 }
 
 MODES: dict[Mode, str] = {
-    Mode.OBSERVE: "Would do, but may only observe",
-    Mode.SUGGEST: "Suggests to a person",
-    Mode.APPROVE: "Waits for a person's approval",
-    Mode.AUTO: "Does it by itself",
+    Mode.OBSERVE: "Would do, but only observes",
+    Mode.SUGGEST: "Suggested",
+    Mode.APPROVE: "Waits for approval",
+    Mode.AUTO: "Automatic",
 }
 
 STEPS: dict[StepKind, str] = {
