@@ -9,6 +9,8 @@ from clusterwatch.cli.wording import duration, percent
 from clusterwatch.goodput import Ledger, Reason
 from clusterwatch.model import Edge, Interruption, Job
 
+_SHOWN_FROM_SECONDS = 0.05
+
 
 def cost_of(interruption: Interruption, ledger: Ledger, job: Job, now: datetime) -> Ledger:
     """Return the part of *ledger* that *interruption* took: from its last step to its first new one, or to now."""
@@ -48,8 +50,8 @@ def ledger_json(ledger: Ledger) -> dict[str, Any]:
 
 def cost_words(cost: Ledger) -> str:
     """Return what one interruption cost, in one line."""
-    reasons = ", ".join(f"{reason} {duration(seconds)}" for reason, seconds in _lost_by_reason(cost).items())
-    lost = f"{duration(cost.lost_seconds)} lost, {cost.lost_gpu_hours:,.2f} GPU-hours"
+    reasons = _reasons(cost)
+    lost = f"{duration(cost.lost_seconds)} lost, {_gpu_hours(cost)}"
     return f"this interruption: {lost}" + (f" ({reasons})" if reasons else "")
 
 
@@ -58,8 +60,18 @@ def ledger_words(ledger: Ledger) -> tuple[str, ...]:
     elapsed = duration(ledger.elapsed_seconds)
     productive, lost = duration(ledger.productive_seconds), duration(ledger.lost_seconds)
     whole = f"the whole job: {elapsed} elapsed = {productive} productive + {lost} lost; ETTR {percent(ledger.ettr, 1)}"
-    reasons = ", ".join(f"{reason} {duration(seconds)}" for reason, seconds in _lost_by_reason(ledger).items())
-    return (whole, f"lost to: {reasons}; {ledger.lost_gpu_hours:,.2f} GPU-hours") if reasons else (whole,)
+    reasons = _reasons(ledger)
+    return (whole, f"lost to: {reasons}; {_gpu_hours(ledger)}") if reasons else (whole,)
+
+
+def _reasons(ledger: Ledger) -> str:
+    lost = _lost_by_reason(ledger).items()
+    return ", ".join(f"{reason} {duration(seconds)}" for reason, seconds in lost if seconds >= _SHOWN_FROM_SECONDS)
+
+
+def _gpu_hours(ledger: Ledger) -> str:
+    hours = ledger.lost_gpu_hours
+    return f"{hours:,.1f} GPU-hours" if hours >= 10 else f"{hours:.3g} GPU-hours"
 
 
 def _lost_by_reason(ledger: Ledger) -> dict[str, float]:

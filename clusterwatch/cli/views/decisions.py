@@ -36,7 +36,9 @@ def decision_parts(decisions: Sequence[Decision]) -> tuple[str | Phrase | Table,
 
 
 def _row(step: Step) -> tuple[str | Phrase, ...]:
-    with_what = ", ".join(f"{name}={value}" for name, value in step.arguments.items() if value not in (None, ""))
+    # The reason stands above the steps already.
+    told = {name: value for name, value in step.arguments.items() if name != "reason" and value not in (None, "")}
+    with_what = ", ".join(f"{name}={value}" for name, value in told.items())
     return (
         clock_time(step.changed_at),
         Phrase(step.state.value, _TONE.get(step.state, Tone.PLAIN)),

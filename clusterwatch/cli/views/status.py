@@ -39,6 +39,11 @@ class Status:
         return not (self.responder or self.collectors or self.jobs or self.incidents or self.nodes)
 
     @property
+    def looking(self) -> tuple[CollectorStatus, ...]:
+        """Collectors that have looked; what only keeps a position (such as an actuator's outcomes) is none."""
+        return tuple(each for each in self.collectors if each.last_run_at or each.error)
+
+    @property
     def out_of_service(self) -> tuple[Node, ...]:
         """Nodes that are not in service."""
         return tuple(node for node in self.nodes if node.state is not NodeState.IN_SERVICE)
@@ -49,7 +54,7 @@ def status_json(status: Status) -> dict[str, Any]:
     return {
         "at": encode(status.now),
         "responder": encode(status.responder),
-        "collectors": [{**encode(each), "state": collector_state(each, status.now)} for each in status.collectors],
+        "collectors": [{**encode(each), "state": collector_state(each, status.now)} for each in status.looking],
         "jobs": [job_json(job) for job in status.jobs],
         "incidents": [incident_json(explained) for explained in status.incidents],
         "nodes": {"total": len(status.nodes), "out_of_service": encode(status.out_of_service)},
@@ -60,7 +65,7 @@ def status_page(status: Status) -> Page:
     """Return the answer for a person: what is wrong in full, what works as a number."""
     now = status.now
     return (
-        Section(f"STATUS at {stamp(now)}", (_responder(status.responder), *_collectors(status.collectors, now))),
+        Section(f"STATUS at {stamp(now)}", (_responder(status.responder), *_collectors(status.looking, now))),
         _listed("OPEN INCIDENTS", status.incidents, incident_columns(now), good("none")),
         _listed("ACTIVE JOBS", status.jobs, job_columns(now), quiet("none")),
         _listed("NODES OUT OF SERVICE", status.out_of_service, node_columns(now), good(f"none of {len(status.nodes)}")),

@@ -183,6 +183,10 @@ def _what_it_cost(why: Why) -> Section:
 def _left_to_do(why: Why) -> Section:
     if why.incident is None:
         return Section("WHAT TO DO", ("no incident explains it: look at the job's own output",))
+    if not why.view.job.is_active and why.interruption is not None and not why.interruption.is_over:
+        # The incident is closed because nothing more will happen by itself, which is when a person is needed.
+        advice = why.diagnosis.advice if why.diagnosis else "Look at the job's own output."
+        return Section("WHAT TO DO", (f"it will not be started again by itself. {advice}",))
     return Section("WHAT TO DO", (what_to_do(why.incident.incident, why.diagnosis),))
 
 

@@ -239,6 +239,7 @@ class Story:
     @property
     def status(self) -> Status:
         collectors = (
+            CollectorStatus("", "actor", None, None),
             CollectorStatus("node001", "host", at(119), at(119), 0.01, readings_total=12),
             CollectorStatus("node001", "job_log", at(50), at(119), 0.01, error=self.text, failures_total=2),
             CollectorStatus("node001", "nvml", at(119), at(119), 0.01, condition="no NVIDIA driver here"),

@@ -95,6 +95,15 @@ def test_job_that_ended_costs_no_more_afterwards() -> None:
     )
 
 
+def test_job_that_was_given_up_needs_a_person_although_the_incident_is_closed() -> None:
+    ended = job(JobState.STOPPED, ended_at=at(25))
+    closed = IncidentView(Incident("inc-a", IncidentState.CLOSED, NOON, NOON, NOON, ()), (), (), ())
+
+    page = words(why_page(Why(view(of=ended), stopped("inc-a", at_second=10), closed, at(40))))
+
+    assert "it will not be started again by itself. Look at the job's own output." in page
+
+
 def test_attempt_that_resumed_is_the_last_one_before_new_steps() -> None:
     interruption = stopped("inc-a", at_second=10, over_at=50)
     attempts = (
