@@ -42,6 +42,34 @@ class ScaledClock(SystemClock):
         return signal.wait(max(seconds, 0.0) / self._speed)
 
 
+class CatchUpClock(SystemClock):
+    """A clock that is moved by hand from *start*, to live through a past quickly, until it is let go.
+
+    From then on it runs *speed* times as fast as the machine's, from wherever it had come.
+    """
+
+    def __init__(self, start: datetime) -> None:
+        self._now = start
+        self._running: ScaledClock | None = None
+
+    def now(self) -> datetime:
+        """Return the time last moved to, or the running time."""
+        return self._running.now() if self._running is not None else self._now
+
+    def advance(self, seconds: float) -> datetime:
+        """Move *seconds* forward and return the new present; only before the clock was let go."""
+        self._now += timedelta(seconds=seconds)
+        return self._now
+
+    def let_go(self, speed: float = 1.0) -> None:
+        """Run by itself from now on."""
+        self._running = ScaledClock(self._now, speed)
+
+    def wait(self, signal: Signal, seconds: float) -> bool:
+        """Wait *seconds* of this clock's time; before it was let go, do not wait at all."""
+        return self._running.wait(signal, seconds) if self._running is not None else signal.is_set()
+
+
 class ManualClock:
     """A clock that tests move by hand; waiting moves it."""
 

@@ -7,7 +7,7 @@ the same path as a log line, and what happens next is decided there, not here.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -144,14 +144,16 @@ class Supervision:
             )
 
 
-@dataclass(frozen=True, slots=True)
 class FollowedJobs:
     """Jobs of the configuration that run without us: known from the start, so that their logs have an owner."""
 
-    jobs: tuple[JobDescription, ...]
-    name: str = "configured_jobs"
-    every_seconds: float = 60.0
-    deadline_seconds: float = 5.0
+    name = "configured_jobs"
+    every_seconds = 60.0
+    deadline_seconds = 5.0
+
+    def __init__(self, jobs: Sequence[JobDescription]) -> None:
+        """Take the jobs as the configuration describes them."""
+        self.jobs = tuple(jobs)
 
     def collect(self, site: Site, position: Mapping[str, object], now: datetime) -> Collected:
         """Return the jobs that were not told of yet."""

@@ -13,7 +13,7 @@ from clusterwatch import api
 from clusterwatch.app import wiring
 from clusterwatch.app.service import Service
 from clusterwatch.config import Settings
-from clusterwatch.seams import WatchedJob
+from clusterwatch.seams import Collector, WatchedJob
 from clusterwatch.supervise import FollowedJobs, JobDescription
 
 log = structlog.get_logger(component="daemon")
@@ -32,7 +32,7 @@ def run_daemon(settings: Settings) -> None:
     try:
         jobs = _configured_jobs(settings)
         described = tuple(JobDescription(job.id, job.id, (), settings.node) for job in jobs)
-        collectors = [*wiring.collectors_of(settings), FollowedJobs(described)]
+        collectors: list[Collector] = [*wiring.collectors_of(settings), FollowedJobs(described)]
         service = wiring.service_of(settings, store, collectors, [], wiring.site_of(settings, lambda: jobs))
         serve_until_signal(
             service, settings.server.host, settings.server.port, lambda address: _announce(settings, address)

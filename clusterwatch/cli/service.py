@@ -42,7 +42,7 @@ def daemon(
 
 def demo(
     port: Annotated[int, typer.Option(help="Port of the page on 127.0.0.1; 0 takes a free one.")] = 8642,
-    speed: Annotated[float, typer.Option(min=0.1, max=1000, help="How much faster than real time.")] = 10.0,
+    speed: Annotated[float, typer.Option(min=0.1, max=1000, help="How much faster than real time.")] = 1.0,
     seed: Annotated[int, typer.Option(help="Another seed gives other faults.")] = 1,
     headless: Annotated[bool, typer.Option("--headless", help="Print nothing but the address.")] = False,
 ) -> None:

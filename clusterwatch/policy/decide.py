@@ -70,7 +70,7 @@ def decide(situation: Situation, limits: Limits, now: datetime) -> Decision:
     """Return what to do, with the reason in an operator's words; steps that the mode forbids come cancelled."""
     plan = plan_for(situation, limits, now)
     job = situation.job
-    mode = limits.mode_of(job.actuator) if job is not None else Mode.OBSERVE
+    mode = limits.mode_of(job.actuator) if job is not None else Mode.SUGGEST
     number = job.attempt if job is not None else 0
     decision_id = f"dec-{situation.incident.id.removeprefix('inc-')}-{situation.diagnosis.revision}-{number}"
     decision = Decision(
