@@ -36,7 +36,7 @@ def present(records: Records, health: Health, now: datetime) -> PageView:
         at=words.stamp(now),
         version=__version__,
         is_simulated=any(history.job.simulated for history in records.jobs),
-        is_empty=not (records.has_jobs or records.explained),
+        is_empty=_is_empty(records),
         incidents=tuple(incident_card(view, names, now) for view in records.incidents),
         incidents_count=_counted(records.open_total, len(records.incidents)),
         jobs=tuple(job_row(history, records.explained, now) for history in records.jobs[:_SHOWN]),
@@ -49,6 +49,10 @@ def present(records: Records, health: Health, now: datetime) -> PageView:
         collectors_count=_counted(len(troubled), _SHOWN),
         collectors_total=len(records.collectors),
     )
+
+
+def _is_empty(records: Records) -> bool:
+    return not (records.has_jobs or records.explained)
 
 
 def _verdict(records: Records, health: Health) -> Badge:
@@ -64,6 +68,8 @@ def _verdict(records: Records, health: Health) -> Badge:
         return Badge(f"{words.amount(recovering, 'job')} recovering", Tone.BUSY)
     if records.open_total:
         return Badge(f"{words.amount(records.open_total, 'open incident')}, no job is down", Tone.DOUBTFUL)
+    if _is_empty(records):
+        return Badge("Waiting for a first job", Tone.QUIET)
     if not records.jobs:
         return Badge("No job is running and nothing is wrong", Tone.QUIET)
     running = len(records.jobs)

@@ -56,7 +56,7 @@ pytestmark = pytest.mark.integration
 NOON = datetime(2026, 3, 4, 12, 0, tzinfo=UTC)
 GPU = Component(ComponentKind.GPU, "0000:1b:00", "node003")
 XID_LINE = "NVRM: Xid (PCI:0000:1b:00): 79, pid=4242, name=python, GPU has fallen off the bus."
-HOSTILE_LINE = "RuntimeError: <script>alert(1)</script> \x1b[31m\u202e& \"quotes\""
+HOSTILE_LINE = 'RuntimeError: <script>alert(1)</script> \x1b[31m\u202e& "quotes"'
 
 
 def before(**span: float) -> datetime:
@@ -71,14 +71,16 @@ def broken_fleet() -> Changes:
     raised = Evidence("python.exception", GPU, Severity.ERROR, Trust.USER, user.at, user.at, 8, (user,))
     steps = (
         Step("dec-1.1", "dec-1", 1, StepKind.EXCLUDE, "slurm", "llama", {"node": "node003"}, NOON, StepState.DONE),
-        Step("dec-1.2", "dec-1", 2, StepKind.REQUEUE, "slurm", "llama", {}, NOON, StepState.BEGUN, detail="asked Slurm"),
+        Step(
+            "dec-1.2", "dec-1", 2, StepKind.REQUEUE, "slurm", "llama", {}, NOON, StepState.BEGUN, detail="asked Slurm"
+        ),
     )
     reason = "The GPU is gone until its node is reset: restart without node003, from the checkpoint of step 1,150."
     return Changes(
         jobs=(
             Job(
-                "llama", "llama-8b", JobState.INTERRUPTED, before(minutes=20), NOON, nodes=("node003",), gpus=8, attempt=1,
-                highest_step=1187, last_step=1187, last_step_at=before(seconds=72), step_seconds=1.0,
+                "llama", "llama-8b", JobState.INTERRUPTED, before(minutes=20), NOON, nodes=("node003",), gpus=8,
+                attempt=1, highest_step=1187, last_step=1187, last_step_at=before(seconds=72), step_seconds=1.0,
                 last_checkpoint_step=1150, last_checkpoint_at=before(seconds=110),
             ),
         ),
@@ -97,7 +99,8 @@ def broken_fleet() -> Changes:
         ),
         incidents=(
             Incident(
-                "inc-1", IncidentState.ACTING, xid.at, NOON, xid.at, (failed, raised), ("llama",), ("node003",), revision=1
+                "inc-1", IncidentState.ACTING, xid.at, NOON, xid.at, (failed, raised), ("llama",), ("node003",),
+                revision=1,
             ),
             Incident(
                 "inc-0", IncidentState.CLOSED, before(hours=3), before(hours=2), before(hours=3), (failed,),
@@ -134,7 +137,9 @@ def fill(store: Store) -> None:
     assert lease is not None
     store.commit_turn(lease, broken_fleet(), Cursor(), NOON)
     store.record("node003", "host", [], {}, CollectorStatus("node003", "host", NOON, NOON), NOON)
-    failing = CollectorStatus("node003", "nvml", before(minutes=5), NOON, error="no answer within 5 s", failures_total=3)
+    failing = CollectorStatus(
+        "node003", "nvml", before(minutes=5), NOON, error="no answer within 5 s", failures_total=3
+    )
     store.record("node003", "nvml", [], {}, failing, NOON)
 
 
