@@ -113,7 +113,7 @@ class _Turn:
     def note_steps(self, events: Iterable[Event]) -> None:
         """Take over what actuators report of steps."""
         states = {
-            str(event.fields.get("step")): StepState(str(event.fields["state"]))
+            str(event.fields.get("step_id")): StepState(str(event.fields["state"]))
             for event in events
             if event.kind == kinds.STEP_CHANGED
         }

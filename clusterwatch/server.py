@@ -283,8 +283,8 @@ def _event_of(step: Step, outcome: Outcome) -> Event:
         fields={
             **{key: value for key, value in step.arguments.items() if key != "reason"},
             **outcome.facts,
-            "step": step.id,
-            "kind": step.kind.value,
+            "step_id": step.id,
+            "step_kind": step.kind.value,
             "state": outcome.state.value,
             "detail": outcome.detail,
         },

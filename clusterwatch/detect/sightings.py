@@ -44,13 +44,18 @@ def event_of(sighting: Sighting, knowledge: Knowledge) -> Event:
         severity=knowledge[sighting.kind].severity,
         text=(sighting.text or reading.text)[:LONGEST_TEXT],
         rule=sighting.rule,
-        fields=sighting.fields,
+        fields={**_source_facts(reading), **sighting.fields},
         job=reading.job,
         attempt=reading.attempt,
         rank=sighting.rank if sighting.rank is not None else reading.rank,
         boot_id=reading.boot_id,
         simulated=reading.simulated,
     )
+
+
+def _source_facts(reading: Reading) -> Mapping[str, Scalar]:
+    """Return what the source itself numbers its records with, so that a lost one can be told by its neighbours."""
+    return {name: reading.fields[name] for name in ("seq",) if name in reading.fields}
 
 
 def default_component(reading: Reading, rank: int | None) -> Component:

@@ -202,7 +202,7 @@ def _checkpoint(book: Book, event: Event) -> None:
 
 
 def _step_changed(book: Book, event: Event) -> None:
-    if _text(event, "kind") == StepKind.REQUEUE and _text(event, "state") == StepState.DONE:
+    if _text(event, "step_kind") == StepKind.REQUEUE and _text(event, "state") == StepState.DONE:
         book.pass_edge(_job(book, event).id, Edge.ACCEPTED, event.happened_at)
 
 

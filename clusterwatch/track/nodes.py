@@ -40,7 +40,7 @@ def _moved_by_steps(events: Iterable[Event]) -> dict[str, NodeState]:
     moved = {}
     for event in events:
         if event.kind == kinds.STEP_CHANGED and event.fields.get("state") == StepState.DONE:
-            name, kind = str(event.fields.get("node") or ""), event.fields.get("kind")
+            name, kind = str(event.fields.get("node") or ""), event.fields.get("step_kind")
             if name and kind in _TAKEN_OUT:
                 moved[name] = NodeState.DRAINED
             elif name and kind == StepKind.RELEASE:

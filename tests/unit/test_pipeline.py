@@ -1,0 +1,275 @@
+"""The whole path, readings to decisions, without a database or a clock."""
+
+from dataclasses import replace
+
+import pytest
+
+from clusterwatch import pipeline, resources
+from clusterwatch.detect import ObserverState, compile_catalog
+from clusterwatch.model import (
+    Cause,
+    Component,
+    ComponentKind,
+    IncidentState,
+    JobState,
+    Knowledge,
+    NodeState,
+    Reading,
+    StepKind,
+    StepState,
+    Trust,
+    World,
+    kinds,
+)
+from clusterwatch.testing import NOON, event, progress, seconds, training_job
+
+CATALOG = compile_catalog(resources.catalog_texts())
+LIMITS = pipeline.Limits()
+JOB = Component(ComponentKind.JOB, "job-1", "node001")
+OFF_THE_BUS = "NVRM: Xid (PCI:0000:3b:00): 79, pid='<unknown>', name=<unknown>, GPU has fallen off the bus."
+
+
+def line(text, at, source="kernel_log", node="node001", **fields):
+    return Reading(
+        source=source,
+        node=node,
+        position=f"{at.timestamp()}",
+        observed_at=at,
+        happened_at=at,
+        trust=Trust.NODE if source == "kernel_log" else Trust.USER,
+        text=text,
+        **fields,
+    )
+
+
+class Responder:
+    """Takes turns by hand and remembers everything that was written."""
+
+    def __init__(self, world=None):
+        self.world = world or World(watching_since=NOON)
+        self.incidents, self.diagnoses, self.decisions, self.turns = {}, [], [], []
+
+    def turn(self, at, *events):
+        turn = pipeline.respond(self.world, events, CATALOG.knowledge, LIMITS, at)
+        self.world = turn.world
+        self.incidents |= {incident.id: incident for incident in turn.changes.incidents}
+        self.diagnoses += turn.changes.diagnoses
+        self.decisions += turn.changes.decisions
+        self.turns.append(turn)
+        return turn
+
+    def steps_done(self, at, decision):
+        done = [
+            event(
+                kinds.STEP_CHANGED,
+                JOB,
+                at,
+                job="job-1",
+                step_id=step.id,
+                step_kind=step.kind.value,
+                state="done",
+                **step.arguments,
+            )
+            for step in decision.steps
+        ]
+        return self.turn(at, *done)
+
+
+def observed(*readings):
+    _, events, _ = pipeline.observe(ObserverState(), readings, CATALOG, NOON)
+    return events
+
+
+def training(responder, steps=5, actuator="local_process", nodes="node001"):
+    responder.turn(NOON, *training_job(actuator=actuator, nodes=nodes))
+    return responder.turn(
+        NOON + seconds(10 * steps),
+        *[progress("job-1", 1, step, NOON + seconds(10 * step)) for step in range(1, steps + 1)],
+    )
+
+
+def ended(at, exit_code=1, attempt=1):
+    return event(kinds.ATTEMPT_ENDED, JOB, at, job="job-1", attempt=attempt, exit_code=exit_code)
+
+
+def test_kernel_line_becomes_a_diagnosed_incident():
+    responder = Responder()
+
+    responder.turn(NOON, *observed(line(OFF_THE_BUS, NOON)))
+    responder.turn(NOON + seconds(3))
+
+    (incident,) = responder.incidents.values()
+    assert incident.state is IncidentState.DIAGNOSED
+    assert responder.diagnoses[-1].cause is Cause.FAULTY_GPU
+    assert responder.world.nodes["node001"].state is NodeState.SUSPECT
+
+
+def test_crash_is_settled_decided_restarted_and_closed_by_the_first_new_step():
+    responder = Responder()
+    training(responder)
+    crash_at = NOON + seconds(55)
+
+    responder.turn(crash_at, ended(crash_at))
+    assert responder.decisions == []
+    responder.turn(crash_at + seconds(3))
+    (decision,) = responder.decisions
+    responder.steps_done(crash_at + seconds(4), decision)
+    assert next(iter(responder.incidents.values())).state is IncidentState.RECOVERING
+    started = event(kinds.ATTEMPT_STARTED, JOB, crash_at + seconds(5), job="job-1", attempt=2, resumed_step=0)
+    steps = [progress("job-1", 2, step, crash_at + seconds(5 + 10 * step)) for step in range(1, 7)]
+    responder.turn(crash_at + seconds(70), started, *steps)
+
+    assert [step.kind for step in decision.steps] == [StepKind.CHOOSE_CHECKPOINT, StepKind.REQUEUE]
+    assert {incident.state for incident in responder.incidents.values()} == {IncidentState.CLOSED}
+    assert responder.world.jobs["job-1"].state is JobState.TRAINING
+    assert responder.world.incidents == {}
+
+
+def test_hang_is_noticed_from_silence_alone_and_its_processes_are_ended_first():
+    responder = Responder()
+    training(responder)
+    late = NOON + seconds(200)
+
+    events, _ = pipeline.watch(responder.world, LIMITS, late)
+    responder.turn(late, *events)
+    responder.turn(late + seconds(3))
+
+    assert [each.kind for each in events] == [kinds.HANG]
+    assert responder.decisions[-1].steps[0].kind is StepKind.HOLD
+
+
+def test_silence_before_the_responder_began_to_look_means_nothing():
+    responder = Responder()
+    training(responder)
+    restarted = replace(responder.world, watching_since=NOON + seconds(500))
+
+    events, wake_at = pipeline.watch(restarted, LIMITS, NOON + seconds(501))
+
+    assert events == []
+    assert wake_at > NOON + seconds(501)
+
+
+def test_one_plan_is_made_for_an_attempt_however_many_turns_pass():
+    responder = Responder()
+    training(responder)
+    crash_at = NOON + seconds(55)
+    responder.turn(crash_at, ended(crash_at))
+
+    for after in range(2, 40):
+        responder.turn(crash_at + seconds(after))
+
+    assert len(responder.decisions) == 1
+
+
+def test_second_death_in_the_same_incident_gets_a_plan_of_its_own():
+    responder = Responder()
+    training(responder)
+    crash_at = NOON + seconds(55)
+    responder.turn(crash_at, ended(crash_at))
+    responder.turn(crash_at + seconds(3))
+    responder.steps_done(crash_at + seconds(4), responder.decisions[-1])
+    again_at = crash_at + seconds(20)
+    started = event(kinds.ATTEMPT_STARTED, JOB, crash_at + seconds(5), job="job-1", attempt=2, resumed_step=0)
+    responder.turn(again_at, started, ended(again_at, attempt=2))
+
+    for after in range(1, 10):
+        responder.turn(again_at + seconds(after))
+
+    assert [each.steps[-1].arguments["next_attempt"] for each in responder.decisions if each.steps] == [2, 3]
+
+
+def test_stale_events_open_incidents_that_are_shown_and_never_acted_on():
+    responder = Responder()
+    training(responder)
+    much_later = NOON + seconds(3600)
+
+    responder.turn(much_later, *observed(line(OFF_THE_BUS, NOON + seconds(60))), ended(NOON + seconds(61)))
+    responder.turn(much_later + seconds(30))
+
+    assert all(step.state is not StepState.RECORDED for decision in responder.decisions for step in decision.steps)
+
+
+def test_fault_of_the_node_explains_the_crash_of_its_job():
+    responder = Responder()
+    training(responder, nodes="node001,node002", actuator="small_fleet")
+    crash_at = NOON + seconds(55)
+
+    responder.turn(crash_at, *observed(line(OFF_THE_BUS, crash_at)), ended(crash_at + seconds(1)))
+    responder.turn(crash_at + seconds(4))
+
+    assert len(responder.incidents) == 1
+    assert responder.diagnoses[-1].cause is Cause.FAULTY_GPU
+    assert responder.decisions[-1].steps[0].arguments["node"] == "node001"
+
+
+def test_users_imitation_of_a_kernel_message_is_believed_by_nobody_but_its_job():
+    responder = Responder()
+    training(responder, nodes="node001,node002")
+
+    responder.turn(NOON + seconds(55), *observed(line(OFF_THE_BUS, NOON + seconds(55), source="job_log", job="job-1")))
+    responder.turn(NOON + seconds(80))
+
+    assert responder.world.nodes["node001"].state is NodeState.IN_SERVICE
+    assert all(decision.steps == () for decision in responder.decisions)
+
+
+def test_incident_that_interrupts_nobody_is_closed_when_it_stays_quiet():
+    responder = Responder()
+    responder.turn(NOON, *observed(line(OFF_THE_BUS, NOON)))
+    responder.turn(NOON + seconds(3))
+
+    turn = responder.turn(NOON + LIMITS.quiet + seconds(1))
+
+    assert [incident.state for incident in turn.changes.incidents] == [IncidentState.CLOSED]
+    assert responder.world.nodes["node001"].state is NodeState.IN_SERVICE
+
+
+def test_turn_says_when_it_wants_to_be_called_again():
+    responder = Responder()
+
+    turn = responder.turn(NOON, *observed(line(OFF_THE_BUS, NOON)))
+
+    assert turn.wake_at == NOON + LIMITS.settle.minimum
+
+
+def test_failed_step_cancels_those_behind_it_and_hands_the_incident_back():
+    responder = Responder()
+    training(responder)
+    crash_at = NOON + seconds(55)
+    responder.turn(crash_at, ended(crash_at))
+    responder.turn(crash_at + seconds(3))
+    first = responder.decisions[-1].steps[0]
+
+    responder.turn(
+        crash_at + seconds(4),
+        event(kinds.STEP_CHANGED, JOB, crash_at + seconds(4), job="job-1", step_id=first.id, state="failed"),
+    )
+
+    (incident,) = responder.world.incidents.values()
+    (decision,) = responder.world.decisions[incident.id]
+    assert [step.state for step in decision.steps] == [StepState.FAILED, StepState.CANCELLED]
+    assert incident.state is IncidentState.DIAGNOSED
+
+
+@pytest.mark.parametrize("cut", range(1, 8))
+def test_turns_give_the_same_incidents_however_the_events_are_split(cut):
+    events = [
+        *training_job(),
+        *[progress("job-1", 1, step, NOON + seconds(step)) for step in range(1, 5)],
+        *observed(line(OFF_THE_BUS, NOON + seconds(5))),
+        ended(NOON + seconds(6)),
+    ]
+    at_once, in_two = Responder(), Responder()
+
+    at_once.turn(NOON + seconds(7), *events)
+    in_two.turn(NOON + seconds(7), *events[:cut])
+    in_two.turn(NOON + seconds(7), *events[cut:])
+
+    def what(responder):
+        return {(key, value.jobs, value.evidence) for key, value in responder.world.incidents.items()}
+
+    assert what(at_once) == what(in_two)
+
+
+def test_nothing_known_is_no_reason_to_fail():
+    assert pipeline.respond(World(NOON), (), Knowledge([]), LIMITS, NOON).changes.incidents == ()
