@@ -200,18 +200,21 @@ class LocalProcess:
 
 
 def _end_session(child: subprocess.Popen[bytes], grace_seconds: float) -> None:
-    family = _family(child.pid)
+    descendants = _descendants(child.pid)
     # A stopped process never takes SIGTERM, and its launcher would wait for it in vain.
-    _kill(process for process in family if _is_stopped(process))
+    _kill(process for process in descendants if _is_stopped(process.pid))
     _signal_session(child.pid, signal.SIGTERM)
-    _, alive = psutil.wait_procs(family, timeout=grace_seconds)
-    _kill({*alive, *_family(child.pid)})
+    with suppress(subprocess.TimeoutExpired):
+        child.wait(0 if _is_stopped(child.pid) else grace_seconds)
+    _kill({*descendants, *_descendants(child.pid)})
+    # Only now its own kill: while it lives, what it started can be found through it.
+    child.kill()
     child.wait()
 
 
-def _is_stopped(process: psutil.Process) -> bool:
+def _is_stopped(pid: int) -> bool:
     try:
-        return bool(process.status() in (psutil.STATUS_STOPPED, psutil.STATUS_TRACING_STOP))
+        return bool(psutil.Process(pid).status() in (psutil.STATUS_STOPPED, psutil.STATUS_TRACING_STOP))
     except psutil.NoSuchProcess:
         return False
 
@@ -223,10 +226,9 @@ def _kill(processes: Iterable[psutil.Process]) -> None:
             process.kill()
 
 
-def _family(pid: int) -> list[psutil.Process]:
+def _descendants(pid: int) -> list[psutil.Process]:
     try:
-        leader = psutil.Process(pid)
-        return [leader, *leader.children(recursive=True)]
+        return list(psutil.Process(pid).children(recursive=True))
     except psutil.NoSuchProcess:
         return []
 

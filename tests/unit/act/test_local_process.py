@@ -1,0 +1,183 @@
+"""The actuator of a supervised command, on real processes."""
+
+import signal
+import sys
+import threading
+
+import psutil
+import pytest
+
+from clusterwatch.act.local_process import Command, LocalProcess
+from clusterwatch.errors import ActionError
+from clusterwatch.model import Step, StepKind, StepState, WorldState
+from clusterwatch.testing import NOON, seconds
+
+SLEEPS = "import time; print('here', flush=True); time.sleep(600)"
+IGNORES_TERM = f"import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); {SLEEPS}"
+HAS_A_CHILD = (
+    "import subprocess, sys, time; subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(600)']);"
+    "print('here', flush=True); time.sleep(600)"
+)
+
+
+@pytest.fixture
+def process(tmp_path):
+    made = []
+
+    def make(code, grace_seconds=5.0):
+        command = Command("job-1", (sys.executable, "-c", code), tmp_path, "/checkpoints", grace_seconds)
+        made.append(LocalProcess(command, lambda started: None, lambda: None))
+        return made[-1]
+
+    yield make
+    for each in made:
+        each.terminate()
+
+
+def step(kind, attempt=1, **arguments):
+    return Step("s.1", "s", 1, kind, "local_process", "job-1", {"attempt": attempt, **arguments}, NOON + seconds(600))
+
+
+def until(is_so):
+    nothing = threading.Event()
+    for _ in range(200):
+        if is_so():
+            return
+        nothing.wait(0.05)
+    raise AssertionError("not in time")
+
+
+def output(tmp_path, attempt=1):
+    path = tmp_path / f"attempt-{attempt}.log"
+    return path.read_text() if path.exists() else ""
+
+
+def ended(process):
+    nothing = threading.Event()
+    for _ in range(200):
+        if (end := process.poll()) is not None:
+            return end
+        nothing.wait(0.05)
+    raise AssertionError("still runs")
+
+
+def test_command_learns_where_to_resume_from_its_environment(process, tmp_path):
+    made = process("import os; print({k: v for k, v in os.environ.items() if k.startswith('CLUSTERWATCH_')})")
+
+    made.start("/checkpoints/step_20", 20)
+
+    until(lambda: "STEP" in output(tmp_path))
+    for variable in (
+        "'CLUSTERWATCH_JOB_ID': 'job-1'",
+        "'CLUSTERWATCH_ATTEMPT': '1'",
+        "'CLUSTERWATCH_RESUME_CHECKPOINT': '/checkpoints/step_20'",
+        "'CLUSTERWATCH_RESUME_STEP': '20'",
+        "'CLUSTERWATCH_CHECKPOINT_DIR': '/checkpoints'",
+    ):
+        assert variable in output(tmp_path)
+
+
+def test_hold_ends_everything_the_command_started(process, tmp_path):
+    made = process(HAS_A_CHILD)
+    made.start()
+    until(lambda: "here" in output(tmp_path))
+    family = [psutil.Process(made.running[1]), *psutil.Process(made.running[1]).children(recursive=True)]
+
+    outcome = made.perform(step(StepKind.HOLD), NOON)
+
+    assert len(family) == 2
+    assert outcome.state is StepState.DONE
+    assert not any(each.is_running() and each.status() != psutil.STATUS_ZOMBIE for each in family)
+    assert made.poll().held
+
+
+def test_command_that_ignores_sigterm_is_killed_after_the_grace(process, tmp_path):
+    made = process(IGNORES_TERM, grace_seconds=0.2)
+    made.start()
+    until(lambda: "here" in output(tmp_path))
+
+    made.perform(step(StepKind.HOLD), NOON)
+
+    assert made.poll().exit_code == -signal.SIGKILL
+
+
+def test_stopped_command_does_not_use_up_the_grace(process, tmp_path):
+    made = process(SLEEPS, grace_seconds=60)
+    made.start()
+    until(lambda: "here" in output(tmp_path))
+    psutil.Process(made.running[1]).suspend()
+
+    made.perform(step(StepKind.HOLD), NOON)
+
+    assert made.poll().exit_code == -signal.SIGKILL
+
+
+def test_restart_is_the_next_attempt_and_refused_while_the_last_one_runs(process, tmp_path):
+    made = process(SLEEPS)
+    made.start()
+
+    while_running = made.perform(step(StepKind.REQUEUE), NOON)
+    made.perform(step(StepKind.HOLD), NOON)
+    after = made.perform(step(StepKind.REQUEUE), NOON)
+
+    assert while_running.state is StepState.REFUSED
+    assert after.state is StepState.DONE
+    assert made.running[0] == 2
+
+
+def test_step_decided_about_an_earlier_attempt_is_refused(process):
+    made = process(SLEEPS)
+    made.start()
+
+    outcome = made.perform(step(StepKind.HOLD, attempt=7), NOON)
+
+    assert outcome.state is StepState.REFUSED
+    assert made.running is not None
+
+
+def test_restart_that_was_done_before_a_crash_is_known_as_done(process):
+    made = process("pass")
+    made.start()
+    ended(made)
+    assert made.state_of(step(StepKind.REQUEUE)) is WorldState.NOT_DONE
+
+    made.perform(step(StepKind.REQUEUE), NOON)
+
+    assert made.state_of(step(StepKind.REQUEUE)) is WorldState.DONE
+
+
+def test_checkpoint_that_is_gone_is_not_resumed_from(process, tmp_path):
+    made = process("pass")
+    made.start()
+
+    gone = made.perform(step(StepKind.CHOOSE_CHECKPOINT, checkpoint=str(tmp_path / "gone")), NOON)
+    there = made.perform(step(StepKind.CHOOSE_CHECKPOINT, checkpoint=str(tmp_path)), NOON)
+
+    assert (gone.state, there.state) == (StepState.FAILED, StepState.DONE)
+
+
+def test_job_that_is_given_up_keeps_the_reason(process):
+    made = process(SLEEPS)
+    made.start()
+
+    made.perform(step(StepKind.STOP, reason="died three times at step 7"), NOON)
+
+    assert made.given_up == "died three times at step 7"
+    assert made.poll() is not None
+
+
+def test_command_that_does_not_exist_is_said_so(tmp_path):
+    made = LocalProcess(Command("job-1", ("/no/such/command",), tmp_path), lambda started: None, lambda: None)
+
+    with pytest.raises(ActionError, match="/no/such/command"):
+        made.start()
+
+
+def test_exit_by_signal_is_negative(process, tmp_path):
+    made = process(SLEEPS)
+    made.start()
+    until(lambda: "here" in output(tmp_path))
+
+    made.forward(signal.SIGINT)
+
+    assert ended(made).exit_code in (-signal.SIGINT, 1)

@@ -1,0 +1,202 @@
+"""The responder and the actor, on a real SQLite, interrupted wherever it hurts."""
+
+import itertools
+
+import pytest
+
+from clusterwatch import pipeline, resources
+from clusterwatch.clock import ManualClock
+from clusterwatch.detect import compile_catalog
+from clusterwatch.metrics import Metrics
+from clusterwatch.model import Component, ComponentKind, Mode, StepKind, StepState, WorldState, kinds
+from clusterwatch.policy import Limits
+from clusterwatch.server import Actor, Responder
+from clusterwatch.store import Store
+from clusterwatch.testing import NOON, RecordingActuator, event, progress, seconds, training_job
+
+CATALOG = compile_catalog(resources.catalog_texts())
+LIMITS = pipeline.Limits(policy=Limits(modes={"recording": Mode.AUTO}))
+JOB = Component(ComponentKind.JOB, "job-1", "node001")
+
+
+class Killed(BaseException):
+    """Stands for SIGKILL: nothing catches it."""
+
+
+@pytest.fixture
+def database(tmp_path):
+    return f"sqlite:///{tmp_path / 'test.db'}"
+
+
+@pytest.fixture
+def store(database):
+    opened = Store.open(database, create=True)
+    yield opened
+    opened.close()
+
+
+def responder_of(store, clock, holder="a"):
+    return Responder(store, CATALOG.knowledge, LIMITS, clock, Metrics(), holder)
+
+
+def record(store, *events):
+    store.record("node001", "test", events, {}, None, NOON)
+
+
+def crashed_job():
+    crash_at = NOON + seconds(55)
+    return [
+        *training_job(actuator="recording"),
+        *[progress("job-1", 1, step, NOON + seconds(10 * step)) for step in range(1, 6)],
+        event(kinds.ATTEMPT_ENDED, JOB, crash_at, job="job-1", attempt=1, exit_code=1),
+    ]
+
+
+def steps_of(store):
+    return {step.kind: step.state for decision in store.read.decisions() for step in decision.steps}
+
+
+def decided(store, clock):
+    """Let a responder decide about a crashed job."""
+    responder = responder_of(store, clock)
+    record(store, *crashed_job())
+    clock.advance(60)
+    responder.turn()
+    clock.advance(3)
+    responder.turn()
+    return responder
+
+
+def test_crash_is_decided_carried_out_once_and_reported_back(store):
+    clock, actuator = ManualClock(NOON), RecordingActuator()
+    responder = decided(store, clock)
+    actor = Actor(store, [actuator], clock, Metrics())
+
+    while actor.turn():
+        continue
+    responder.turn()
+
+    assert [step.kind for step in actuator.performed] == [StepKind.CHOOSE_CHECKPOINT, StepKind.REQUEUE]
+    assert set(steps_of(store).values()) == {StepState.DONE}
+    assert [incident.state for incident, _ in store.read.incidents()] == ["recovering"]
+
+
+def test_restart_reads_the_open_state_and_decides_nothing_twice(store):
+    clock = ManualClock(NOON)
+    decided(store, clock).stop()
+    clock.advance(30)
+
+    second = responder_of(store, clock, "b")
+    second.turn()
+    second.turn()
+
+    assert len(store.read.decisions()) == 1
+    assert second.world.jobs["job-1"].highest_step == 5
+
+
+def test_only_the_holder_of_the_lease_responds(store):
+    clock = ManualClock(NOON)
+    first, second = responder_of(store, clock, "a"), responder_of(store, clock, "b")
+    record(store, *crashed_job())
+
+    first.turn()
+    second.turn()
+
+    assert first.is_leader
+    assert not second.is_leader
+
+
+def test_who_lost_the_lease_stops_at_once_and_forgets(store):
+    clock = ManualClock(NOON)
+    first, second = responder_of(store, clock, "a"), responder_of(store, clock, "b")
+    first.turn()
+    store.release(store.acquire("a", 6))
+    second.turn()
+    clock.advance(3)
+
+    first.turn()
+
+    assert not first.is_leader
+    assert first.world is None
+
+
+POINTS = ["begin_step", "finish_step", "record"]
+
+
+@pytest.mark.parametrize(("point", "when"), list(itertools.product(POINTS, ["before", "after"])))
+@pytest.mark.parametrize("nth", [1, 2])
+def test_actor_killed_at_any_point_never_repeats_a_step(store, database, monkeypatch, point, when, nth):
+    clock, actuator = ManualClock(NOON), RecordingActuator()
+    decided(store, clock)
+    calls = itertools.count(1)
+    real = getattr(Store, point)
+
+    def dies(self, *arguments):
+        if next(calls) != nth:
+            return real(self, *arguments)
+        if when == "after":
+            real(self, *arguments)
+        raise Killed
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Store, point, dies)
+        with pytest.raises(Killed):
+            while Actor(store, [actuator], clock, Metrics()).turn():
+                continue
+    restarted = Store.open(database)
+    while Actor(restarted, [actuator], clock, Metrics()).turn():
+        continue
+
+    performed = [step.id for step in actuator.performed]
+    assert len(performed) == len(set(performed)) == 2
+    assert set(steps_of(restarted).values()) == {StepState.DONE}
+    restarted.close()
+
+
+def test_step_the_world_cannot_tell_about_calls_a_person(store):
+    clock, actuator = ManualClock(NOON), RecordingActuator(tells=WorldState.CANNOT_TELL)
+    decided(store, clock)
+    first = store.steps_to_perform({"recording": None})[0]
+    store.begin_step(first.id, clock.now())
+
+    while Actor(store, [actuator], clock, Metrics()).turn():
+        continue
+
+    assert actuator.performed == []
+    assert steps_of(store) == {StepKind.CHOOSE_CHECKPOINT: StepState.UNKNOWN, StepKind.REQUEUE: StepState.CANCELLED}
+
+
+def test_step_that_is_too_late_is_refused(store):
+    clock, actuator = ManualClock(NOON), RecordingActuator()
+    decided(store, clock)
+    clock.advance(3600)
+
+    Actor(store, [actuator], clock, Metrics()).turn()
+
+    assert actuator.performed == []
+    assert steps_of(store)[StepKind.CHOOSE_CHECKPOINT] is StepState.REFUSED
+
+
+def test_refusal_of_the_world_ends_the_plan(store):
+    clock, actuator = ManualClock(NOON), RecordingActuator(refuses=frozenset({StepKind.CHOOSE_CHECKPOINT}))
+    responder = decided(store, clock)
+
+    Actor(store, [actuator], clock, Metrics()).turn()
+    responder.turn()
+
+    assert steps_of(store) == {StepKind.CHOOSE_CHECKPOINT: StepState.FAILED, StepKind.REQUEUE: StepState.CANCELLED}
+    assert [incident.state for incident, _ in store.read.incidents()] == ["diagnosed"]
+
+
+def test_hang_is_recorded_once_however_often_it_is_looked_for(store):
+    clock = ManualClock(NOON)
+    responder = responder_of(store, clock)
+    record(store, *training_job(actuator="recording"), *crashed_job()[2:-1])
+    clock.advance(51)
+    responder.turn()
+
+    for _ in range(100):
+        clock.advance(2)
+        responder.turn()
+
+    assert len(store.read.events(kind=kinds.HANG)) == 1
