@@ -174,6 +174,7 @@ class Responder:
 
     def _tell(self, changes: Changes) -> None:
         self._metrics.decisions_made(changes.decisions)
+        self._metrics.incidents_opened(each.cause for each in changes.diagnoses if each.revision == 1)
         for diagnosis in changes.diagnoses:
             log.info(
                 "incident diagnosed",

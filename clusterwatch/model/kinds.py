@@ -46,7 +46,10 @@ CHECKPOINT_TORN = "checkpoint.torn"
 """A checkpoint that is not complete. Fields: path, step, format, problem."""
 
 STEP_CHANGED = "action.step"
-"""A step of a plan changed its state. Fields: step_id, step_kind, state, detail, the step's arguments and the facts of its outcome."""
+"""A step of a plan changed its state.
+
+Fields: step_id, step_kind, state, detail, the step's arguments and the facts of its outcome.
+"""
 
 COLLECTOR_FAILED = "collector.failed"
 """A collector could not look. Fields: collector, error."""

@@ -5,7 +5,8 @@ The rules, first that fits:
 1. Evidence older than the limit is shown, never acted on.
 2. Without a job that is down there is nothing to restart.
 3. A job that is held stays down.
-4. A job that died the same way at the same step too often is stopped, and says why: a restart would do it again.
+4. A job that died the same way at the same step too often is stopped, and says why: a restart would do it again,
+   unless it goes without a node that is to blame.
 5. A job that used up its restarts of the hour waits for a person.
 6. Otherwise it restarts from its last complete checkpoint: hung processes are ended first, and a node whose
    hardware is to blame is left out of this job, where there is another node to run on. Nothing is drained here.
@@ -33,7 +34,6 @@ from clusterwatch.model import (
     StepState,
 )
 from clusterwatch.policy.limits import Limits
-
 
 EXCLUDE_FROM = 0.5
 """A node is left out of a job only when its part is more likely to blame than everything else together."""
@@ -100,8 +100,8 @@ def plan_for(situation: Situation, limits: Limits, now: datetime) -> Plan:
 
 
 def _brake(situation: Situation, job: Job, limits: Limits, now: datetime) -> Plan | None:
-    alike = _alike_deaths(situation.attempts, job)
-    if alike > limits.restarts_without_progress:
+    alike = _alike_deaths(situation.attempts)
+    if alike > limits.restarts_without_progress and not _nodes_to_exclude(situation.diagnosis, job):
         current = situation.attempts[-1]
         reason = (
             f"{alike} attempts died the same way ({current.fingerprint}) at step {job.highest_step} without progress"
@@ -113,7 +113,7 @@ def _brake(situation: Situation, job: Job, limits: Limits, now: datetime) -> Pla
     return None
 
 
-def _alike_deaths(attempts: Sequence[Attempt], job: Job) -> int:
+def _alike_deaths(attempts: Sequence[Attempt]) -> int:
     """Count the newest attempts in a row that died with the same fingerprint and no step beyond the others."""
     if not attempts:
         return 0

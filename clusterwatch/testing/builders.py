@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from clusterwatch.model import (
@@ -74,4 +75,5 @@ def training_job(job: str = "job-1", at: datetime = NOON, nodes: str = "node001"
 def progress(job: str, attempt: int, step: int, at: datetime, **fields: Scalar) -> Event:
     """Return the event of one finished step."""
     where = Component(ComponentKind.JOB, job, "node001")
-    return event(kinds.PROGRESS, where, at, job=job, attempt=attempt, step=step, **fields)
+    made = event(kinds.PROGRESS, where, at, job=job, attempt=attempt, step=step, text=f"step {step} {fields}")
+    return replace(made, fields={**made.fields, **fields})

@@ -135,7 +135,8 @@ def _attempt_ended(book: Book, event: Event) -> None:
     if current is None or (event.attempt or current.number) != current.number or current.ended_at is not None:
         return
     exit_code = _integer(event, "exit_code")
-    fingerprint = current.fingerprint or f"exit {exit_code}"
+    # Without a traceback only the place tells one death from another.
+    fingerprint = current.fingerprint or f"exit code {exit_code} after step {current.last_step or 0}"
     book.change_attempt(job.id, ended_at=event.happened_at, exit_code=exit_code, fingerprint=fingerprint)
     if exit_code == 0:
         return

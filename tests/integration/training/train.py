@@ -10,6 +10,7 @@ import os
 import signal
 import sys
 import time
+from pathlib import Path
 
 import torch
 import torch.distributed as dist
@@ -84,7 +85,7 @@ def resume(model, optimizer):
 
 def save(model, optimizer, step):
     weights, moments = get_state_dict(model, optimizer)
-    path = os.path.join(CHECKPOINTS, f"step_{step}")
+    path = Path(CHECKPOINTS) / f"step_{step}"
     dies = FAULT == "torn" and IS_FIRST and step == FAULT_AT
     writer = KilledWhileSaving(path) if dies else dcp.FileSystemWriter(path)
     dcp.save({"model": weights, "optimizer": moments, "step": torch.tensor(step)}, storage_writer=writer)

@@ -117,6 +117,14 @@ def test_crash_that_repeats_without_progress_is_not_restarted_for_ever():
     assert "KeyError at a.py:3" in thrice.reason
 
 
+def test_repeated_crash_on_a_broken_node_is_tried_without_it():
+    again = [replace(DIED, number=number, first_new_step_at=None) for number in (2, 3)]
+
+    decision = decision_for(GPU, job=replace(JOB, attempt=3), attempts=(DIED, *again))
+
+    assert kinds_of(decision)[0] is StepKind.EXCLUDE
+
+
 def test_same_crash_with_progress_in_between_is_restarted():
     again = [replace(DIED, number=number) for number in (2, 3)]
 
