@@ -202,7 +202,7 @@ class Grafana:
         # The library lets a refused connection, an unknown name or a bad certificate through as they come.
         except RequestException as error:
             raise GrafanaUnreachableError(
-                f"nothing answers at {self.url}: is the URL right and Grafana running? ({self._safe(str(error))})"
+                f"nothing answers at {self.url}: is the URL right and Grafana running? ({self._safe(_reason(error))})"
             ) from error
 
     def _words(self, status: int, said: str) -> str:
@@ -214,6 +214,13 @@ class Grafana:
 
     def _safe(self, said: str) -> str:
         return printable(said.replace(self._token, "***"), _MESSAGE_LIMIT)
+
+
+def _reason(error: Exception) -> str:
+    """Return the last of the nested reasons: "[Errno 111] Connection refused"."""
+    if "resolve" in str(error):
+        return "the host name is unknown"
+    return str(error).rpartition(": ")[2].strip("')\" ")
 
 
 def _own_part(board: Board) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from clusterwatch.model import CollectorStatus, Diagnosis, Incident, IncidentState, Node
@@ -25,6 +26,7 @@ class Records:
         open_total: How many are open, counted to a thousand.
         closed: Those closed last, latest first.
         explained: Incidents of late with their diagnosis, open or not: what interruptions refer to.
+        jobs: Those that want to train; job_names: names by id, also of jobs that ended.
     """
 
     incidents: tuple[IncidentView, ...]
@@ -32,7 +34,7 @@ class Records:
     closed: tuple[Explained, ...]
     explained: tuple[Explained, ...]
     jobs: tuple[JobHistory, ...]
-    has_jobs: bool
+    job_names: Mapping[str, str]
     nodes: tuple[Node, ...]
     collectors: tuple[CollectorStatus, ...]
 
@@ -54,7 +56,7 @@ def gather(store: Store) -> Records:
         closed=_closed_last(late),
         explained=tuple(late),
         jobs=tuple(read.active_histories()),
-        has_jobs=bool(read.jobs(limit=1)),
+        job_names={job.id: job.name or job.id for job in read.jobs(limit=_COUNTED)},
         nodes=tuple(read.nodes()),
         collectors=tuple(store.collector_statuses()),
     )

@@ -27,7 +27,6 @@ _NODE_GRAVITY = {NodeState.DRAINED: 0, NodeState.SILENT: 1, NodeState.SUSPECT: 2
 
 def present(records: Records, health: Health, now: datetime) -> PageView:
     """Return the page for *records* as of *now*."""
-    names = {history.job.id: history.job.name or history.job.id for history in records.jobs}
     out = _out_of_service(records.nodes)
     troubled = _troubled(records.collectors, now)
     return PageView(
@@ -37,11 +36,11 @@ def present(records: Records, health: Health, now: datetime) -> PageView:
         version=__version__,
         is_simulated=any(history.job.simulated for history in records.jobs),
         is_empty=_is_empty(records),
-        incidents=tuple(incident_card(view, names, now) for view in records.incidents),
+        incidents=tuple(incident_card(view, records.job_names, now) for view in records.incidents),
         incidents_count=_counted(records.open_total, len(records.incidents)),
         jobs=tuple(job_row(history, records.explained, now) for history in records.jobs[:_SHOWN]),
         jobs_count=_counted(len(records.jobs), _SHOWN),
-        closed=tuple(closed_row(incident, found, names, now) for incident, found in records.closed),
+        closed=tuple(closed_row(incident, found, records.job_names, now) for incident, found in records.closed),
         nodes=tuple(node_row(node, now) for node in out[:_SHOWN]),
         nodes_count=_counted(len(out), _SHOWN),
         nodes_total=len(records.nodes),
@@ -52,7 +51,7 @@ def present(records: Records, health: Health, now: datetime) -> PageView:
 
 
 def _is_empty(records: Records) -> bool:
-    return not (records.has_jobs or records.explained)
+    return not (records.job_names or records.explained)
 
 
 def _verdict(records: Records, health: Health) -> Badge:
@@ -71,9 +70,9 @@ def _verdict(records: Records, health: Health) -> Badge:
     if _is_empty(records):
         return Badge("Waiting for a first job", Tone.QUIET)
     if not records.jobs:
-        return Badge("No job is running and nothing is wrong", Tone.QUIET)
+        return Badge("No job is running and no incident is open", Tone.QUIET)
     running = len(records.jobs)
-    return Badge(f"{words.amount(running, 'job')} running, nothing is wrong", Tone.GOOD)
+    return Badge(f"{words.amount(running, 'job')} running, no incident is open", Tone.GOOD)
 
 
 def _details(records: Records, health: Health, out: list[Node], now: datetime) -> Iterable[Badge]:

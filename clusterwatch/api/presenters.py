@@ -24,6 +24,7 @@ from clusterwatch.goodput import account
 from clusterwatch.model import (
     Cause,
     CollectorStatus,
+    ComponentKind,
     Decision,
     Diagnosis,
     Edge,
@@ -120,7 +121,7 @@ def closed_row(incident: Incident, found: Diagnosis | None, job_names: Mapping[s
         id=incident.id,
         cause=words.CAUSES[found.cause] if found else "Not diagnosed",
         confidence=_sureness(found) if found else words.DASH,
-        suspect=_suspect(found.suspects[0]) if found and found.suspects else words.DASH,
+        suspect=_named(found.suspects[0]) if found and found.suspects else words.DASH,
         jobs=_listed(job_names.get(job, job) for job in incident.jobs) or words.DASH,
         closed=moment(incident.closed_at, now),
         lasted=words.duration((incident.closed_at or now) - incident.opened_at),
@@ -162,8 +163,12 @@ def _sureness(found: Diagnosis) -> str:
 
 
 def _suspect(suspect: Suspect) -> str:
-    rank = f", rank {suspect.rank}" if suspect.rank is not None else ""
-    return _text(f"{suspect.component}{rank} ({words.percent(suspect.score)} of the blame)")
+    return f"{_named(suspect)} ({words.percent(suspect.score)} of the blame)"
+
+
+def _named(suspect: Suspect) -> str:
+    has_rank = suspect.rank is not None and suspect.component.kind is not ComponentKind.RANK
+    return _text(f"{suspect.component}, rank {suspect.rank}" if has_rank else str(suspect.component))
 
 
 def _alternatives(found: Diagnosis) -> str:

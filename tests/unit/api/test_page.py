@@ -9,7 +9,8 @@ from clusterwatch.model import CollectorStatus, Job, JobState, Node, NodeState
 from clusterwatch.store import JobHistory
 
 NOON = datetime(2026, 3, 4, 12, tzinfo=UTC)
-NOTHING = Records((), 0, (), (), (), False, (), ())
+NOTHING = Records((), 0, (), (), (), {}, (), ())
+KNOWN = {"job-0": "llama"}
 WELL = Health(True)
 
 
@@ -31,14 +32,14 @@ def test_nothing_recorded_is_no_good_news():
 def test_stalled_service_comes_before_anything_it_says_about_jobs():
     stalled = Health(False, {"responder": "stalled"})
 
-    page = present(replace(NOTHING, jobs=jobs(JobState.TRAINING), has_jobs=True), stalled, NOON)
+    page = present(replace(NOTHING, jobs=jobs(JobState.TRAINING), job_names=KNOWN), stalled, NOON)
 
     assert page.verdict.tone is Tone.BAD
     assert page.details[0] == Badge("responder: stalled", Tone.BAD)
 
 
 def test_interrupted_jobs_come_before_recovering_ones():
-    records = replace(NOTHING, has_jobs=True)
+    records = replace(NOTHING, job_names=KNOWN)
 
     both = verdict(replace(records, jobs=jobs(JobState.RECOVERING, JobState.INTERRUPTED, JobState.TRAINING)))
     recovering = verdict(replace(records, jobs=jobs(JobState.RECOVERING, JobState.TRAINING)))
@@ -48,15 +49,15 @@ def test_interrupted_jobs_come_before_recovering_ones():
 
 
 def test_open_incident_that_stops_no_job_is_said_so():
-    records = replace(NOTHING, has_jobs=True, jobs=jobs(JobState.TRAINING), open_total=2)
+    records = replace(NOTHING, job_names=KNOWN, jobs=jobs(JobState.TRAINING), open_total=2)
 
     assert verdict(records) == Badge("2 open incidents, no job is down", Tone.DOUBTFUL)
 
 
 def test_running_jobs_and_no_incident_are_good_news():
-    records = replace(NOTHING, has_jobs=True, jobs=jobs(JobState.TRAINING, JobState.STARTING))
+    records = replace(NOTHING, job_names=KNOWN, jobs=jobs(JobState.TRAINING, JobState.STARTING))
 
-    assert verdict(records) == Badge("2 jobs running, nothing is wrong", Tone.GOOD)
+    assert verdict(records) == Badge("2 jobs running, no incident is open", Tone.GOOD)
 
 
 def test_what_is_not_shown_is_counted():

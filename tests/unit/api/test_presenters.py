@@ -82,6 +82,12 @@ def test_incident_shows_its_cause_suspects_and_alternatives():
     assert shown.opened == Moment("3 min ago", "2026-03-04 11:57:00 UTC")
 
 
+def test_suspected_rank_is_named_once():
+    rank = Suspect(Component(ComponentKind.RANK, "5", "node001"), 1.0, 5)
+
+    assert card(OPEN, replace(FOUND, suspects=(rank,))).suspects == ("rank 5 on node001 (100 % of the blame)",)
+
+
 def test_latest_diagnosis_is_the_one_shown():
     assert card(OPEN, FOUND, replace(FOUND, revision=2, cause=Cause.NIC)).cause == "Network card (NIC)"
 
