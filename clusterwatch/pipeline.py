@@ -153,15 +153,15 @@ class _Turn:
 
     def note_nodes(self, events: Iterable[Event]) -> None:
         """Take over which nodes were seen, which are suspect and which were taken out."""
-        open_incidents = [each for each in self.world.incidents.values() if each.is_open]
-        suspects = {
-            suspect.component.node: f"{diagnosis.cause} ({incident.id})"
-            for incident in open_incidents
-            for diagnosis in [self.world.diagnoses[incident.id]]
+        # Incidents that were closed in this turn still count: what they blame stays suspect.
+        diagnosed = {key: self.world.diagnoses[key] for key in self.world.incidents}
+        blamed = {
+            suspect.component.node: diagnosis
+            for diagnosis in diagnosed.values()
             if diagnosis.blames_hardware and diagnosis.node_confirmed
             for suspect in diagnosis.suspects[:1]
         }
-        self.nodes = track.node_states(self.world, events, suspects, self.now)
+        self.nodes = track.node_states(self.world, events, blamed, frozenset(diagnosed), self.now)
         known = {node.name: node for node in self.nodes}
         self.world = replace(self.world, nodes={**self.world.nodes, **known})
 

@@ -129,6 +129,7 @@ class Fleet:
         # A node that was released and withdrawn again is in another repair, which has its own end.
         if self._nodes.out_since.get(node) == out_since:
             self._nodes.broken.pop(node, None)
+            self._reporter.rebooted(node, at)
             self.release(node)
 
     def _holder(self, node: str) -> SimulatedJob | None:

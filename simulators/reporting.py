@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from clusterwatch.model import Reading, Scalar, Trust
+from clusterwatch.model import Reading, Scalar, Trust, kinds
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +81,22 @@ class Reporter:
                 job=whose.job,
                 attempt=whose.attempt,
                 rank=whose.rank,
+                simulated=True,
+            )
+        )
+
+    def rebooted(self, node: str, at: datetime) -> None:
+        """Add that *node* started anew."""
+        self._waiting.append(
+            Reading(
+                source="host",
+                node=node,
+                position=str(self._next("host")),
+                observed_at=at,
+                happened_at=at,
+                subject=kinds.REBOOTED,
+                text="booted anew",
+                fields={"booted_at": at.isoformat()},
                 simulated=True,
             )
         )

@@ -341,6 +341,7 @@ def _make_fleet() -> None:
         _whole("gpus"),
         _text("reason"),
         _text("drained_by"),
+        _text("suspected_by"),
         *_times(),
         _key("nodes", "name"),
     )

@@ -18,7 +18,13 @@ class NodeState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """A node as it stands. *drained_by* is the decision that drained it; "" when ClusterWatch did not."""
+    """A node as it stands.
+
+    Attributes:
+        drained_by: The decision that drained it; "" when ClusterWatch did not.
+        suspected_by: The incident in which its own sources blamed its hardware, the latest; "" when none did. The
+            node stays suspect when that incident is over, until it is rebooted, released or drained.
+    """
 
     name: str
     state: NodeState
@@ -27,6 +33,7 @@ class Node:
     gpus: int = 0
     reason: str = ""
     drained_by: str = ""
+    suspected_by: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -51,6 +51,9 @@ STEP_CHANGED = "action.step"
 Fields: step_id, step_kind, state, detail, the step's arguments and the facts of its outcome.
 """
 
+REBOOTED = "host.rebooted"
+"""A node started anew. Fields: previous_boot_id, booted_at."""
+
 COLLECTOR_FAILED = "collector.failed"
 """A collector could not look. Fields: collector, error."""
 

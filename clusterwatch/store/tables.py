@@ -294,6 +294,7 @@ nodes = _record(
     _whole("gpus"),
     _text("reason"),
     _text("drained_by"),
+    _text("suspected_by"),
 )
 
 topology = sa.Table(

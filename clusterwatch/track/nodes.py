@@ -6,56 +6,67 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from clusterwatch.model import Event, Node, NodeState, StepKind, StepState, World, kinds
+from clusterwatch.model import Diagnosis, Event, Node, NodeState, StepKind, StepState, World, kinds
 
 SEEN_EVERY = timedelta(minutes=1)
 """How exactly it is kept when a node was last seen: a row a minute, not one an event."""
 
-_TAKEN_OUT = frozenset({StepKind.EXCLUDE.value, StepKind.DRAIN.value})
+_MOVED_BY = {StepKind.DRAIN.value: NodeState.DRAINED, StepKind.RELEASE.value: NodeState.IN_SERVICE}
+"""What a finished step makes of its node. Leaving a node out of one job takes it away from nobody else."""
 
 
-def node_states(world: World, events: Iterable[Event], suspects: Mapping[str, str], now: datetime) -> tuple[Node, ...]:
+def node_states(
+    world: World, events: Iterable[Event], blamed: Mapping[str, Diagnosis], diagnosed: frozenset[str], now: datetime
+) -> tuple[Node, ...]:
     """Return the nodes whose state changed.
 
     Args:
         world: With the nodes as they were; nodes of jobs and of working collectors count as known.
         events: Of this turn; a node that speaks is seen, a finished step may take one out or back.
-        suspects: Node name to why its own sources blame it.
+        blamed: Node name to the diagnosis in which its own sources blame its hardware.
+        diagnosed: Ids of all incidents of this turn: one that blamed a node before may do so no more.
         now: The present.
     """
     events = tuple(events)
     names = {event.node for event in events} | {name for job in world.jobs.values() for name in job.nodes}
-    names |= set(world.watched) | set(world.nodes) | set(suspects)
-    moved = _moved_by_steps(events)
-    after = (
-        _after(world.nodes.get(name) or Node(name, NodeState.IN_SERVICE, now - SEEN_EVERY), moved, suspects)
-        for name in sorted(names - {""})
-    )
+    names |= set(world.watched) | set(world.nodes) | set(blamed)
+    moved = _moved(events)
     speaking = {event.node for event in events} | set(world.watched)
-    seen = (_seen(node, now) if node.name in speaking else node for node in after)
-    return tuple(node for node in seen if world.nodes.get(node.name) != node)
+    nodes = []
+    for name in sorted(names - {""}):
+        before = world.nodes.get(name) or Node(name, NodeState.IN_SERVICE, now - SEEN_EVERY)
+        after = _after(before, moved.get(name), blamed.get(name), diagnosed)
+        nodes.append(_seen(after, now) if name in speaking else after)
+    return tuple(node for node in nodes if world.nodes.get(node.name) != node)
 
 
-def _moved_by_steps(events: Iterable[Event]) -> dict[str, NodeState]:
+def _moved(events: Iterable[Event]) -> dict[str, NodeState]:
+    """Return where finished steps and reboots put nodes."""
     moved = {}
     for event in events:
-        if event.kind == kinds.STEP_CHANGED and event.fields.get("state") == StepState.DONE:
-            name, kind = str(event.fields.get("node") or ""), event.fields.get("step_kind")
-            if name and kind in _TAKEN_OUT:
-                moved[name] = NodeState.DRAINED
-            elif name and kind == StepKind.RELEASE:
-                moved[name] = NodeState.IN_SERVICE
+        if event.kind == kinds.REBOOTED:
+            moved[event.node] = NodeState.IN_SERVICE
+        elif event.kind == kinds.STEP_CHANGED and event.fields.get("state") == StepState.DONE:
+            state = _MOVED_BY.get(str(event.fields.get("step_kind")))
+            if state is not None and event.fields.get("node"):
+                moved[str(event.fields["node"])] = state
     return moved
 
 
-def _after(node: Node, moved: Mapping[str, NodeState], suspects: Mapping[str, str]) -> Node:
-    if node.name in moved:
-        return replace(node, state=moved[node.name], reason=suspects.get(node.name, node.reason))
-    if node.state is NodeState.DRAINED:
-        return node
-    if node.name in suspects:
-        return replace(node, state=NodeState.SUSPECT, reason=suspects[node.name])
-    return replace(node, state=NodeState.IN_SERVICE, reason="")
+def _after(node: Node, moved: NodeState | None, diagnosis: Diagnosis | None, diagnosed: frozenset[str]) -> Node:
+    if diagnosis is not None:
+        reason = f"{diagnosis.cause} ({diagnosis.incident_id})"
+        is_out = moved is NodeState.DRAINED or (moved is None and node.state is NodeState.DRAINED)
+        state = NodeState.DRAINED if is_out else NodeState.SUSPECT
+        return replace(node, state=state, reason=reason, suspected_by=diagnosis.incident_id)
+    if moved is NodeState.IN_SERVICE and not node.drained_by:
+        return replace(node, state=NodeState.IN_SERVICE, reason="", suspected_by="")
+    if moved is not None:
+        return replace(node, state=moved)
+    if node.state is NodeState.SUSPECT and node.suspected_by in diagnosed:
+        # The incident says something else by now.
+        return replace(node, state=NodeState.IN_SERVICE, reason="", suspected_by="")
+    return node
 
 
 def _seen(node: Node, now: datetime) -> Node:

@@ -221,6 +221,18 @@ def test_incident_that_interrupts_nobody_is_closed_when_it_stays_quiet():
     turn = responder.turn(NOON + LIMITS.quiet + seconds(1))
 
     assert [incident.state for incident in turn.changes.incidents] == [IncidentState.CLOSED]
+
+
+def test_node_stays_suspect_after_its_incident_until_it_is_rebooted():
+    responder = Responder()
+    responder.turn(NOON, *observed(line(OFF_THE_BUS, NOON)))
+    responder.turn(NOON + seconds(3))
+    responder.turn(NOON + LIMITS.quiet + seconds(1))
+    while_quiet = responder.world.nodes["node001"]
+
+    responder.turn(NOON + seconds(900), event(kinds.REBOOTED, "node001", NOON + seconds(899)))
+
+    assert while_quiet.state is NodeState.SUSPECT
     assert responder.world.nodes["node001"].state is NodeState.IN_SERVICE
 
 

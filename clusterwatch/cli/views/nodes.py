@@ -23,7 +23,7 @@ def node_columns(now: datetime) -> tuple[Column[Node], ...]:
         Column("NODE", lambda node: node.name),
         Column("STATE", lambda node: Phrase(node.state.value, _TONE[node.state])),
         Column("SEEN", lambda node: age(node.seen_at, now)),
-        Column("GPUS", lambda node: str(node.gpus)),
+        Column("GPUS", lambda node: or_dash(str(node.gpus) if node.gpus else "")),
         Column("DRAINED BY", lambda node: or_dash(node.drained_by)),
         Column("REASON", lambda node: or_dash(node.reason)),
     )
