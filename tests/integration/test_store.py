@@ -570,6 +570,20 @@ def test_incidents_come_newest_first_with_their_latest_diagnosis(store: Store):
     assert store.read.incidents(job="job") == []
 
 
+def test_active_jobs_come_with_all_that_their_account_of_time_needs(store: Store):
+    remember(store)
+
+    (history,) = store.read.active_histories()
+
+    assert history.job == JOB
+    assert history.attempts == WORLD.attempts["job-1"]
+    assert [stop.id for stop in history.interruptions] == ["int-0", "int-1"]
+
+
+def test_store_of_this_version_is_checked_without_complaint(store: Store):
+    store.check()
+
+
 def test_incident_is_found_by_the_beginning_of_its_id(store: Store):
     remember(store)
 
