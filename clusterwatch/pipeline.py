@@ -375,8 +375,7 @@ def _is_about(decision: Decision, job: Job | None) -> bool:
     """Say whether *decision* was made for the attempt that *job* is in now."""
     if job is None or job.state is not JobState.INTERRUPTED:
         return True
-    attempts = {step.arguments.get("attempt") for step in decision.steps}
-    return decision.job_id == job.id and (job.attempt in attempts or not attempts)
+    return decision.job_id == job.id and decision.attempt in (job.attempt, None)
 
 
 def _alternatives_agree(situation: policy.Situation, limits: policy.Limits, now: datetime) -> bool:

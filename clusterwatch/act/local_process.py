@@ -31,6 +31,10 @@ VARIABLES = {
 """The environment the command is given, and what each variable means."""
 
 
+KILLED_WITHIN_SECONDS = 5.0
+"""SIGKILL works at once but for a process that waits for a dead device."""
+
+
 @dataclass(frozen=True, slots=True)
 class Command:
     """What to run, as whom it is known, and where its output goes."""
@@ -95,6 +99,11 @@ class LocalProcess:
         """The attempt that runs as (number, pid); None between attempts and while one is being ended."""
         with self._lock:
             return None if self._child is None or self._is_held else (self._number, self._child.pid)
+
+    @property
+    def attempt(self) -> int:
+        """Number of the latest attempt; 0 before the first."""
+        return self._number
 
     def targets(self) -> frozenset[str]:
         """Return the one job this actuator can act on."""
@@ -206,10 +215,12 @@ def _end_session(child: subprocess.Popen[bytes], grace_seconds: float) -> None:
     _signal_session(child.pid, signal.SIGTERM)
     with suppress(subprocess.TimeoutExpired):
         child.wait(0 if _is_stopped(child.pid) else grace_seconds)
-    _kill({*descendants, *_descendants(child.pid)})
+    left = {*descendants, *_descendants(child.pid)}
+    _kill(left)
     # Only now its own kill: while it lives, what it started can be found through it.
     child.kill()
     child.wait()
+    psutil.wait_procs(left, timeout=KILLED_WITHIN_SECONDS)
 
 
 def _is_stopped(pid: int) -> bool:

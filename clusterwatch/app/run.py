@@ -17,6 +17,7 @@ from clusterwatch.app import wiring
 from clusterwatch.app.service import Service
 from clusterwatch.clock import SystemClock
 from clusterwatch.config import CollectorSettings, Settings
+from clusterwatch.errors import StoreError
 from clusterwatch.model import ENDED_STEP_STATES, Decision, JobState, Mode, StepState
 from clusterwatch.seams import Clock, WatchedJob
 from clusterwatch.store import Store
@@ -27,6 +28,9 @@ log = structlog.get_logger(component="run")
 TICK_SECONDS = 0.2
 LAST_WORDS = ("job_log", "process", "kernel_log", "checkpoints")
 """Sources that are read to their end when an attempt ended, before anything is decided about it."""
+
+RECENT_DECISIONS = 50
+"""How far back a decision about the attempt that just ended can stand among those of all jobs."""
 
 NO_PLAN_AFTER = timedelta(minutes=5)
 """A job that is down this long without a plan that restarts it is handed to a person."""
@@ -150,15 +154,17 @@ class _Run:
         return ""
 
     def _latest_decision(self) -> Decision | None:
-        """Return the newest decision about the attempt that ended; None before one is made."""
-        world = self._service.responder.world
-        job_id = self._supervision.job.id
-        if world is None or job_id not in world.interruptions:
+        """Return the newest decision about the attempt that ended; None before one is made.
+
+        It is read from the database: another process may be the responder.
+        """
+        job_id, attempt = self._supervision.job.id, self._actuator.attempt
+        try:
+            recent = self._store.read.decisions(limit=RECENT_DECISIONS)
+        except StoreError as error:
+            log.warning("cannot read what was decided, will try again", error=str(error))
             return None
-        incident_id, attempt = world.interruptions[job_id].incident_id, world.jobs[job_id].attempt
-        made = world.decisions.get(incident_id or "", ())
-        about = [each for each in made if each.job_id == job_id and each.id.endswith(f"-{attempt}")]
-        return about[-1] if about else None
+        return next((each for each in recent if each.job_id == job_id and each.attempt in (attempt, None)), None)
 
     def _record_end(self) -> None:
         """Wait until what was told last is on record and was responded to, here or by another responder."""
@@ -166,11 +172,18 @@ class _Run:
         agent.run(COLLECTOR)
         deadline = self._clock.monotonic() + FOLLOWED_FOR_SECONDS
         while self._clock.monotonic() < deadline:
-            view = self._store.read.job(job_id)
-            if view is not None and not view.job.is_active:
+            if self._end_is_recorded():
                 return
             self._clock.wait(threading.Event(), TICK_SECONDS)
         log.warning("end of job not recorded yet", job=job_id)
+
+    def _end_is_recorded(self) -> bool:
+        try:
+            view = self._store.read.job(self._supervision.job.id)
+        except StoreError:
+            # The job's own end is what counts for the exit code; the database may come back until the deadline.
+            return False
+        return view is not None and not view.job.is_active
 
     @contextmanager
     def _signals(self) -> Iterator[None]:

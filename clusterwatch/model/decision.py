@@ -103,6 +103,12 @@ class Decision:
     made_at: datetime
     steps: tuple[Step, ...] = ()
 
+    @property
+    def attempt(self) -> int | None:
+        """The attempt that this plan follows on; None when it is about none."""
+        numbers = [step.arguments.get("attempt") for step in self.steps]
+        return next((number for number in numbers if isinstance(number, int)), None)
+
 
 @dataclass(frozen=True, slots=True)
 class Outcome:

@@ -105,7 +105,9 @@ def test_stopped_command_does_not_use_up_the_grace(process, tmp_path):
     made = process(SLEEPS, grace_seconds=60)
     made.start()
     until(lambda: "here" in output(tmp_path))
-    psutil.Process(made.running[1]).suspend()
+    command = psutil.Process(made.running[1])
+    command.suspend()
+    until(lambda: command.status() == psutil.STATUS_STOPPED)
 
     made.perform(step(StepKind.HOLD), NOON)
 
