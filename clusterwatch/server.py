@@ -17,10 +17,10 @@ from clusterwatch import pipeline
 from clusterwatch.errors import ActionError, LeaseLostError, StoreError
 from clusterwatch.metrics import Metrics
 from clusterwatch.model import (
-    Changes,
     CollectorStatus,
     Component,
     ComponentKind,
+    Edge,
     Event,
     Knowledge,
     Outcome,
@@ -134,7 +134,7 @@ class Responder:
         office.wake_at = min((at for at in (turn.wake_at, watch_at) if at is not None), default=None)
         lag = now - events[0].observed_at if events else timedelta()
         self._metrics.turn_taken(self._clock.monotonic() - began, max(lag, timedelta()) / timedelta(seconds=1))
-        self._tell(turn.changes)
+        self._tell(turn)
         return bool(events)
 
     def _held(self, now: datetime) -> _Office | None:
@@ -172,7 +172,9 @@ class Responder:
             self._store.record("", "watch", events, {}, None, now)
         return wake_at
 
-    def _tell(self, changes: Changes) -> None:
+    def _tell(self, turn: pipeline.Turn) -> None:
+        changes = turn.changes
+        self._count_interruptions(turn)
         self._metrics.decisions_made(changes.decisions)
         self._metrics.incidents_opened(each.cause for each in changes.diagnoses if each.revision == 1)
         for diagnosis in changes.diagnoses:
@@ -193,6 +195,14 @@ class Responder:
                 steps=[step.kind.value for step in decision.steps],
                 reason=decision.reason,
             )
+
+    def _count_interruptions(self, turn: pipeline.Turn) -> None:
+        """Count an interruption with its first decision: by then its cause has settled."""
+        for decision in turn.changes.decisions:
+            interruption = turn.world.interruptions.get(decision.job_id or "")
+            if interruption is not None and interruption.edges.get(Edge.DECIDED) == decision.made_at:
+                cause = turn.world.diagnoses[decision.incident_id].cause
+                self._metrics.interruption_began(interruption, cause)
 
 
 def _watched(statuses: Iterable[CollectorStatus], now: datetime) -> dict[str, frozenset[str]]:

@@ -200,3 +200,15 @@ def test_hang_is_recorded_once_however_often_it_is_looked_for(store):
         responder.turn()
 
     assert len(store.read.events(kind=kinds.HANG)) == 1
+
+
+def test_interruption_is_counted_once_under_the_cause_that_was_decided_on(store):
+    clock, metrics = ManualClock(NOON), Metrics()
+    responder = Responder(store, CATALOG.knowledge, LIMITS, clock, metrics, "a")
+    record(store, *crashed_job())
+
+    for after in (60, 3, 3, 3):
+        clock.advance(after)
+        responder.turn()
+
+    assert 'clusterwatch_interruptions_total{cause="unknown",planned="false"} 1.0' in metrics.text().decode()
