@@ -172,11 +172,11 @@ class Metrics:
 
     def _job_metrics(self) -> None:
         self._jobs = self._gauge(JOBS, "Jobs by state.", ["state"])
-        self._job_last_step = self._gauge(JOB_LAST_STEP, "Unix time at which the job's last step ended.", ["job"])
-        self._job_step = self._gauge(JOB_STEP, "Training step the job did last.", ["job"])
-        self._job_ettr = self._gauge(JOB_ETTR, "Effective training time ratio of the job, 0 to 1.", ["job"])
+        self._job_last_step = self._gauge(JOB_LAST_STEP, "Unix time at which the job's last step ended.", ["job_id"])
+        self._job_step = self._gauge(JOB_STEP, "Training step the job did last.", ["job_id"])
+        self._job_ettr = self._gauge(JOB_ETTR, "Effective training time ratio of the job, 0 to 1.", ["job_id"])
         self._job_lost_seconds = self._gauge(
-            JOB_LOST_SECONDS, "Seconds the job lost so far, by reason.", ["job", "reason"]
+            JOB_LOST_SECONDS, "Seconds the job lost so far, by reason.", ["job_id", "reason"]
         )
         self.show_jobs(())
 

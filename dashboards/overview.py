@@ -1,7 +1,6 @@
 """The board for whoever runs the cluster: what is open, what interrupts jobs, where the time goes.
 
-Every server of a fleet shows the same open state, hence `max by` before anything is summed. A job's id is in the label
-`job`, which Prometheus renames to `exported_job` unless the scrape says `honor_labels: true`: `_of_jobs` reads both.
+Every server of a fleet shows the same open state, hence `max by` before anything is summed.
 """
 
 from __future__ import annotations
@@ -144,7 +143,7 @@ def _numbers() -> list[Panel]:
         stat(
             "Effective training time (ETTR)",
             "Productive time of each running job as a share of its elapsed time, planned stops counted as lost.",
-            promql(_of_jobs(metrics.JOB_ETTR), "{{job}}", now_only=True),
+            promql(_of_jobs(metrics.JOB_ETTR), "{{job_id}}", now_only=True),
             "percentunit",
         ),
         stat(
@@ -199,7 +198,7 @@ def _losses() -> list[Panel]:
         over_time(
             "Effective training time (ETTR) over time",
             "Each running job since its start: the curve falls while the job is down and recovers slowly.",
-            promql(_of_jobs(metrics.JOB_ETTR), "{{job}}"),
+            promql(_of_jobs(metrics.JOB_ETTR), "{{job_id}}"),
             "percentunit",
         ),
         over_time(
@@ -231,7 +230,5 @@ def _automation() -> list[Panel]:
 
 
 def _of_jobs(metric: str, *labels: str) -> str:
-    """Return *metric* of the chosen jobs by job (and *labels*), whatever the scrape made of the label `job`."""
-    chosen = f'{metric}{{exported_job!="",exported_job=~"$job"}} or {metric}{{exported_job="",job=~"$job"}}'
-    by = ", ".join(("job", *labels))
-    return f'max by ({by}) (label_replace({chosen}, "job", "$1", "exported_job", "(.+)"))'
+    """Return *metric* of the chosen jobs by job (and *labels*)."""
+    return f'max by ({", ".join(("job_id", *labels))}) ({metric}{{job_id=~"$job"}})'

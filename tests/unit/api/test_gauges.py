@@ -67,6 +67,6 @@ def test_job_that_ended_is_counted_and_loses_its_own_gauges(store: Store):
     clock.advance(60)
     gauges.refresh()
 
-    assert 'clusterwatch_job_step{job="job-1"} 7.0' in training
+    assert 'clusterwatch_job_step{job_id="job-1"} 7.0' in training
     assert 'clusterwatch_jobs{state="completed"} 1.0' in shown(metrics)
-    assert not [line for line in shown(metrics) if 'job="job-1"' in line]
+    assert not [line for line in shown(metrics) if 'job_id="job-1"' in line]

@@ -1,0 +1,244 @@
+"""The documentation against the code: generated blocks, commands, links and examples.
+
+CLUSTERWATCH_WRITE_DOCS=1 writes the generated blocks again instead of comparing them.
+"""
+
+import ast
+import inspect
+import os
+import re
+import shlex
+import tomllib
+from datetime import UTC, datetime
+from functools import cache
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from clusterwatch import detect, pipeline, resources
+from clusterwatch.act.local_process import VARIABLES
+from clusterwatch.cli import app
+from clusterwatch.config import load
+from clusterwatch.goodput import Reason
+from clusterwatch.model import NEXT_STATES, NEXT_STEP_STATES, Cause, ComponentKind, Event, Role, kinds
+from clusterwatch.seams import Collector, Site
+
+NOON = datetime(2026, 3, 4, 12, tzinfo=UTC)
+ROOT = Path(__file__).parents[3]
+EXAMPLES = ROOT / "docs" / "examples"
+PAGES = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md")] + sorted(ROOT.glob("docs/**/*.md"))
+BLOCK = re.compile(r"(<!-- generated: (?P<name>[\w-]+) -->\n)(?P<body>.*?)(<!-- end -->)", re.DOTALL)
+
+
+def state_diagram(table, first):
+    lines = ["```mermaid", "stateDiagram-v2", f"    [*] --> {first}"]
+    for state, following in table.items():
+        lines += [f"    {state} --> {after}" for after in sorted(following)] or [f"    {state} --> [*]"]
+    return "\n".join([*lines, "```", ""])
+
+
+def kinds_table():
+    """Return the constants of `kinds` with the text that stands below each."""
+    body = ast.parse(inspect.getsource(kinds)).body
+    pairs = [
+        (getattr(kinds, named.targets[0].id), inspect.cleandoc(told.value.value))
+        for named, told in pairwise(body)
+        if isinstance(named, ast.Assign) and isinstance(told, ast.Expr)
+    ]
+    rows = [f"| `{kind}` | {' '.join(text.split())} |" for kind, text in pairs]
+    return "\n".join(["| kind | meaning and fields |", "|---|---|", *rows, ""])
+
+
+def layers():
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]
+    contract = next(each for each in settings["contracts"] if each["id"] == "layers")
+    return "\n".join(["```text", *contract["layers"], "```", ""])
+
+
+def variables_table():
+    rows = [f"| `{name}` | {meaning} |" for name, meaning in VARIABLES.items()]
+    return "\n".join(["| variable | meaning |", "|---|---|", *rows, ""])
+
+
+GENERATED = {
+    "incident-states": lambda: state_diagram(NEXT_STATES, "open"),
+    "step-states": lambda: state_diagram(NEXT_STEP_STATES, "recorded"),
+    "kinds": kinds_table,
+    "layers": layers,
+    "variables": variables_table,
+}
+
+
+def blocks():
+    return [(page, match["name"]) for page in PAGES for match in BLOCK.finditer(page.read_text())]
+
+
+@pytest.mark.parametrize(("page", "name"), blocks(), ids=str)
+def test_generated_block_is_what_the_code_says(page, name):
+    text = page.read_text()
+    current = BLOCK.sub(lambda found: found[1] + GENERATED[found["name"]]() + found[4], text)
+    if os.environ.get("CLUSTERWATCH_WRITE_DOCS"):
+        page.write_text(current)
+        return
+
+    body = next(found["body"] for found in BLOCK.finditer(text) if found["name"] == name)
+
+    assert body == GENERATED[name](), "run this test with CLUSTERWATCH_WRITE_DOCS=1"
+
+
+def test_every_generated_block_stands_somewhere():
+    assert {name for _, name in blocks()} == set(GENERATED)
+
+
+def lines_of_commands(page):
+    """Return the command lines of console blocks and of code in running text."""
+    text = page.read_text()
+    console = [
+        line[2:] for block in re.findall(r"```console\n(.*?)```", text, re.DOTALL) for line in block.splitlines()
+    ]
+    quoted = re.findall(r"`(clusterwatch [^`]+)`", text)
+    return [line for line in [*console, *quoted] if "clusterwatch" in line]
+
+
+def invocations(line):
+    """Return the arguments of each `clusterwatch` in a line of shell."""
+    for part in re.split(r"\s*(?:&&|;|\|)\s*", line):
+        words = shlex.split(part, comments=True)
+        while words and re.fullmatch(r"[A-Z_]+=.*", words[0]):
+            words = words[1:]
+        if words[:1] == ["clusterwatch"]:
+            yield words[1:]
+
+
+COMMANDS = sorted({tuple(found) for page in PAGES for line in lines_of_commands(page) for found in invocations(line)})
+
+
+@cache
+def help_of(path):
+    return CliRunner().invoke(app, [*path, "--help"], env={"COLUMNS": "200", "TERM": "dumb"})
+
+
+def longest_command(words):
+    """Return the command that *words* begin with, as a path, and the words after it."""
+    path = ()
+    while (
+        len(path) < len(words)
+        and re.fullmatch(r"[a-z][a-z-]*", words[len(path)])
+        and not words[len(path)].startswith("-")
+    ):
+        if "COMMAND [ARGS]" not in help_of(path).output:
+            break
+        path = (*path, words[len(path)])
+    return path, words[len(path) :]
+
+
+@pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
+def test_command_in_the_documentation_exists_with_its_options(words):
+    # What stands behind -- belongs to the supervised command; "list|show" names two commands.
+    ours = [word for word in words[: words.index("--") if "--" in words else None] if word not in ("CMD...", "...")]
+    for alternative in ours[-1].split("|") if ours and "|" in ours[-1] else [None]:
+        chosen = ours if alternative is None else [*ours[:-1], alternative]
+        path, rest = longest_command(chosen)
+
+        shown = help_of(path)
+
+        assert shown.exit_code == 0, shown.output
+        options = [word.partition("=")[0] for word in rest if word.startswith("-")]
+        assert [option for option in options if not re.search(rf"(?<![\w-]){option}(?![\w-])", shown.output)] == []
+
+
+def anchors(page):
+    titles = re.findall(r"^#+ (.+)$", page.read_text(), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_links_between_pages_lead_somewhere(page):
+    text = re.sub(r"```.*?```", "", page.read_text(), flags=re.DOTALL)
+    links = [link for link in re.findall(r"\]\(([^)\s]+)\)", text) if not link.startswith("http")]
+
+    for link in links:
+        path, _, anchor = link.partition("#")
+        target = (page.parent / path).resolve() if path else page
+        assert target.exists(), link
+        assert not anchor or anchor in anchors(target), link
+
+
+def test_index_names_every_page():
+    index = (ROOT / "docs" / "README.md").read_text()
+    pages = [page.relative_to(ROOT / "docs") for page in PAGES if (ROOT / "docs") in page.parents]
+
+    assert [str(page) for page in pages if page.name != "README.md" and f"({page})" not in index] == []
+
+
+def test_every_reason_of_the_ledger_is_explained():
+    text = (ROOT / "docs" / "architecture.md").read_text()
+
+    assert [reason.value for reason in Reason if f"`{reason}`" not in text] == []
+
+
+def test_readme_names_every_variable_of_a_supervised_command():
+    text = (ROOT / "README.md").read_text()
+
+    assert [name for name, meaning in VARIABLES.items() if f"| `{name}` | {meaning} |" not in text] == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_toml_in_the_documentation_is_configuration_rules_or_packaging(page, tmp_path):
+    for number, text in enumerate(re.findall(r"```toml\n(.*?)```", page.read_text(), re.DOTALL)):
+        tables = tomllib.loads(text)
+        if "rule" in tables:
+            detect.compile_catalog({"site.toml": text})
+        elif "project" not in tables:
+            file = tmp_path / f"{number}.toml"
+            file.write_text(text)
+            load(file)
+
+
+def site_catalog():
+    return detect.compile_catalog(resources.catalog_texts(EXAMPLES / "rules"))
+
+
+def test_site_rules_of_the_example_recognise_their_own_lines():
+    catalog = site_catalog()
+    rule = next(rule for rule in catalog.rules if rule.name == "site-scratch-quota")
+
+    assert all(rule.pattern.search(line) for line in rule.match)
+    assert not any(rule.pattern.search(line) for line in rule.no_match)
+    assert catalog.knowledge[rule.kind].leading_cause is Cause.STORAGE
+
+
+def edac_collector():
+    names = {}
+    exec(compile((EXAMPLES / "collector" / "edac.py").read_text(), "edac.py", "exec"), names)
+    return names["EdacCollector"]()
+
+
+def test_collector_of_the_example_tells_new_errors_once_and_they_have_a_meaning(tmp_path):
+    counter = tmp_path / "mc0" / "ue_count"
+    counter.parent.mkdir()
+    counter.write_text("1\n")
+    collector: Collector = edac_collector()
+    site = Site("node001", "boot", {"root": str(tmp_path)})
+
+    first = collector.collect(site, {}, NOON)
+    counter.write_text("3\n")
+    second = collector.collect(site, first.position, NOON)
+    third = collector.collect(site, second.position, NOON)
+
+    assert (len(first.readings), len(second.readings), len(third.readings)) == (0, 1, 0)
+    catalog = site_catalog()
+    _, events, _ = pipeline.observe(detect.ObserverState(), second.readings, catalog, NOON)
+    (event,) = events
+    assert isinstance(event, Event)
+    assert event.text == "2 uncorrected memory errors on mc0"
+    assert catalog.knowledge[event.kind].role is Role.FAULT
+    assert catalog.knowledge[event.kind].suspect is ComponentKind.DIMM
+
+
+def test_collector_of_the_example_states_that_there_is_nothing_to_read(tmp_path):
+    collected = edac_collector().collect(Site("node001", "boot", {"root": str(tmp_path)}), {}, NOON)
+
+    assert collected.condition == f"no memory controller at {tmp_path}"
