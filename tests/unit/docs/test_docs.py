@@ -122,16 +122,11 @@ def help_of(path):
 
 def longest_command(words):
     """Return the command that *words* begin with, as a path, and the words after it."""
-    path = ()
-    while (
-        len(path) < len(words)
-        and re.fullmatch(r"[a-z][a-z-]*", words[len(path)])
-        and not words[len(path)].startswith("-")
-    ):
-        if "COMMAND [ARGS]" not in help_of(path).output:
-            break
-        path = (*path, words[len(path)])
-    return path, words[len(path) :]
+    for length, word in enumerate(words):
+        is_group = "COMMAND [ARGS]" in help_of(tuple(words[:length])).output
+        if not is_group or not re.fullmatch(r"[a-z][a-z-]*", word):
+            return tuple(words[:length]), words[length:]
+    return tuple(words), []
 
 
 @pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
