@@ -108,11 +108,13 @@ class _Blame:
 def _suspects(cause: Cause, weighed: Weighed, placements: Mapping[int, Placement]) -> tuple[Suspect, ...]:
     blames: dict[tuple[Component, int | None], float] = {}
     for witness in weighed.witnesses:
+        # Who says the same as many others is one of the many that were hit, hardly the one that hit them.
+        voices_total = len({(evidence.component, _rank_of(evidence)) for evidence in witness.evidence})
         for evidence in witness.evidence:
             blame = _blame(cause, witness, evidence, placements)
             if blame is not None:
                 key = (blame.component, blame.rank)
-                blames[key] = max(blames.get(key, 0.0), blame.weight)
+                blames[key] = max(blames.get(key, 0.0), blame.weight / voices_total)
     total = sum(blames.values())
     ordered = sorted(blames.items(), key=lambda pair: (-pair[1], pair[0][0], pair[0][1] or 0))
     return tuple(
@@ -136,9 +138,7 @@ def _blame(cause: Cause, witness: Witness, evidence: Evidence, placements: Mappi
         return None
     if weight <= 0 or (witness.signal.role is Role.SYMPTOM and rank is None and evidence.trust is Trust.USER):
         return None
-    # Who says the same as many others is one of the many that were hit, hardly the one that hit them.
-    shared = weight / len({(each.component, _rank_of(each)) for each in witness.evidence})
-    return _Blame(_suspected(witness, evidence, rank, placements), rank, shared)
+    return _Blame(_suspected(witness, evidence, rank, placements), rank, weight)
 
 
 def _rank_of(evidence: Evidence) -> int | None:

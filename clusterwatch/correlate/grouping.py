@@ -12,29 +12,26 @@ The rules:
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+from clusterwatch.correlate.folding import Draft, evidence_of
 from clusterwatch.model import (
-    Cause,
     Component,
-    ComponentKind,
     Event,
-    Evidence,
     Incident,
     IncidentState,
     Job,
     Knowledge,
     Role,
-    Sample,
     Severity,
     Signal,
     Topology,
 )
 
-SAMPLES_KEPT = 3
-TEXT_KEPT = 400
+Touched = tuple[str, str] | Component
+"""What an incident and an event can have in common: ("job", id), ("place", name) or a component no node holds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,15 +72,18 @@ def add_events(
         limits: Window and gravity.
         now: To know which events are too old to act on.
     """
-    grouping = _Grouping(dict(open_incidents), knowledge, _jobs_by_node(jobs), topology, limits, now)
+    telling = [event for event in events if knowledge[event.kind].role is not Role.CONTEXT]
+    if not telling:
+        return Correlated()
+    grouping = _Grouping(open_incidents, knowledge, _jobs_by_node(jobs), topology, limits, now)
 
     # What may open an incident goes first, so that a warning of the same moment finds the incident it belongs to.
     def order(event: Event) -> tuple[bool, datetime, str]:
         return knowledge[event.kind].severity < limits.opens_at, event.happened_at, event.id
 
-    for event in sorted(events, key=order):
+    for event in sorted(telling, key=order):
         grouping.add(event)
-    changed = {incident_id: grouping.incidents[incident_id] for incident_id in grouping.changed}
+    changed = {incident_id: grouping.drafts[incident_id].incident for incident_id in grouping.changed}
     return Correlated(changed, tuple(grouping.memberships))
 
 
@@ -102,30 +102,54 @@ def _jobs_by_node(jobs: Mapping[str, Job]) -> dict[str, frozenset[str]]:
 
 @dataclass(slots=True)
 class _Grouping:
-    incidents: dict[str, Incident]
+    open_incidents: Mapping[str, Incident]
     knowledge: Knowledge
     jobs_on: Mapping[str, frozenset[str]]
     topology: Topology
     limits: Limits
     now: datetime
+    drafts: dict[str, Draft] = field(default_factory=dict)
+    touching: dict[Touched, set[str]] = field(default_factory=dict)
     changed: dict[str, None] = field(default_factory=dict)
     memberships: list[tuple[str, str]] = field(default_factory=list)
 
+    def __post_init__(self) -> None:
+        for incident in self.open_incidents.values():
+            components = (evidence.component for evidence in incident.evidence)
+            self._note(incident.id, incident.jobs, incident.nodes, components)
+
     def add(self, event: Event) -> None:
         signal = self.knowledge[event.kind]
-        if signal.role is Role.CONTEXT:
-            return
-        incident = self._best_fit(event, signal)
-        if incident is not None:
-            self._put(_with_event(incident, event, signal, self._jobs_of(event, signal), self.now), event)
+        jobs = self._jobs_of(event, signal)
+        draft = self._best_fit(event, signal)
+        if draft is not None:
+            draft.add(event, signal, jobs, self.now)
+            self._put(draft, event, jobs)
         elif signal.severity >= self.limits.opens_at:
-            opened = _opened(event, signal.severity, self._jobs_of(event, signal), self.limits, self.now)
-            self._put(self.incidents.get(opened.id, opened), event)
+            opened = _opened(event, signal.severity, jobs, self.limits, self.now)
+            self._put(self._draft(self.open_incidents.get(opened.id, opened)), event, jobs)
 
-    def _put(self, incident: Incident, event: Event) -> None:
-        self.incidents[incident.id] = incident
-        self.changed[incident.id] = None
-        self.memberships.append((incident.id, event.id))
+    def _put(self, draft: Draft, event: Event, jobs: Iterable[str]) -> None:
+        self._note(draft.id, jobs, [event.node], [event.component])
+        self.changed[draft.id] = None
+        self.memberships.append((draft.id, event.id))
+
+    def _draft(self, incident: Incident) -> Draft:
+        if incident.id not in self.drafts:
+            self.drafts[incident.id] = Draft(incident, self.knowledge, self.topology)
+        return self.drafts[incident.id]
+
+    def _note(
+        self, incident_id: str, jobs: Iterable[str], nodes: Iterable[str], components: Iterable[Component]
+    ) -> None:
+        for touched in self._touched(jobs, nodes, components):
+            self.touching.setdefault(touched, set()).add(incident_id)
+
+    def _touched(self, jobs: Iterable[str], nodes: Iterable[str], components: Iterable[Component]) -> Iterator[Touched]:
+        yield from (("job", job) for job in jobs)
+        yield from (("place", place) for name in nodes if name for place in self.topology.near(name))
+        # What a node holds is found by its node.
+        yield from (component for component in components if not component.node)
 
     def _jobs_of(self, event: Event, signal: Signal) -> tuple[str, ...]:
         if event.job is not None:
@@ -133,63 +157,49 @@ class _Grouping:
         touches_jobs = signal.severity >= Severity.ERROR
         return tuple(sorted(self.jobs_on.get(event.node, ()))) if touches_jobs else ()
 
-    def _best_fit(self, event: Event, signal: Signal) -> Incident | None:
+    def _candidates(self, event: Event) -> list[Draft]:
+        """Return the incidents that have anything in common with *event*: no other can fit."""
+        jobs = (event.job,) if event.job is not None else self.jobs_on.get(event.node, ())
+        touched = self._touched(jobs, [event.node], [event.component])
+        ids = {incident_id for each in touched for incident_id in self.touching.get(each, ())}
+        return [self.drafts.get(each) or self._draft(self.open_incidents[each]) for each in ids]
+
+    def _best_fit(self, event: Event, signal: Signal) -> Draft | None:
         fits = (
-            (self._fit(incident, event, signal), incident)
-            for incident in self.incidents.values()
-            if incident.is_open and self._in_window(incident, event)
+            (self._fit(draft, event, signal), draft)
+            for draft in self._candidates(event)
+            if draft.is_open and draft.is_near(event, self.limits.before, self.limits.after)
         )
         best = max(fits, key=lambda pair: (pair[0], pair[1].updated_at, pair[1].id), default=(0.0, None))
         return best[1] if best[0] > 0 else None
 
-    def _in_window(self, incident: Incident, event: Event) -> bool:
-        first = min(evidence.first_at for evidence in incident.evidence)
-        last = max(evidence.last_at for evidence in incident.evidence)
-        return first - self.limits.before <= event.last_at and event.happened_at <= last + self.limits.after
-
-    def _fit(self, incident: Incident, event: Event, signal: Signal) -> float:
-        """Return how well *event* fits *incident*; 0 when it does not."""
-        if not self._one_fault(incident, event, signal):
+    def _fit(self, draft: Draft, event: Event, signal: Signal) -> float:
+        """Return how well *event* fits the incident; 0 when it does not."""
+        if not _is_one_fault(draft, event, signal):
             return 0.0
-        fit = 0.0
-        if any(evidence.component == event.component for evidence in incident.evidence):
-            fit += 4.0
-        if event.job is not None and event.job in incident.jobs:
+        fit = 4.0 if event.component in draft.components else 0.0
+        if event.job is not None and event.job in draft.jobs:
             fit += 2.0
-        elif event.job is None and set(self.jobs_on.get(event.node, ())) & set(incident.jobs):
+        elif event.job is None and not draft.jobs.isdisjoint(self.jobs_on.get(event.node, ())):
             fit += 1.5
-        if event.node and event.node in incident.nodes:
-            fit += 1.0 if event.job is None or not incident.jobs else 0.25
-        if fit and signal.role is not Role.FAULT and self._faults(incident):
+        if event.node in draft.nodes:
+            fit += 1.0 if event.job is None or not draft.jobs else 0.25
+        if fit and signal.role is not Role.FAULT and draft.fault_components:
             fit += 0.5
-        if fit and signal.leading_cause in self._causes(incident):
+        if fit and signal.leading_cause in draft.causes:
             fit += 0.75
-        return fit or self._near(incident, event, signal)
+        return fit or self._near(draft, event, signal)
 
-    def _near(self, incident: Incident, event: Event, signal: Signal) -> float:
+    def _near(self, draft: Draft, event: Event, signal: Signal) -> float:
         """Return a small fit when the same cause strikes a neighbour under the same switch, rack or power."""
-        places = self.topology.near(event.node)
-        shared = any(places & self.topology.near(name) for name in incident.nodes)
-        return 0.5 if shared and signal.leading_cause in self._causes(incident) else 0.0
+        is_shared = not draft.places.isdisjoint(self.topology.near(event.node))
+        return 0.5 if is_shared and signal.leading_cause in draft.causes else 0.0
 
-    def _causes(self, incident: Incident) -> set[Cause]:
-        leading = (self.knowledge[evidence.kind].leading_cause for evidence in incident.evidence)
-        return {cause for cause in leading if cause is not None}
 
-    def _faults(self, incident: Incident) -> list[tuple[Component, Cause | None]]:
-        return [
-            (evidence.component, self.knowledge[evidence.kind].leading_cause)
-            for evidence in incident.evidence
-            if self.knowledge[evidence.kind].role is Role.FAULT
-        ]
-
-    def _one_fault(self, incident: Incident, event: Event, signal: Signal) -> bool:
-        if signal.role is not Role.FAULT:
-            return True
-        faults = self._faults(incident)
-        return not faults or any(
-            component == event.component or cause == signal.leading_cause for component, cause in faults
-        )
+def _is_one_fault(draft: Draft, event: Event, signal: Signal) -> bool:
+    if signal.role is not Role.FAULT or not draft.fault_components:
+        return True
+    return event.component in draft.fault_components or signal.leading_cause in draft.fault_causes
 
 
 def _opened(event: Event, severity: Severity, jobs: Sequence[str], limits: Limits, now: datetime) -> Incident:
@@ -199,78 +209,9 @@ def _opened(event: Event, severity: Severity, jobs: Sequence[str], limits: Limit
         opened_at=event.happened_at,
         updated_at=now,
         observed_at=event.observed_at,
-        evidence=(_evidence_of(event, event.component, severity),),
+        evidence=(evidence_of(event, severity),),
         jobs=tuple(jobs),
         nodes=(event.node,) if event.node else (),
         stale=now - event.last_at > limits.stale_after,
         simulated=event.simulated,
-    )
-
-
-def _evidence_of(event: Event, component: Component, severity: Severity) -> Evidence:
-    return Evidence(
-        kind=event.kind,
-        component=component,
-        severity=severity,
-        trust=event.trust,
-        first_at=event.happened_at,
-        last_at=event.last_at,
-        count=event.count,
-        samples=(_sample_of(event),),
-        fields=tuple(sorted((name, str(value)) for name, value in _fields_of(event).items() if value is not None)),
-    )
-
-
-def _fields_of(event: Event) -> dict[str, object]:
-    return dict(event.fields) if event.rank is None else {**event.fields, "rank": event.rank}
-
-
-def _sample_of(event: Event) -> Sample:
-    return Sample(event.id, event.text[:TEXT_KEPT], event.source, event.origin, event.happened_at)
-
-
-def _with_event(incident: Incident, event: Event, signal: Signal, jobs: Sequence[str], now: datetime) -> Incident:
-    """Return *incident* with *event* folded into its evidence."""
-    folds_by_job = signal.role is Role.SYMPTOM and event.job is not None
-    component = Component(ComponentKind.JOB, event.job or "") if folds_by_job else event.component
-    kept = list(incident.evidence)
-    index = next(
-        (
-            at
-            for at, known in enumerate(kept)
-            if (known.kind, known.trust) == (event.kind, event.trust)
-            and (known.component == component or (folds_by_job and _belongs_to(known, incident, event)))
-        ),
-        None,
-    )
-    if index is None:
-        kept.append(_evidence_of(event, event.component, signal.severity))
-    else:
-        kept[index] = _folded(kept[index], event)
-    kept.sort(key=lambda evidence: (evidence.first_at, evidence.kind))
-    return replace(
-        incident,
-        evidence=tuple(kept),
-        jobs=tuple(sorted({*incident.jobs, *jobs})),
-        nodes=tuple(sorted({*incident.nodes, event.node} - {""})),
-        opened_at=min(incident.opened_at, event.happened_at),
-        updated_at=now,
-    )
-
-
-def _belongs_to(known: Evidence, incident: Incident, event: Event) -> bool:
-    """Say whether *known* is a symptom of the same job as *event*: the first rank's line stands for all."""
-    return event.job in incident.jobs and known.component.kind in (ComponentKind.RANK, ComponentKind.JOB)
-
-
-def _folded(evidence: Evidence, event: Event) -> Evidence:
-    samples = evidence.samples
-    if len(samples) < SAMPLES_KEPT and event.text not in {sample.text for sample in samples}:
-        samples = (*samples, _sample_of(event))
-    return replace(
-        evidence,
-        first_at=min(evidence.first_at, event.happened_at),
-        last_at=max(evidence.last_at, event.last_at),
-        count=evidence.count + event.count,
-        samples=samples,
     )

@@ -1,0 +1,177 @@
+"""An incident while events join it: what it touches is indexed, so that an event costs the same however much is there.
+
+Alike events on one component fold into one piece of evidence; symptoms of a job fold across its ranks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from clusterwatch.model import (
+    Cause,
+    Component,
+    ComponentKind,
+    Event,
+    Evidence,
+    Incident,
+    Knowledge,
+    Role,
+    Sample,
+    Severity,
+    Signal,
+    Topology,
+    Trust,
+)
+
+SAMPLES_KEPT = 3
+TEXT_KEPT = 400
+
+_OF_JOBS = frozenset({ComponentKind.RANK, ComponentKind.JOB})
+
+
+@dataclass(slots=True)
+class _Piece:
+    """A piece of evidence; of two of the same time and kind, the one that came to its *place* first is first."""
+
+    evidence: Evidence
+    place: int
+
+
+class Draft:
+    """An incident that events join; `incident` gives it whole again.
+
+    Attributes:
+        jobs, nodes: Those it touches.
+        places: The neighbourhoods of its nodes.
+        components: Those its evidence names.
+        causes: Those its evidence speaks for most.
+        fault_components, fault_causes: The same, of faults alone; None for a fault that speaks for no cause.
+        updated_at: When the last event joined.
+    """
+
+    def __init__(self, incident: Incident, knowledge: Knowledge, topology: Topology) -> None:
+        self.id = incident.id
+        self.is_open = incident.is_open
+        self.jobs = set(incident.jobs)
+        self.nodes = set(incident.nodes)
+        self.places = {place for name in incident.nodes for place in topology.near(name)}
+        self.components: set[Component] = set()
+        self.causes: set[Cause] = set()
+        self.fault_components: set[Component] = set()
+        self.fault_causes: set[Cause | None] = set()
+        self.updated_at = incident.updated_at
+        self._incident = incident
+        self._knowledge = knowledge
+        self._topology = topology
+        self._opened_at = incident.opened_at
+        self._first_at = min(evidence.first_at for evidence in incident.evidence)
+        self._last_at = max(evidence.last_at for evidence in incident.evidence)
+        self._pieces: list[_Piece] = []
+        self._alike: dict[tuple[str, Trust, Component | None], list[_Piece]] = {}
+        self._places_given = 0
+        for evidence in incident.evidence:
+            self._append(evidence)
+
+    @property
+    def incident(self) -> Incident:
+        """The incident with everything that joined."""
+        pieces = sorted(self._pieces, key=lambda piece: (piece.evidence.first_at, piece.evidence.kind, piece.place))
+        return replace(
+            self._incident,
+            evidence=tuple(piece.evidence for piece in pieces),
+            jobs=tuple(sorted(self.jobs)),
+            nodes=tuple(sorted(self.nodes)),
+            opened_at=self._opened_at,
+            updated_at=self.updated_at,
+        )
+
+    def is_near(self, event: Event, before: timedelta, after: timedelta) -> bool:
+        """Return whether *event* happened from *before* the first evidence to *after* the last."""
+        return self._first_at - before <= event.last_at and event.happened_at <= self._last_at + after
+
+    def add(self, event: Event, signal: Signal, jobs: Iterable[str], now: datetime) -> None:
+        """Fold *event* into the evidence; it touches *jobs*."""
+        piece = self._alike_to(event, signal)
+        if piece is None:
+            self._append(evidence_of(event, signal.severity))
+        else:
+            self._fold(piece, event)
+        self.jobs.update(jobs)
+        if event.node:
+            self.nodes.add(event.node)
+            self.places |= self._topology.near(event.node)
+        self._opened_at = min(self._opened_at, event.happened_at)
+        self._first_at = min(self._first_at, event.happened_at)
+        self._last_at = max(self._last_at, event.last_at)
+        self.updated_at = now
+
+    def _alike_to(self, event: Event, signal: Signal) -> _Piece | None:
+        """Return the earliest piece that says the same; of a job's symptom, the first rank's line stands for all."""
+        component: Component | None = event.component
+        if signal.role is Role.SYMPTOM and event.job is not None:
+            component = None if event.job in self.jobs else Component(ComponentKind.JOB, event.job)
+        found = self._alike.get((event.kind, event.trust, component), ())
+        return min(found, key=lambda piece: (piece.evidence.first_at, piece.place), default=None)
+
+    def _append(self, evidence: Evidence) -> None:
+        piece = _Piece(evidence, self._next_place())
+        self._pieces.append(piece)
+        self._alike.setdefault((evidence.kind, evidence.trust, evidence.component), []).append(piece)
+        if evidence.component.kind in _OF_JOBS:
+            self._alike.setdefault((evidence.kind, evidence.trust, None), []).append(piece)
+        signal = self._knowledge[evidence.kind]
+        cause = signal.leading_cause
+        self.components.add(evidence.component)
+        if cause is not None:
+            self.causes.add(cause)
+        if signal.role is Role.FAULT:
+            self.fault_components.add(evidence.component)
+            self.fault_causes.add(cause)
+
+    def _fold(self, piece: _Piece, event: Event) -> None:
+        if event.happened_at < piece.evidence.first_at:
+            # It moves forward, behind what stands at that time already.
+            piece.place = self._next_place()
+        piece.evidence = _folded(piece.evidence, event)
+
+    def _next_place(self) -> int:
+        self._places_given += 1
+        return self._places_given
+
+
+def evidence_of(event: Event, severity: Severity) -> Evidence:
+    """Return the first piece of evidence that *event* gives."""
+    return Evidence(
+        kind=event.kind,
+        component=event.component,
+        severity=severity,
+        trust=event.trust,
+        first_at=event.happened_at,
+        last_at=event.last_at,
+        count=event.count,
+        samples=(_sample_of(event),),
+        fields=tuple(sorted((name, str(value)) for name, value in _fields_of(event).items() if value is not None)),
+    )
+
+
+def _fields_of(event: Event) -> dict[str, object]:
+    return dict(event.fields) if event.rank is None else {**event.fields, "rank": event.rank}
+
+
+def _sample_of(event: Event) -> Sample:
+    return Sample(event.id, event.text[:TEXT_KEPT], event.source, event.origin, event.happened_at)
+
+
+def _folded(evidence: Evidence, event: Event) -> Evidence:
+    samples = evidence.samples
+    if len(samples) < SAMPLES_KEPT and event.text not in {sample.text for sample in samples}:
+        samples = (*samples, _sample_of(event))
+    return replace(
+        evidence,
+        first_at=min(evidence.first_at, event.happened_at),
+        last_at=max(evidence.last_at, event.last_at),
+        count=evidence.count + event.count,
+        samples=samples,
+    )
