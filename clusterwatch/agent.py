@@ -138,9 +138,9 @@ class Agent:
 
         slot.worker = threading.Thread(target=work, name=f"collect-{slot.collector.name}", daemon=True)
         slot.worker.start()
-        slot.worker.join(slot.collector.deadline_seconds)
+        seconds = site.deadline_seconds or slot.collector.deadline_seconds
+        slot.worker.join(seconds)
         if not results:
-            seconds = slot.collector.deadline_seconds
             raise PluginError(slot.collector.name, TimeoutError(f"no answer within {seconds:g} s"))
         if isinstance(results[0], Exception):
             raise results[0]

@@ -231,7 +231,10 @@ class _Turn:
         return made
 
     def _watched(self, incident: Incident) -> frozenset[str]:
-        watched = [self.world.watched.get(name, frozenset()) for name in incident.nodes]
+        """Return the collectors that work on every node of the incident, or of its jobs when it names no node."""
+        jobs = [self.world.jobs[job_id] for job_id in incident.jobs if job_id in self.world.jobs]
+        nodes = incident.nodes or tuple(name for job in jobs for name in job.nodes)
+        watched = [self.world.watched.get(name, frozenset()) for name in nodes]
         return frozenset.intersection(*watched) if watched else frozenset()
 
     def _placements(self, incident: Incident) -> list[Placement]:

@@ -51,12 +51,14 @@ class Site:
         boot_id: Of the running kernel.
         settings: The collector's own table of the configuration.
         jobs: Jobs on this node now.
+        deadline_seconds: How long one collection may take; None for the collector's own deadline.
     """
 
     node: str
     boot_id: str = ""
     settings: Mapping[str, object] = field(default_factory=dict)
     jobs: tuple[WatchedJob, ...] = ()
+    deadline_seconds: float | None = None
 
 
 class Collector(Protocol):

@@ -35,6 +35,10 @@ KILLED_WITHIN_SECONDS = 5.0
 """SIGKILL works at once but for a process that waits for a dead device."""
 
 
+BURIED_WITHIN_SECONDS = 30.0
+"""How long a restart waits for the last attempt's end to be told; reading a long log to its end takes a while."""
+
+
 @dataclass(frozen=True, slots=True)
 class Command:
     """What to run, as whom it is known, and where its output goes."""
@@ -88,6 +92,7 @@ class LocalProcess:
         self._on_start = on_start
         self._before_hold = before_hold
         self._lock = threading.RLock()
+        self._buried = threading.Condition(self._lock)
         self._child: subprocess.Popen[bytes] | None = None
         self._number = 0
         self._is_held = False
@@ -135,13 +140,21 @@ class LocalProcess:
             self._on_start(Started(number, self._child.pid, checkpoint, step, log_path))
 
     def poll(self) -> Ended | None:
-        """Return the attempt that has ended since the last call, once; None otherwise."""
+        """Return the attempt that has ended, until it is buried; None while it runs or none is left.
+
+        Its exit status is only looked at, so that others who watch its process can still see how it ended.
+        """
         with self._lock:
-            if self._child is None or self._child.poll() is None:
-                return None
-            ended = Ended(self._number, self._child.returncode, self._is_held)
-            self._child = None
-            return ended
+            exit_code = None if self._child is None else _exit_code(self._child)
+            return None if exit_code is None else Ended(self._number, exit_code, self._is_held)
+
+    def bury(self) -> None:
+        """Let go of an attempt that has ended."""
+        with self._lock:
+            if self._child is not None and _exit_code(self._child) is not None:
+                self._child.wait()
+                self._child = None
+                self._buried.notify_all()
 
     def terminate(self) -> None:
         """End the running attempt and everything it started: politely first, surely after the grace."""
@@ -154,7 +167,7 @@ class LocalProcess:
         """Pass a signal on to the command's session."""
         with self._lock:
             child = self._child
-        if child is not None and child.poll() is None:
+        if child is not None and _exit_code(child) is None:
             _signal_session(child.pid, signal.Signals(number))
 
     def perform(self, step: Step, now: datetime) -> Outcome:
@@ -197,8 +210,11 @@ class LocalProcess:
 
     def _requeue(self, step: Step, now: datetime) -> Outcome:
         with self._lock:
-            if self._child is not None and self._child.poll() is None:
+            if self._child is not None and _exit_code(self._child) is None:
                 return Outcome(step.id, StepState.REFUSED, now, "its processes still run")
+            # Whoever follows the command tells of its end before it begins anew.
+            if not self._buried.wait_for(lambda: self._child is None, BURIED_WITHIN_SECONDS):
+                return Outcome(step.id, StepState.FAILED, now, "the end of the last attempt was not taken note of")
             self.start(str(step.arguments.get("checkpoint") or ""), int(step.arguments.get("step") or 0))
         return Outcome(step.id, StepState.DONE, now, f"attempt {self._number} started")
 
@@ -206,6 +222,16 @@ class LocalProcess:
         self.terminate()
         self.given_up = str(step.arguments.get("reason") or "stopped")
         return Outcome(step.id, StepState.DONE, now, "the job will not be started again")
+
+
+def _exit_code(child: subprocess.Popen[bytes]) -> int | None:
+    """Return how *child* ended, negative for a signal, without taking its exit status away; None while it runs."""
+    if child.returncode is not None:
+        return child.returncode
+    ended = os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+    if ended is None:
+        return None
+    return ended.si_status if ended.si_code == os.CLD_EXITED else -ended.si_status
 
 
 def _end_session(child: subprocess.Popen[bytes], grace_seconds: float) -> None:

@@ -26,7 +26,7 @@ from clusterwatch.supervise import COLLECTOR, Echo, JobDescription, Supervision
 log = structlog.get_logger(component="run")
 
 TICK_SECONDS = 0.2
-LAST_WORDS = ("job_log", "process", "kernel_log", "checkpoints")
+LAST_WORDS = ("job_log", "kernel_log", "checkpoints")
 """Sources that are read to their end when an attempt ended, before anything is decided about it."""
 
 RECENT_DECISIONS = 50
@@ -128,10 +128,13 @@ class _Run:
     def _attempt_ended(self, ended: Ended) -> None:
         """Read the last words of the attempt, then tell that it ended."""
         if not ended.held:
+            # While the exit status is there to be seen, before the job is shown without a process.
+            self._service.agent.run("process")
             self._jobs = self._supervision.ended_attempt()
             for name in LAST_WORDS:
                 self._service.agent.drain(name)
         self._jobs = None
+        self._actuator.bury()
         self._supervision.attempt_ended(ended)
         self._service.agent.run(COLLECTOR)
 
@@ -141,6 +144,7 @@ class _Run:
         self._actuator.terminate()
         ended = self._actuator.poll()
         if ended is not None:
+            self._actuator.bury()
             self._supervision.attempt_ended(Ended(ended.number, ended.exit_code, held=True))
         return JobState.STOPPED, f"stopped by an operator ({name} to clusterwatch run)"
 

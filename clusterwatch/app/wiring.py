@@ -89,7 +89,7 @@ def site_of(settings: Settings, jobs: Callable[[], tuple[WatchedJob, ...]]) -> C
 
     def site(name: str) -> Site:
         options = _options(settings, name)
-        return Site(settings.node, boot_id, dict(options.model_extra or {}), jobs())
+        return Site(settings.node, boot_id, options.options, jobs(), options.deadline_seconds)
 
     return site
 

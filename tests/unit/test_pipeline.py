@@ -283,5 +283,17 @@ def test_turns_give_the_same_incidents_however_the_events_are_split(cut):
     assert what(at_once) == what(in_two)
 
 
+def test_signal_of_a_job_without_a_node_is_held_against_what_watches_the_jobs_nodes():
+    responder = Responder(World(NOON, watched={"node001": frozenset({"kernel_log"})}))
+    training(responder)
+    killed = event(
+        "process.exit.sigkill", Component(ComponentKind.JOB, "job-1"), NOON + seconds(55), job="job-1", attempt=1
+    )
+
+    responder.turn(NOON + seconds(55), killed)
+
+    assert responder.diagnoses[-1].absent == ("no OOM kill in the kernel log",)
+
+
 def test_nothing_known_is_no_reason_to_fail():
     assert pipeline.respond(World(NOON), (), Knowledge([]), LIMITS, NOON).changes.incidents == ()

@@ -1,5 +1,6 @@
 """The actuator of a supervised command, on real processes."""
 
+import os
 import signal
 import sys
 import threading
@@ -120,11 +121,31 @@ def test_restart_is_the_next_attempt_and_refused_while_the_last_one_runs(process
 
     while_running = made.perform(step(StepKind.REQUEUE), NOON)
     made.perform(step(StepKind.HOLD), NOON)
+    made.bury()
     after = made.perform(step(StepKind.REQUEUE), NOON)
 
     assert while_running.state is StepState.REFUSED
     assert after.state is StepState.DONE
     assert made.running[0] == 2
+
+
+def test_restart_waits_until_the_end_of_the_last_attempt_was_taken_note_of(process):
+    made = process("pass")
+    made.start()
+    ended(made)
+    seen = []
+
+    def take_note():
+        seen.append(made.poll())
+        made.bury()
+
+    noting = threading.Timer(0.2, take_note)
+    noting.start()
+    outcome = made.perform(step(StepKind.REQUEUE), NOON)
+    noting.join()
+
+    assert outcome.state is StepState.DONE
+    assert [each.number for each in seen] == [1]
 
 
 def test_step_decided_about_an_earlier_attempt_is_refused(process):
@@ -141,6 +162,7 @@ def test_restart_that_was_done_before_a_crash_is_known_as_done(process):
     made = process("pass")
     made.start()
     ended(made)
+    made.bury()
     assert made.state_of(step(StepKind.REQUEUE)) is WorldState.NOT_DONE
 
     made.perform(step(StepKind.REQUEUE), NOON)
@@ -166,6 +188,20 @@ def test_job_that_is_given_up_keeps_the_reason(process):
 
     assert made.given_up == "died three times at step 7"
     assert made.poll() is not None
+
+
+def test_how_a_command_ended_can_be_seen_by_others_until_it_is_buried(process):
+    made = process("raise SystemExit(7)")
+    made.start()
+    _, pid = made.running
+
+    first = ended(made)
+    seen_by_others = os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT).si_status
+    again = made.poll()
+    made.bury()
+
+    assert first.exit_code == again.exit_code == seen_by_others == 7
+    assert made.poll() is None
 
 
 def test_command_that_does_not_exist_is_said_so(tmp_path):
