@@ -174,9 +174,8 @@ def _advice(cause: Cause, weighed: Weighed) -> str:
 def _explanation(cause: Cause, confidence: float, weighed: Weighed, suspects: Iterable[Suspect]) -> str:
     telling = [witness for witness in _by_weight(cause, weighed) if witness.loudness > 0] or list(weighed.witnesses)
     sentences = [_sentence(witness) for witness in telling[:3]]
-    explained = sum(
-        evidence.count for witness in weighed.witnesses if not witness.loudness for evidence in witness.evidence
-    )
+    silenced = [witness for witness in weighed.witnesses if not witness.loudness and witness not in telling]
+    explained = sum(evidence.count for witness in silenced for evidence in witness.evidence)
     if explained:
         sentences.append(f"{explained} other signal{'s' if explained > 1 else ''} around it follow from that.")
     if weighed.absent:
