@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import fnmatch
 import glob
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -13,6 +12,7 @@ from pathlib import Path
 from clusterwatch.errors import SourceError
 from clusterwatch.model import Collected, Reading, Scalar, Trust
 from clusterwatch.reading.lines import decode, leading_stamp, ranked_line
+from clusterwatch.reading.sources import rank_in_path
 from clusterwatch.reading.splitting import RawLine, raw_lines
 from clusterwatch.reading.text import printable
 from clusterwatch.seams import Site, WatchedJob
@@ -39,11 +39,6 @@ PARTIAL_LINE_PATIENCE = timedelta(seconds=5)
 
 Programs whose output is buffered write half lines all the time, and half a line reads as a wrong number.
 """
-
-_RANK_IN_PATH = re.compile(
-    r"attempt_\d+/(\d{1,6})/std(?:out|err)\.log$"  # torchrun --log-dir, the local rank
-    r"|(?:^|[/._-])rank[_-]?(\d{1,6})(?=[._][^/\d][^/]*$)"
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -256,7 +251,7 @@ def _reading(file: _File, spot: Spot, line: RawLine, batch: _Batch) -> Reading:
         fields=fields,
         job=file.job.id if file.job else None,
         attempt=file.job.attempt if file.job else None,
-        rank=rank if rank is not None else _rank_in(file.stream),
+        rank=rank if rank is not None else rank_in_path(file.stream),
     )
 
 
@@ -264,8 +259,3 @@ def _position(spot: Spot, line: RawLine) -> str:
     # A file that was cut short begins again at byte 0, and its new first line is not its old one.
     generation = f".{spot.generation}" if spot.generation else ""
     return f"{spot.inode}{generation}:{line.start}"
-
-
-def _rank_in(path: str) -> int | None:
-    match = _RANK_IN_PATH.search(path)
-    return int(next(number for number in match.groups() if number)) if match else None

@@ -47,8 +47,13 @@ def _record(entry: Mapping[str, object]) -> JournalRecord:
         happened_at=_EPOCH + timedelta(microseconds=_number(entry["__REALTIME_TIMESTAMP"])),
         facility=_number(entry.get("SYSLOG_FACILITY", 0)),
         level=_number(entry.get("PRIORITY", 6)),
-        text=printable((_prefix(entry) + _text(entry.get("MESSAGE"))).replace("\n", " ")),
+        text=printable(entry_text(entry).replace("\n", " ")),
     )
+
+
+def entry_text(entry: Mapping[str, object]) -> str:
+    """Return the message of a journal entry as it was logged, with the prefix that the journal keeps apart."""
+    return _prefix(entry) + _text(entry.get("MESSAGE"))
 
 
 def _prefix(entry: Mapping[str, object]) -> str:
