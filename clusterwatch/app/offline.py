@@ -1,0 +1,298 @@
+"""Logs that nobody prepared to diagnoses, without a database: lines, readings, events, incidents, diagnoses.
+
+1. The lines of all files are one input: they pass through the same detection as a collector's, in chunks.
+2. All lines of jobs belong to one job, so that what several ranks say comes together.
+3. A line without a time happened after the one before it. Where a whole file has none, its lines happened at the time
+   of the first line that has one: no order is known between two such files, and none is claimed.
+4. Who passes logs asks about one failure: everything joins as far as it may be one fault, whenever it happened.
+5. What is held does not grow with the input: alike events fold, and of each meaning only the first ones are kept.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from clusterwatch import classify, correlate, detect, pipeline, resources
+from clusterwatch.app.inputs import InputLine, Problem, lines_in
+from clusterwatch.detect import Catalog, ObserverState
+from clusterwatch.model import (
+    Cause,
+    ComponentKind,
+    Diagnosis,
+    Event,
+    Incident,
+    Job,
+    JobState,
+    Placement,
+    Reading,
+    Role,
+    Severity,
+    Topology,
+    kinds,
+)
+from clusterwatch.reading.lines import decode
+from clusterwatch.reading.sources import KERNEL_LOG, RankSeen, node_in_path, rank_in_path, rank_seen, sourced
+from clusterwatch.reading.text import printable
+
+OFFLINE_JOB = "in these logs"
+"""Id of the job that all job lines belong to; it is read in sentences: "job in these logs"."""
+
+UNKNOWN_NODE = "unknown"
+"""Node of a kernel's line where neither the line nor the file names one."""
+
+LINES_PER_CHUNK = 2_000
+EVENTS_PER_MEANING = 200
+"""Of events of one meaning the first are kept; what repeats on one component is folded before it is counted here."""
+
+_MOST_REPEATS = 20_000
+_MOST_PARTS = 100
+_MOST_PLACED = 65_536
+_LINE_CHARACTERS = 4096
+
+# Any two lines may belong together: clocks of sources can be hours apart, and many lines have no time at all.
+_ANY_TIME = timedelta(days=365 * 150)
+_LIMITS = correlate.Limits(before=_ANY_TIME, after=_ANY_TIME, opens_at=Severity.WARNING)
+
+_NO_TIME = datetime(1970, 1, 1, tzinfo=UTC)
+_FIRST_TIME = datetime(1990, 1, 1, tzinfo=UTC)
+_NEXT_LINE = timedelta(milliseconds=1)
+_TIME_OF_DAY = re.compile(r" at \d\d:\d\d:\d\d UTC(?=\.)")
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What logs say.
+
+    Attributes:
+        diagnoses: One for each incident, gravest first; what is benign comes last.
+        lines: How many were read.
+        files: How many were read, at least in part.
+        problems: What could not be read and why, one sentence each.
+    """
+
+    diagnoses: tuple[Diagnosis, ...]
+    lines: int
+    files: int
+    problems: tuple[str, ...]
+
+
+def offline_catalog(rules_dir: Path | None = None) -> Catalog:
+    """Return the detection catalogue for logs: ours and the site's, without the rules that only tell progress.
+
+    Raises:
+        CatalogError: With every mistake in the rules.
+        SourceError: *rules_dir* cannot be read.
+    """
+    catalog = detect.compile_catalog(resources.catalog_texts(rules_dir))
+    # Most lines of a training log tell progress, and none of them tells why it ended.
+    rules = tuple(rule for rule in catalog.rules if rule.kind != kinds.PROGRESS)
+    return replace(catalog, rules=rules, matcher=detect.compile_rules(rules))
+
+
+def diagnose_paths(
+    paths: Iterable[str],
+    catalog: Catalog,
+    now: datetime,
+    on_bytes: Callable[[int], None] = lambda count: None,
+) -> Answer:
+    """Return what the logs under *paths* (files, folders, "-" for standard input) say happened.
+
+    *on_bytes* is told how many bytes of the files were read since it was told last.
+    """
+    problems: list[str] = []
+    examination = Examination(catalog, now)
+    for found in lines_in(paths, on_bytes):
+        if isinstance(found, InputLine):
+            examination.take(found)
+        elif isinstance(found, Problem):
+            problems.append(found.words)
+        else:
+            examination.end_of(found.path)
+    return Answer(examination.diagnoses(), examination.lines, len(examination.files), tuple(problems))
+
+
+def diagnose_text(text: str, catalog: Catalog, now: datetime, name: str = "log") -> tuple[Diagnosis, ...]:
+    """Return what one excerpt says happened, gravest first."""
+    examination = Examination(catalog, now)
+    for number, line in enumerate(text.split("\n"), start=1):
+        examination.take(InputLine(name, number, line.encode("utf-8", "replace")))
+    return examination.diagnoses()
+
+
+@dataclass(slots=True)
+class _File:
+    """What is remembered of the file being read."""
+
+    path: str
+    rank: int | None
+    node: str
+    at: datetime = _NO_TIME
+    kernel_node: str = ""
+
+
+@dataclass(slots=True)
+class Examination:
+    """Lines taken one by one, and what they come to.
+
+    Attributes:
+        lines: How many were taken.
+        files: Paths of the files that were read.
+    """
+
+    catalog: Catalog
+    now: datetime
+    lines: int = 0
+    files: set[str] = field(default_factory=set)
+    _file: _File = field(default_factory=lambda: _File("", None, ""))
+    _readings: list[Reading] = field(default_factory=list)
+    _state: ObserverState = field(default_factory=ObserverState)
+    _events: list[Event] = field(default_factory=list)
+    _kept: Counter[str] = field(default_factory=Counter)
+    _sources: set[str] = field(default_factory=set)
+    _nodes: set[str] = field(default_factory=set)
+    _placed: dict[int, RankSeen] = field(default_factory=dict)
+
+    def take(self, line: InputLine) -> None:
+        """Take the next line."""
+        if line.path != self._file.path:
+            self.end_of(line.path)
+            self._file = _File(line.path, rank_in_path(line.path), node_in_path(line.path))
+        self.lines += 1
+        self._readings.extend(self._readings_in(line))
+        if len(self._readings) >= LINES_PER_CHUNK:
+            self._observe()
+
+    def end_of(self, path: str) -> None:
+        """Note that the file at *path* was read."""
+        self.files.add(path)
+
+    def diagnoses(self) -> tuple[Diagnosis, ...]:
+        """Return one diagnosis for each incident in the lines taken, gravest first; no line is taken after that."""
+        self._observe()
+        self._close_windows()
+        events, untimed = _timed([self._with_node(event) for event in self._events])
+        job = _job_on(self._nodes, self.now)
+        grouped = correlate.add_events({}, events, self.catalog.knowledge, {job.id: job}, Topology(), _LIMITS, self.now)
+        explained = [(incident, self._diagnosis(incident, untimed)) for incident in grouped.incidents.values()]
+        return tuple(diagnosis for _, diagnosis in sorted(explained, key=_gravest_first))
+
+    def _readings_in(self, line: InputLine) -> Iterator[Reading]:
+        found = sourced(printable(decode(line.raw), _LINE_CHARACTERS), self.now)
+        at = self._time_of(found.at)
+        node = self._node_of(found.source, found.node)
+        is_kernel = found.source == KERNEL_LOG
+        self._sources.add(found.source)
+        self._nodes.add(node)
+        self._note_rank(rank_seen(found.text))
+        for part, text in enumerate(found.text.split("\n", _MOST_PARTS)[:_MOST_PARTS]):
+            yield Reading(
+                source=found.source,
+                node=node,
+                position=f"{line.path}:{line.number}.{part}",
+                observed_at=self.now,
+                happened_at=at,
+                trust=found.trust,
+                text=text.replace("\r", ""),
+                fields={"origin": f"{line.path}:{line.number}"},
+                job=None if is_kernel else OFFLINE_JOB,
+                rank=None if is_kernel else self._rank_of(found.rank),
+            )
+
+    def _rank_of(self, labelled: int | None) -> int | None:
+        return labelled if labelled is not None else self._file.rank
+
+    def _time_of(self, at: datetime | None) -> datetime:
+        self._file.at = at or self._file.at + _NEXT_LINE
+        return self._file.at
+
+    def _node_of(self, source: str, named: str) -> str:
+        """Return the node of a line. What the kernel of one node says fills a file; a job's log may hold many nodes."""
+        if source == KERNEL_LOG and named:
+            self._file.kernel_node = named
+        remembered = self._file.kernel_node if source == KERNEL_LOG else ""
+        return named or remembered or self._file.node or UNKNOWN_NODE
+
+    def _note_rank(self, seen: RankSeen | None) -> None:
+        if seen is None or seen.rank >= seen.ranks:
+            return
+        # Of a job's many communicators the largest numbers the ranks as everybody else does.
+        largest = max((each.ranks for each in self._placed.values()), default=0)
+        if seen.ranks > largest:
+            self._placed.clear()
+        if seen.ranks >= largest and len(self._placed) < _MOST_PLACED:
+            self._placed[seen.rank] = seen
+
+    def _observe(self) -> None:
+        self._state, events, _ = pipeline.observe(self._state, self._readings, self.catalog, self.now)
+        self._readings = []
+        self._keep(events)
+        if len(self._state.repeats) > _MOST_REPEATS:
+            self._close_windows()
+
+    def _close_windows(self) -> None:
+        """Take what is still being folded, and forget what was seen of each component."""
+        later = self.now + timedelta(days=1)
+        self._state, events, _ = pipeline.observe(self._state, (), self.catalog, later)
+        self._state = replace(self._state, repeats={})
+        self._keep(events)
+
+    def _keep(self, events: Iterable[Event]) -> None:
+        for event in events:
+            signal = self.catalog.knowledge[event.kind]
+            if signal.role is not Role.CONTEXT and self._kept[signal.kind] < EVENTS_PER_MEANING:
+                self._kept[signal.kind] += 1
+                self._events.append(event)
+
+    def _with_node(self, event: Event) -> Event:
+        """Return *event* with the node of its rank where only another line named it."""
+        component = event.component
+        if component.kind is not ComponentKind.RANK or component.node != UNKNOWN_NODE:
+            return event
+        placed = self._placed.get(int(component.id)) if component.id.isdecimal() else None
+        return replace(event, component=replace(component, node=placed.node if placed else ""))
+
+    def _diagnosis(self, incident: Incident, untimed: frozenset[str]) -> Diagnosis:
+        made = classify.diagnose(
+            incident, self.catalog.knowledge, frozenset(self._sources), self._placements(), 1, self.now
+        )
+        if not any(sample.event_id in untimed for each in incident.evidence for sample in each.samples):
+            return made
+        return replace(made, explanation=_TIME_OF_DAY.sub("", made.explanation))
+
+    def _placements(self) -> list[Placement]:
+        return [Placement(OFFLINE_JOB, 1, rank, seen.node, seen.gpu) for rank, seen in sorted(self._placed.items())]
+
+
+def _timed(events: Sequence[Event]) -> tuple[list[Event], frozenset[str]]:
+    """Return *events* with those that have no time moved to where the others begin, and the ids of the moved ones."""
+    first = min((event.happened_at for event in events if event.happened_at >= _FIRST_TIME), default=None)
+    untimed = frozenset(event.id for event in events if event.happened_at < _FIRST_TIME)
+    if first is None:
+        return list(events), untimed
+    shift = first - _NO_TIME
+    return [_moved(event, shift) if event.id in untimed else event for event in events], untimed
+
+
+def _moved(event: Event, shift: timedelta) -> Event:
+    until = event.until + shift if event.until is not None else None
+    return replace(event, happened_at=event.happened_at + shift, until=until)
+
+
+def _job_on(nodes: Iterable[str], now: datetime) -> Job:
+    return Job(OFFLINE_JOB, OFFLINE_JOB, JobState.TRAINING, started_at=now, updated_at=now, nodes=tuple(sorted(nodes)))
+
+
+def _gravest_first(explained: tuple[Incident, Diagnosis]) -> tuple[bool, int, bool, float, datetime]:
+    incident, diagnosis = explained
+    return (
+        diagnosis.cause is Cause.BENIGN,
+        -incident.severity,
+        diagnosis.is_undetermined,
+        -diagnosis.confidence,
+        incident.opened_at,
+    )

@@ -1,0 +1,138 @@
+"""`python -m clusterwatch diagnose`, as a person calls it."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import os
+import random
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import zstandard
+
+pytestmark = pytest.mark.integration
+
+FELL_OFF = (
+    "Jan 16 11:42:38 node012 kernel: [1005433.812628] "
+    "NVRM: Xid (PCI:0000:86:00): 79, pid=1234, name=python, GPU has fallen off the bus.\n"
+)
+MEGABYTE = 1024 * 1024
+
+
+def diagnose(*arguments: Path | str, stdin: bytes = b"", **environment: str) -> subprocess.CompletedProcess[str]:
+    done = subprocess.run(
+        [sys.executable, "-m", "clusterwatch", "diagnose", *map(str, arguments)],
+        input=stdin,
+        capture_output=True,
+        timeout=120,
+        env={**os.environ, **environment},
+    )
+    return subprocess.CompletedProcess(done.args, done.returncode, done.stdout.decode(), done.stderr.decode())
+
+
+def test_answer_for_scripts_has_the_promised_keys():
+    done = diagnose("-", "-o", "json", stdin=FELL_OFF.encode())
+
+    (found,) = json.loads(done.stdout)
+    assert done.returncode == 0
+    assert {name: found[name] for name in ("cause", "table5", "category", "absent")} == {
+        "cause": "faulty_gpu",
+        "table5": "Faulty GPU",
+        "category": "GPU",
+        "absent": [],
+    }
+    assert {name: value for name, value in found["suspects"][0].items() if name != "score"} == {
+        "kind": "gpu",
+        "id": "0000:86:00",
+        "node": "node012",
+        "gpu": "0000:86:00",
+        "rank": None,
+    }
+    assert (found["evidence"][0]["source"], found["evidence"][0]["line"]) == ("stdin", 1)
+    assert set(found) >= {"confidence", "alternatives", "explanation", "advice"}
+
+
+def test_log_without_a_failure_gives_an_empty_list_and_a_sentence():
+    done = diagnose("-", "-o", "json", stdin=b"all is well\n" * 3)
+
+    assert (done.returncode, json.loads(done.stdout)) == (0, [])
+    assert done.stderr == "nothing that looks like a failure in 3 lines\n"
+
+
+@pytest.mark.parametrize("pack", [gzip.compress, zstandard.compress], ids=["gzip", "zstd"])
+def test_compressed_logs_in_a_folder_are_read(tmp_path: Path, pack):
+    (tmp_path / "kern.log.1").write_bytes(pack(FELL_OFF.encode()))
+
+    done = diagnose(tmp_path, "-o", "json")
+
+    assert [found["cause"] for found in json.loads(done.stdout)] == ["faulty_gpu"]
+
+
+def test_what_cannot_be_read_is_told_and_the_rest_goes_on(tmp_path: Path):
+    (tmp_path / "core").write_bytes(random.Random(1).randbytes(50_000))
+    (tmp_path / "kern.log").write_text(FELL_OFF)
+
+    done = diagnose(tmp_path / "missing", tmp_path, "-o", "json")
+
+    assert done.returncode == 0
+    assert done.stderr.splitlines() == [
+        f"clusterwatch: {tmp_path}/missing: no such file or folder",
+        f"clusterwatch: {tmp_path}/core: binary data, not a log",
+        "1 line in 1 file read",
+    ]
+    assert len(json.loads(done.stdout)) == 1
+
+
+def test_nothing_readable_is_a_failure(tmp_path: Path):
+    done = diagnose(tmp_path / "missing")
+
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "no such file or folder" in done.stderr
+
+
+def test_site_rules_that_are_not_there_are_told(tmp_path: Path):
+    done = diagnose("-", "--rules-dir", tmp_path / "missing")
+
+    assert done.returncode == 1
+    assert "cannot be read" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_page_fits_a_narrow_terminal_and_hostile_text_does_no_harm(tmp_path: Path):
+    hostile = "RuntimeError: CUDA error: unspecified launch failure [bold]\x1b]0;owned\x07\x1b[2J\u202eevil"
+    (tmp_path / "train.log").write_text(f"[rank3]: {hostile}\r\n{FELL_OFF}")
+
+    done = diagnose(tmp_path, COLUMNS="80")
+
+    assert done.returncode == 0
+    assert max(map(len, done.stdout.splitlines())) <= 80
+    assert "[bold]" in done.stdout
+    assert not {"\x1b", "\x07", "\u202e"} & set(done.stdout)
+    for title in ("WHAT HAPPENED", "WHICH PART", "HOW SURE", "EVIDENCE", "WHAT TO DO"):
+        assert title in done.stdout
+
+
+def test_large_log_is_read_in_little_memory(tmp_path: Path):
+    line = "[rank{0}]: 2026-01-16 11:42:38,123 [INFO] loading shard {0} of the data set, {0} samples so far\n"
+    with (tmp_path / "train.log").open("w") as log:
+        number = 0
+        while log.tell() < 50 * MEGABYTE:
+            log.writelines(line.format(number + each) for each in range(1000))
+            log.write(FELL_OFF)
+            number += 1000
+        log.write("x" * 5 * MEGABYTE)
+
+    answer = tmp_path.with_suffix(".json")
+    with answer.open("w") as out:
+        command = [sys.executable, "-m", "clusterwatch", "diagnose", str(tmp_path), "-o", "json"]
+        child = subprocess.Popen(command, stdout=out)
+    # Of this child alone: other tests have children that need more.
+    _, status, used = os.wait4(child.pid, 0)
+    child.returncode = os.waitstatus_to_exitcode(status)
+
+    assert child.returncode == 0
+    assert [found["cause"] for found in json.loads(answer.read_text())] == ["faulty_gpu"]
+    assert used.ru_maxrss < 300 * 1024
