@@ -93,14 +93,17 @@ def seeded(*names: object) -> Random:
     return Random("/".join(map(str, names)))  # noqa: S311 - a simulation must repeat; nothing secret hangs on it
 
 
-def faults(rng: Random) -> Iterator[Fault]:
-    """Yield faults without end, soonest first; every kind once in each round, each round in another order."""
+def faults(rng: Random, calm: float = 1.0) -> Iterator[Fault]:
+    """Yield faults without end, soonest first; every kind once in each round, each round in another order.
+
+    After the first they come *calm* times as far apart as the gaps above say.
+    """
     number = 0
     while True:
         for kind in _shuffled(FAULT_KINDS, rng):
             gap = SHORTEST_GAP_SECONDS + rng.random() * (LONGEST_GAP_SECONDS - SHORTEST_GAP_SECONDS)
             number += 1
-            after = gap if number > 1 else FIRST_ONSET_SECONDS
+            after = calm * gap if number > 1 else FIRST_ONSET_SECONDS
             yield Fault(f"fault-{number:04d}", kind, after, rng.random(), int(rng.random() * 2**31))
 
 

@@ -30,3 +30,10 @@ def test_fault_ids_are_unique():
     ids = [fault.id for fault in islice(faults(seeded(1)), 100)]
 
     assert len(set(ids)) == 100
+
+
+def test_calm_faults_are_the_same_ones_further_apart():
+    usual, calm = list(islice(faults(seeded(3)), 20)), list(islice(faults(seeded(3), calm=5.0), 20))
+
+    assert [fault.kind for fault in calm] == [fault.kind for fault in usual]
+    assert [fault.after_seconds for fault in calm[1:]] == [5.0 * fault.after_seconds for fault in usual[1:]]
