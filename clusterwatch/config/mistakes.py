@@ -20,7 +20,9 @@ _PLACES = {"file": "the file", "environment": "the environment", "flag": "a flag
 
 def mistakes_in(error: ValidationError, origins: Mapping[str, str]) -> list[Mistake]:
     """Return one mistake per complaint of *error*, each with its dotted key and where the value came from."""
-    return [_mistake(detail, origins) for detail in error.errors(include_url=False)]
+    details = error.errors(include_url=False)
+    # A default that is made from other values cannot be made from wrong ones: nobody set it, nobody can correct it.
+    return [_mistake(detail, origins) for detail in details if detail["type"] != "default_factory_not_called"]
 
 
 def misspelt_collector_keys(settings: Settings) -> list[Mistake]:

@@ -95,6 +95,10 @@ def test_broken_toml_names_the_line_and_hides_no_other_mistake(tmp_path, text, l
     assert set(mistakes) == {f"{file}:{line}", "server.port"}
 
 
+def test_wrong_value_adds_no_mistake_about_a_default_made_from_it(tmp_path):
+    assert list(mistakes_of(written(tmp_path, 'node = ""'))) == ["node"]
+
+
 @pytest.mark.parametrize(
     ("content", "problem"),
     [
