@@ -13,12 +13,25 @@ from typing import Annotated
 import typer
 
 from clusterwatch import __version__
-from clusterwatch.cli import config, dashboards, db, diagnose, events, incidents, jobs, nodes, run, service, status
+from clusterwatch.cli import (
+    config,
+    dashboards,
+    db,
+    diagnose,
+    doctor,
+    events,
+    incidents,
+    jobs,
+    nodes,
+    run,
+    service,
+    status,
+)
 from clusterwatch.errors import AmbiguousIdError, ClusterWatchError, ConfigError, StoreError
 
 # In the order of --help. Modules import nothing heavy before one of their commands runs.
 _GROUPS = (("config", config.app), ("db", db.app))
-_COMMANDS = (service, run, diagnose, status, incidents, jobs, events, nodes, dashboards)
+_COMMANDS = (service, run, diagnose, status, incidents, jobs, events, nodes, dashboards, doctor)
 
 FAILED, USAGE, UNREACHABLE = 1, 2, 3
 
