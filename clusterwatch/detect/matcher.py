@@ -1,14 +1,14 @@
 """Lines to the rules that match them, without trying every rule on every line.
 
 1. The lines are joined and searched once for all literals of all rules; most lines hold none and are done.
-2. On a line that holds one, the rules whose literals it holds are confirmed with their patterns.
+2. On a line that holds some, the rules that these literals stand for are confirmed with their patterns.
 """
 
 from __future__ import annotations
 
 import re
 from bisect import bisect_right
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 
@@ -17,8 +17,8 @@ from clusterwatch.detect.rules import Rule
 # A log line of a megabyte is seldom an error message; what is, says so at its beginning.
 LONGEST_LINE = 8_192
 
-Prefilter = Callable[[Sequence[str]], set[int]]
-"""Lines to the indices of those that hold a literal."""
+Prefilter = Callable[[Sequence[str]], Mapping[int, set[int]]]
+"""Lines to the literals they hold, both by index; lines that hold none are left out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,19 +32,23 @@ class Hit:
 class Matcher:
     """Finds the rules that match lines. Made by `compile_rules`."""
 
-    def __init__(self, rules: Iterable[Rule], prefilter: Prefilter) -> None:
+    def __init__(self, rules: Iterable[Rule], literals: Sequence[str], prefilter: Prefilter) -> None:
         self._rules = tuple(rules)
         self._prefilter = prefilter
+        # By index of literal: the indices of the rules that look for it.
+        self._looking_for = [
+            [index for index, rule in enumerate(self._rules) if literal in rule.literals] for literal in literals
+        ]
 
     def hits(self, lines: Sequence[str]) -> dict[int, tuple[Hit, ...]]:
         """Return, by index of line, its hits in the order of the rules; lines without one are left out."""
         short = [line[:LONGEST_LINE] for line in lines]
-        found = {index: self._confirmed(short[index]) for index in sorted(self._prefilter(short))}
+        found = {index: self._confirmed(short[index], held) for index, held in sorted(self._prefilter(short).items())}
         return {index: hits for index, hits in found.items() if hits}
 
-    def _confirmed(self, line: str) -> tuple[Hit, ...]:
-        candidates = (rule for rule in self._rules if any(literal in line for literal in rule.literals))
-        tried = ((rule, rule.pattern.search(line)) for rule in candidates)
+    def _confirmed(self, line: str, literals: Iterable[int]) -> tuple[Hit, ...]:
+        candidates = sorted({index for literal in literals for index in self._looking_for[literal]})
+        tried = ((self._rules[index], self._rules[index].pattern.search(line)) for index in candidates)
         return tuple(Hit(rule, match) for rule, match in tried if match is not None)
 
 
@@ -56,7 +60,7 @@ def compile_rules(rules: Iterable[Rule], engine: str = "auto") -> Matcher:
     """
     known = tuple(rules)
     literals = sorted({literal for rule in known for literal in rule.literals})
-    return Matcher(known, _prefilter(literals, engine))
+    return Matcher(known, literals, _prefilter(literals, engine))
 
 
 def unbeaten(hits: Iterable[Hit]) -> tuple[Hit, ...]:
@@ -68,7 +72,7 @@ def unbeaten(hits: Iterable[Hit]) -> tuple[Hit, ...]:
 
 def _prefilter(literals: Sequence[str], engine: str) -> Prefilter:
     if not literals:
-        return lambda lines: set()
+        return lambda lines: {}
     if engine == "python":
         return _with_find(literals)
     try:
@@ -81,12 +85,16 @@ def _prefilter(literals: Sequence[str], engine: str) -> Prefilter:
 
 def _with_find(literals: Sequence[str]) -> Prefilter:
     # One pass of str.find per literal over all lines beats one alternation of all literals by far.
-    def lines_with_literal(lines: Sequence[str]) -> set[int]:
+    def literals_of_lines(lines: Sequence[str]) -> Mapping[int, set[int]]:
         starts = [0, *accumulate(len(line) + 1 for line in lines)]
         joined = "\n".join(lines)
-        return {bisect_right(starts, at) - 1 for literal in literals for at in _occurrences(joined, literal)}
+        found: dict[int, set[int]] = {}
+        for index, literal in enumerate(literals):
+            for at in _occurrences(joined, literal):
+                found.setdefault(bisect_right(starts, at) - 1, set()).add(index)
+        return found
 
-    return lines_with_literal
+    return literals_of_lines
 
 
 def _occurrences(text: str, literal: str) -> Iterator[int]:
@@ -104,18 +112,18 @@ def _with_hyperscan(literals: Sequence[str]) -> Prefilter:
     expressions = ["".join(f"\\x{byte:02x}" for byte in _bytes(literal)).encode() for literal in literals]
     database.compile(expressions=expressions, ids=list(range(len(literals))), flags=0)
 
-    def lines_with_literal(lines: Sequence[str]) -> set[int]:
+    def literals_of_lines(lines: Sequence[str]) -> Mapping[int, set[int]]:
         encoded = [_bytes(line) for line in lines]
         starts = [0, *accumulate(len(line) + 1 for line in encoded)]
-        found: set[int] = set()
+        found: dict[int, set[int]] = {}
 
-        def note(_id: int, _start: int, end: int, _flags: int, _context: object) -> None:
-            found.add(bisect_right(starts, end - 1) - 1)
+        def note(literal: int, _start: int, end: int, _flags: int, _context: object) -> None:
+            found.setdefault(bisect_right(starts, end - 1) - 1, set()).add(literal)
 
         database.scan(b"\n".join(encoded), match_event_handler=note)
         return found
 
-    return lines_with_literal
+    return literals_of_lines
 
 
 def _bytes(text: str) -> bytes:
