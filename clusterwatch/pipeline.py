@@ -44,6 +44,10 @@ account = goodput.account
 """A job's attempts and interruptions to where its time went."""
 
 
+AT_ONCE = timedelta(seconds=60)
+"""Evidence this near to the moment a job stopped goes before evidence that the job outlived for longer."""
+
+
 @dataclass(frozen=True, slots=True)
 class Limits:
     """Every limit of the path, by the stage that keeps it."""
@@ -109,6 +113,7 @@ class _Turn:
     attempts: dict[tuple[str, int], Attempt] = field(default_factory=dict)
     interruptions: dict[str, Interruption] = field(default_factory=dict)
     nodes: tuple[Node, ...] = ()
+    cancelled: list[Step] = field(default_factory=list)
 
     def note_steps(self, events: Iterable[Event]) -> None:
         """Take over what actuators report of steps."""
@@ -146,10 +151,21 @@ class _Turn:
         diagnosis = self._diagnose(self.world.incidents[incident_id])
         self._settle(self.world.incidents[incident_id], diagnosis)
         if self.world.incidents[incident_id].state is IncidentState.DIAGNOSED:
-            self._decide(self.world.incidents[incident_id], diagnosis)
+            for situation in self._situations(self.world.incidents[incident_id], diagnosis):
+                self._decide(situation)
         self._follow_plan(self.world.incidents[incident_id])
         self._settle_again(self.world.incidents[incident_id])
         self._close_if_over(self.world.incidents[incident_id])
+
+    def _cancel_what_waits(self, incident: Incident) -> None:
+        """Cancel recorded steps of an incident that is over: what they were to mend is mended, or gone."""
+        made = self.world.decisions.get(incident.id, ())
+        self.cancelled += [
+            replace(step, state=StepState.CANCELLED, changed_at=self.now, detail="the incident is over")
+            for decision in made
+            for step in decision.steps
+            if step.state is StepState.RECORDED
+        ]
 
     def note_nodes(self, events: Iterable[Event]) -> None:
         """Take over which nodes were seen, which are suspect and which were taken out."""
@@ -187,6 +203,7 @@ class _Turn:
             memberships=tuple(self.memberships),
             diagnoses=tuple(self.diagnoses.values()),
             decisions=tuple(self.decisions.values()),
+            steps=tuple(self.cancelled),
         )
 
     def _put(self, incident: Incident) -> None:
@@ -200,7 +217,9 @@ class _Turn:
     def _link(self, interruption: Interruption, events: Sequence[Event]) -> None:
         incident = _explaining(self.world.incidents.values(), interruption, self.limits.correlate, self.knowledge)
         if incident is None:
-            ending = next((event for event in reversed(events) if event.job == interruption.job_id), None)
+            began_at = interruption.edges[Edge.FIRST_EVENT]
+            whose = [event for event in events if event.job == interruption.job_id]
+            ending = min(whose, key=lambda event: abs(event.happened_at - began_at), default=None)
             if ending is None:
                 return
             incident = correlate.incident_for_interruption(ending, self.limits.correlate, self.now)
@@ -220,6 +239,7 @@ class _Turn:
             self.knowledge,
             self._watched(incident),
             self._placements(incident),
+            self._outlived(incident),
             incident.revision + 1,
             self.now,
         )
@@ -237,18 +257,24 @@ class _Turn:
         watched = [self.world.watched.get(name, frozenset()) for name in nodes]
         return frozenset.intersection(*watched) if watched else frozenset()
 
+    def _outlived(self, incident: Incident) -> datetime | None:
+        """Return until when the jobs that the incident interrupts still made steps; None when it interrupts none."""
+        explained = [each for each in self.world.interruptions.values() if each.incident_id == incident.id]
+        last_steps = [each.edges[Edge.LAST_STEP] for each in explained if Edge.LAST_STEP in each.edges]
+        return min(last_steps, default=None)
+
     def _placements(self, incident: Incident) -> list[Placement]:
         return [placement for job_id in incident.jobs for placement in self.world.placements.get(job_id, ())]
 
     def _settle(self, incident: Incident, diagnosis: Diagnosis) -> None:
         if incident.state is not IncidentState.SETTLING:
             return
-        situation = self._situation(incident, diagnosis)
+        situations = self._situations(incident, diagnosis)
         settling = classify.settling(
             incident,
             diagnosis,
             self.knowledge,
-            alternatives_agree=_alternatives_agree(situation, self.limits.policy, self.now),
+            alternatives_agree=all(_alternatives_agree(each, self.limits.policy, self.now) for each in situations),
             limits=self.limits.settle,
             now=self.now,
         )
@@ -257,26 +283,34 @@ class _Turn:
         else:
             self.wake_ups.append(max(settling.wake_at, self.now))
 
-    def _situation(self, incident: Incident, diagnosis: Diagnosis) -> policy.Situation:
-        job = self._interrupted_job(incident)
+    def _situations(self, incident: Incident, diagnosis: Diagnosis) -> list[policy.Situation]:
+        """Return what is to be decided: for each job the incident interrupts, or once when it interrupts none."""
+        jobs = self._interrupted_jobs(incident)
+        return [self._situation(incident, diagnosis, job) for job in jobs or (None,)]
+
+    def _situation(self, incident: Incident, diagnosis: Diagnosis, job: Job | None) -> policy.Situation:
         if job is None:
             return policy.Situation(incident, diagnosis, None)
         attempts = self.world.attempts.get(job.id, ())
         return policy.Situation(incident, diagnosis, job, attempts, self.world.checkpoints.get(job.id, ()))
 
-    def _interrupted_job(self, incident: Incident) -> Job | None:
-        """Return the job whose open interruption this incident explains."""
+    def _interrupted_jobs(self, incident: Incident) -> list[Job]:
+        """Return the jobs whose open interruption this incident explains."""
         explained = [each.job_id for each in self.world.interruptions.values() if each.incident_id == incident.id]
-        return next((self.world.jobs[job_id] for job_id in explained if job_id in self.world.jobs), None)
+        return [self.world.jobs[job_id] for job_id in sorted(explained) if job_id in self.world.jobs]
 
-    def _decide(self, incident: Incident, diagnosis: Diagnosis) -> None:
+    def _is_decided(self, incident_id: str, job: Job | None) -> bool:
+        attempts = self.world.attempts.get(job.id, ()) if job is not None else ()
+        return any(_is_about(decision, job, attempts) for decision in self.world.decisions.get(incident_id, ()))
+
+    def _decide(self, situation: policy.Situation) -> None:
         """Record one plan for each attempt that the incident interrupted, and one when it interrupted none."""
-        situation = self._situation(incident, diagnosis)
-        made = self.world.decisions.get(incident.id, ())
-        if any(_is_about(decision, situation.job) for decision in made):
+        incident = self.world.incidents[situation.incident.id]
+        if self._is_decided(incident.id, situation.job):
             return
         decision = policy.decide(situation, self.limits.policy, self.now)
         self.decisions[decision.id] = decision
+        made = self.world.decisions.get(incident.id, ())
         self.world = replace(self.world, decisions={**self.world.decisions, incident.id: (*made, decision)})
         if situation.job is not None:
             self._note_decided(situation.job)
@@ -296,11 +330,12 @@ class _Turn:
             self.world = replace(self.world, interruptions={**self.world.interruptions, job.id: marked})
 
     def _follow_plan(self, incident: Incident) -> None:
-        """Move on when the steps of the latest plan have ended: to recovering, or back to a person."""
+        """Move on when the steps of all plans have ended: to recovering, or back to a person."""
         made = self.world.decisions.get(incident.id, ())
         if incident.state is not IncidentState.ACTING or not made:
             return
-        states = {step.state for step in made[-1].steps}
+        latest = {decision.job_id: decision for decision in made if decision.steps}
+        states = {step.state for decision in latest.values() for step in decision.steps}
         if states <= {StepState.DONE}:
             self._move(incident, IncidentState.RECOVERING)
         elif states <= ENDED_STEP_STATES:
@@ -308,10 +343,7 @@ class _Turn:
 
     def _settle_again(self, incident: Incident) -> None:
         """Wait for evidence anew when the incident interrupts an attempt that nothing was decided about."""
-        job = self._interrupted_job(incident)
-        undecided = job is not None and not any(
-            _is_about(decision, job) for decision in self.world.decisions.get(incident.id, ())
-        )
+        undecided = any(not self._is_decided(incident.id, job) for job in self._interrupted_jobs(incident))
         if not undecided or incident.state not in (IncidentState.DIAGNOSED, IncidentState.RECOVERING):
             return
         self._move(incident, IncidentState.DIAGNOSED)
@@ -331,6 +363,7 @@ class _Turn:
         quiet_at = max(evidence.last_at for evidence in incident.evidence) + self.limits.quiet
         ended_job = any(job_id in self.jobs_before and job_id not in self.world.jobs for job_id in incident.jobs)
         if interrupted or ended_job or incident.stale or self.now >= quiet_at:
+            self._cancel_what_waits(incident)
             self._move(incident, IncidentState.CLOSED)
         else:
             self.wake_ups.append(quiet_at)
@@ -339,7 +372,7 @@ class _Turn:
 def _explaining(
     incidents: Iterable[Incident], interruption: Interruption, limits: correlate.Limits, knowledge: Knowledge
 ) -> Incident | None:
-    """Return the incident that best explains *interruption*: a fault before a symptom, then the latest."""
+    """Return the incident that best explains *interruption*: what came at once, then a fault, then the latest."""
     at = interruption.edges[Edge.FIRST_EVENT]
     candidates = [
         incident
@@ -352,9 +385,10 @@ def _explaining(
         )
     ]
 
-    def fitness(incident: Incident) -> tuple[int, datetime, str]:
+    def fitness(incident: Incident) -> tuple[bool, int, datetime, str]:
         weights = [max(knowledge[evidence.kind].weights.values(), default=0.0) for evidence in incident.evidence]
-        return (round(max(weights)), incident.updated_at, incident.id)
+        last = max(evidence.last_at for evidence in incident.evidence)
+        return (last >= at - AT_ONCE, round(max(weights)), incident.updated_at, incident.id)
 
     return max(candidates, key=fitness, default=None)
 
@@ -374,11 +408,15 @@ def _says_the_same(before: Diagnosis, after: Diagnosis) -> bool:
     return replace(after, revision=before.revision, made_at=before.made_at) == before
 
 
-def _is_about(decision: Decision, job: Job | None) -> bool:
-    """Say whether *decision* was made for the attempt that *job* is in now."""
+def _is_about(decision: Decision, job: Job | None, attempts: Sequence[Attempt]) -> bool:
+    """Say whether *decision* was made for the attempt that *job* is in now, as it stands now."""
     if job is None or job.state is not JobState.INTERRUPTED:
         return True
-    return decision.job_id == job.id and decision.attempt in (job.attempt, None)
+    if (decision.job_id, decision.attempt) != (job.id, job.attempt):
+        return False
+    ended_at = attempts[-1].ended_at if attempts else None
+    # Where nothing was to be done while it ran, something may be to do now that it has ended.
+    return bool(decision.steps) or ended_at is None or decision.made_at >= ended_at
 
 
 def _alternatives_agree(situation: policy.Situation, limits: policy.Limits, now: datetime) -> bool:

@@ -17,6 +17,7 @@ from clusterwatch import pipeline
 from clusterwatch.errors import ActionError, LeaseLostError, StoreError
 from clusterwatch.metrics import Metrics
 from clusterwatch.model import (
+    Changes,
     CollectorStatus,
     Component,
     ComponentKind,
@@ -35,8 +36,9 @@ from clusterwatch.model import (
 from clusterwatch.seams import Actuator, Clock
 from clusterwatch.store import Cursor, Lease, Store
 
-RENEW_EVERY = timedelta(seconds=2)
-REFRESH_WATCHED_EVERY = timedelta(seconds=5)
+RENEW_EVERY_SECONDS = 2.0
+REFRESH_WATCHED_EVERY_SECONDS = 5.0
+EVENTS_AT_ONCE = 5000
 WATCHING_WITHIN = timedelta(minutes=2)
 """A collector that succeeded this long ago still counts as watching: it says so every half minute."""
 
@@ -45,13 +47,16 @@ log = structlog.get_logger(component="server")
 
 @dataclass(slots=True)
 class _Office:
-    """What the holder of the lease knows; thrown away whole when the lease is lost."""
+    """What the holder of the lease knows; thrown away whole when the lease is lost.
+
+    *renewed_at* and *refreshed_at* are monotonic seconds: a clock that is set must not keep a lease from renewal.
+    """
 
     lease: Lease
     world: World
     cursor: Cursor
-    renewed_at: datetime
-    refreshed_at: datetime
+    renewed_at: float
+    refreshed_at: float
     wake_at: datetime | None = None
 
 
@@ -79,6 +84,7 @@ class Responder:
         self._lease_seconds = lease_seconds
         self._topology = topology
         self._office: _Office | None = None
+        self._events_at_once = EVENTS_AT_ONCE
 
     @property
     def is_leader(self) -> bool:
@@ -105,6 +111,10 @@ class Responder:
         except StoreError:
             self._leave()
             raise
+        except Exception:
+            if not self._get_past_what_failed():
+                raise
+            return True
 
     def stop(self) -> None:
         """Give the lease back, so that the next responder need not wait for it to expire."""
@@ -122,30 +132,54 @@ class Responder:
         if office is None:
             return False
         self._refresh_watched(office, now)
-        watch_at = self._watch(office, now)
-        events, cursor = self._store.inbox(office.cursor)
-        is_due = office.wake_at is not None and office.wake_at <= now
-        if not events and not is_due:
-            return False
+        events, cursor = self._store.inbox(office.cursor, self._events_at_once)
+        if events or (office.wake_at is not None and office.wake_at <= now):
+            self._respond(office, events, cursor, now)
+        if not events:
+            self._events_at_once = EVENTS_AT_ONCE
+        if len(events) < self._events_at_once:
+            # Silence means something only when nothing waits to be read.
+            self._watch(office, now)
+        return bool(events)
+
+    def _respond(self, office: _Office, events: Sequence[Event], cursor: Cursor, now: datetime) -> None:
         began = self._clock.monotonic()
         turn = pipeline.respond(office.world, events, self._knowledge, self._limits, now)
         self._store.commit_turn(office.lease, turn.changes, cursor, now)
-        office.world, office.cursor = turn.world, cursor
-        office.wake_at = min((at for at in (turn.wake_at, watch_at) if at is not None), default=None)
+        office.world, office.cursor, office.wake_at = turn.world, cursor, turn.wake_at
         lag = now - events[0].observed_at if events else timedelta()
         self._metrics.turn_taken(self._clock.monotonic() - began, max(lag, timedelta()) / timedelta(seconds=1))
         self._tell(turn)
-        return bool(events)
+
+    def _get_past_what_failed(self) -> bool:
+        """After a mistake of ours: take events one by one, and set aside the one that no turn can take.
+
+        One event must not keep all jobs from being responded to. Return False when no event is to blame.
+        """
+        office = self._office
+        if office is None:
+            return False
+        events, cursor = self._store.inbox(office.cursor, 1)
+        if not events:
+            return False
+        log.exception("turn failed", events_at_once=self._events_at_once)
+        if self._events_at_once == 1:
+            log.error("event set aside, nothing follows from it", event_id=events[0].id, kind=events[0].kind)
+            self._store.commit_turn(office.lease, Changes(), cursor, self._clock.now())
+            office.cursor = cursor
+        self._events_at_once = 1
+        return True
 
     def _held(self, now: datetime) -> _Office | None:
         """Return the office, renewed or newly taken; None while another process holds the lease."""
-        if self._office is not None and now - self._office.renewed_at < RENEW_EVERY:
+        monotonic = self._clock.monotonic()
+        if self._office is not None and monotonic - self._office.renewed_at < RENEW_EVERY_SECONDS:
             return self._office
         if self._office is not None:
             renewed = self._store.renew(self._office.lease, self._lease_seconds)
             if renewed is None:
                 raise LeaseLostError("the lease could not be renewed")
-            self._office.lease, self._office.renewed_at = renewed, now
+            self._office.lease, self._office.renewed_at = renewed, monotonic
             return self._office
         lease = self._store.acquire(self._holder, self._lease_seconds)
         if lease is None:
@@ -154,23 +188,21 @@ class Responder:
         if self._topology is not None:
             world = replace(world, topology=self._topology)
         log.info("responder started", holder=self._holder, jobs=len(world.jobs), incidents=len(world.incidents))
-        self._office = _Office(
-            lease, world, cursor, renewed_at=now, refreshed_at=now - REFRESH_WATCHED_EVERY, wake_at=now
-        )
+        never = monotonic - REFRESH_WATCHED_EVERY_SECONDS
+        self._office = _Office(lease, world, cursor, renewed_at=monotonic, refreshed_at=never, wake_at=now)
         self._metrics.leads(True)
         return self._office
 
     def _refresh_watched(self, office: _Office, now: datetime) -> None:
-        if now - office.refreshed_at >= REFRESH_WATCHED_EVERY:
+        if self._clock.monotonic() - office.refreshed_at >= REFRESH_WATCHED_EVERY_SECONDS:
             office.world = replace(office.world, watched=_watched(self._store.collector_statuses(), now))
-            office.refreshed_at = now
+            office.refreshed_at = self._clock.monotonic()
 
-    def _watch(self, office: _Office, now: datetime) -> datetime | None:
-        """Record what silence means, as events like any other; return when to look again."""
-        events, wake_at = pipeline.watch(office.world, self._limits, now)
+    def _watch(self, office: _Office, now: datetime) -> None:
+        """Record what silence means, as events like any other."""
+        events, _ = pipeline.watch(office.world, self._limits, now)
         if events:
             self._store.record("", "watch", events, {}, None, now)
-        return wake_at
 
     def _tell(self, turn: pipeline.Turn) -> None:
         changes = turn.changes

@@ -176,6 +176,7 @@ def _make_plans() -> None:
         _text("incident_id"),
         _whole("revision"),
         _text("job_id", nullable=True),
+        _whole("attempt", nullable=True),
         _text("mode"),
         _text("reason"),
         *_times(),
@@ -244,6 +245,7 @@ def _make_jobs() -> None:
         _whole("last_step", nullable=True),
         _time("last_step_at", nullable=True),
         _real("step_seconds", nullable=True),
+        _real("report_seconds", nullable=True),
         _real("loss", nullable=True),
         _whole("last_checkpoint_step", nullable=True),
         _time("last_checkpoint_at", nullable=True),
@@ -272,6 +274,7 @@ def _make_jobs() -> None:
         _flag("hung"),
         _whole("exit_code", nullable=True),
         _text("fingerprint"),
+        _time("fingerprint_at", nullable=True),
         *_times(),
         _key("attempts", "job_id", "number"),
     )

@@ -64,7 +64,8 @@ def _live_through_history(service: Service, clock: CatchUpClock, headless: bool)
     for _ in _with_progress_bar(range(HISTORY_SECONDS), headless):
         clock.advance(1)
         service.agent.run(FLEET)
-        service.responder.turn()
+        while service.responder.turn():
+            continue
         service.actor.turn()
 
 

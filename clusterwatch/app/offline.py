@@ -258,7 +258,7 @@ class Examination:
 
     def _diagnosis(self, incident: Incident, untimed: frozenset[str]) -> Diagnosis:
         made = classify.diagnose(
-            incident, self.catalog.knowledge, frozenset(self._sources), self._placements(), 1, self.now
+            incident, self.catalog.knowledge, frozenset(self._sources), self._placements(), None, 1, self.now
         )
         if not any(sample.event_id in untimed for each in incident.evidence for sample in each.samples):
             return made

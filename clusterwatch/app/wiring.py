@@ -41,6 +41,7 @@ def limits_of(settings: Settings, modes: Mapping[str, Mode] | None = None) -> pi
         ),
         policy=policy.Limits(
             restarts_without_progress=brakes.restarts_without_progress,
+            attempts_without_progress=brakes.attempts_without_progress,
             restarts_per_hour=brakes.restarts_per_hour,
             act_within=stale_after,
             modes={**{name: Mode(mode) for name, mode in brakes.modes.items()}, **(modes or {})},

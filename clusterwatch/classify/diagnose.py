@@ -37,6 +37,7 @@ def diagnose(
     knowledge: Knowledge,
     watched: frozenset[str],
     placements: Iterable[Placement],
+    outlived_at: datetime | None,
     revision: int,
     now: datetime,
 ) -> Diagnosis:
@@ -47,10 +48,11 @@ def diagnose(
         knowledge: What kinds mean.
         watched: Names of the collectors that work on its nodes.
         placements: Where the ranks of its jobs run, to name nodes and GPUs of suspect ranks.
+        outlived_at: Until when the interrupted jobs still made steps: what they lived on after did not stop them.
         revision: Number of this revision, from 1.
         now: When it is made.
     """
-    weighed = weigh(incident, knowledge, watched)
+    weighed = weigh(incident, knowledge, watched, outlived_at)
     (cause, confidence), *others = weighed.by_likelihood()
     suspects = _suspects(cause, weighed, {placement.rank: placement for placement in placements})
     return Diagnosis(

@@ -7,7 +7,8 @@ The rules:
    what may be a cause itself (an exception, a CUDA error) explains what only ever follows from others.
 3. Witnesses for one cause are not independent: the second speaks half as loud as the first, the third a quarter.
 4. An expected signal that is absent speaks too, but only where its source was watching.
-5. `unknown` stands at zero; Table 5 decides only between causes that the evidence leaves alike.
+5. What a job lived on after for longer than clocks differ did not stop it, and is no witness.
+6. `unknown` stands at zero; Table 5 decides only between causes that the evidence leaves alike.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from clusterwatch.model import TABLE5_ROW, Cause, Evidence, Expectation, Incident, Knowledge, Role, Signal
 
@@ -56,15 +57,18 @@ class Weighed:
         return sorted(self.probabilities.items(), key=lambda pair: (-pair[1], pair[0]))
 
 
-def weigh(incident: Incident, knowledge: Knowledge, watched: frozenset[str]) -> Weighed:
+def weigh(
+    incident: Incident, knowledge: Knowledge, watched: frozenset[str], outlived_at: datetime | None = None
+) -> Weighed:
     """Return how likely each cause of *incident* is.
 
     Args:
         incident: Its evidence counts, not its diagnosis.
         knowledge: What kinds mean.
         watched: Collectors that work on the incident's nodes: what they did not see is absent.
+        outlived_at: Until when the interrupted jobs still made steps; None when that is not known.
     """
-    witnesses = _witnesses(incident, knowledge)
+    witnesses = _witnesses(incident, knowledge, outlived_at)
     absent = _absent(witnesses, watched)
     scores = {Cause.UNKNOWN: 0.0}
     for cause in {cause for witness in witnesses for cause in witness.signal.weights}:
@@ -72,9 +76,10 @@ def weigh(incident: Incident, knowledge: Knowledge, watched: frozenset[str]) -> 
     return Weighed(witnesses, absent, _softmax(scores))
 
 
-def _witnesses(incident: Incident, knowledge: Knowledge) -> tuple[Witness, ...]:
+def _witnesses(incident: Incident, knowledge: Knowledge, outlived_at: datetime | None) -> tuple[Witness, ...]:
     by_meaning: dict[str, list[Evidence]] = {}
-    for evidence in incident.evidence:
+    fresh = [each for each in incident.evidence if outlived_at is None or each.last_at >= outlived_at - CLOCK_SKEW]
+    for evidence in fresh or incident.evidence:
         by_meaning.setdefault(knowledge[evidence.kind].kind, []).append(evidence)
     signals = {kind: knowledge[kind] for kind in by_meaning}
     first_fault = min(

@@ -115,6 +115,8 @@ class PolicySettings(Section):
     """Evidence older than this never causes an action, only an incident."""
     restarts_without_progress: int = Field(default=2, ge=0)
     """Restarts of one job that made no new step before a person is asked."""
+    attempts_without_progress: int = Field(default=5, ge=1)
+    """How many attempts of a job may end in a row without a new step, however each of them ended."""
     restarts_per_hour: int = Field(default=12, ge=0)
     """Restarts of one job within an hour before a person is asked."""
     modes: Annotated[dict[str, Mode], AfterValidator(_with_own_child)] = Field(

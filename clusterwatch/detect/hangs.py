@@ -17,9 +17,9 @@ class HangLimits:
     """How long silence may last.
 
     Attributes:
-        factor: Times the job's own step time.
+        factor: Times the job's own step time, or the time between its reports where that is longer.
         minimum_seconds: Never less than this.
-        startup_seconds: Before the first step, or while the step time is not known.
+        startup_seconds: Before the first step, or while the job's rhythm is not known.
         source: Name under which the events stand.
     """
 
@@ -67,14 +67,18 @@ def _silence(job: Job, watching_since: datetime, limits: HangLimits) -> _Silence
 
 
 def _while_training(job: Job, watching_since: datetime, limits: HangLimits) -> _Silence:
+    """Allow several times the job's own rhythm: of its steps, or of its reports where it prints few of its steps."""
     since = max(job.last_step_at or job.started_at, watching_since)
-    if job.step_seconds is None:
+    if job.step_seconds is None or job.report_seconds is None:
         return _Silence(HANG, since, timedelta(seconds=limits.startup_seconds))
-    seconds = max(limits.minimum_seconds, limits.factor * job.step_seconds)
-    return _Silence(HANG, since, timedelta(seconds=seconds))
+    rhythm = max(job.step_seconds, job.report_seconds)
+    return _Silence(HANG, since, timedelta(seconds=max(limits.minimum_seconds, limits.factor * rhythm)))
 
 
 def _while_starting(job: Job, watching_since: datetime, limits: HangLimits) -> _Silence:
+    if job.last_step is not None:
+        # It recovers by repeating steps, in the rhythm it has.
+        return _while_training(job, watching_since, limits)
     since = max(job.updated_at, watching_since)
     return _Silence(STARTUP_HANG, since, timedelta(seconds=limits.startup_seconds))
 

@@ -92,7 +92,10 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """A plan for one diagnosis revision, with its reason."""
+    """A plan for one diagnosis revision, with its reason.
+
+    *job_id* and *attempt* are what it is about; None when it is about no job.
+    """
 
     id: str
     incident_id: str
@@ -102,12 +105,7 @@ class Decision:
     reason: str
     made_at: datetime
     steps: tuple[Step, ...] = ()
-
-    @property
-    def attempt(self) -> int | None:
-        """The attempt that this plan follows on; None when it is about none."""
-        numbers = [step.arguments.get("attempt") for step in self.steps]
-        return next((number for number in numbers if isinstance(number, int)), None)
+    attempt: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

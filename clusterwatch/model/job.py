@@ -84,7 +84,8 @@ class Attempt:
         interrupted_at: The first event of what interrupted it; decided_at: when the plan for that was recorded.
         hung: Its processes still ran when it stopped making progress.
         exit_code: Of the supervised command; negative for a signal, None while it runs.
-        fingerprint: What it died of (exception and place), to notice a crash that repeats; "".
+        fingerprint: What it died of (exception and place), to notice a crash that repeats; "". fingerprint_at: when
+            that was seen; steps made long after show that it did not die of it.
     """
 
     job_id: str
@@ -104,6 +105,7 @@ class Attempt:
     hung: bool = False
     exit_code: int | None = None
     fingerprint: str = ""
+    fingerprint_at: datetime | None = None
 
 
 class Edge(StrEnum):
@@ -154,7 +156,8 @@ class Job:
         gpus: GPUs it holds (CPU ranks count where there is no GPU).
         actuator: Name of the actuator that can act on it; "" when none can.
         highest_step: Highest step ever done; 0 before the first.
-        step_seconds: The job's own normal step time (median of recent steps); None before it is known.
+        step_seconds: The job's own normal step time; None before it is known.
+        report_seconds: The normal time between two reports of progress: a job may print every hundredth step only.
         held: Why an operator or the policy keeps it from restarting; "" when it may.
         outcome: Why it ended, in words; "" while it has not.
     """
@@ -176,6 +179,7 @@ class Job:
     last_step: int | None = None
     last_step_at: datetime | None = None
     step_seconds: float | None = None
+    report_seconds: float | None = None
     loss: float | None = None
     last_checkpoint_step: int | None = None
     last_checkpoint_at: datetime | None = None

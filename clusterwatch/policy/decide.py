@@ -4,10 +4,10 @@ The rules, first that fits:
 
 1. Evidence older than the limit is shown, never acted on.
 2. Without a job that is down there is nothing to restart.
-3. A job that is held stays down.
+3. A job that is held stays down; one that never printed a step is not called hung on its silence alone.
 4. A job that died the same way at the same step too often is stopped, and says why: a restart would do it again,
    unless it goes without a node that is to blame.
-5. A job that used up its restarts of the hour waits for a person.
+5. A job that ended too often in a row without a new step, or used up its restarts of the hour, is stopped too.
 6. Otherwise it restarts from its last complete checkpoint: hung processes are ended first, and a node whose
    hardware is to blame is left out of this job, where there is another node to run on. Nothing is drained here.
 """
@@ -17,6 +17,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from itertools import takewhile
 
 from clusterwatch.model import (
     Attempt,
@@ -48,7 +49,7 @@ class Situation:
     """What a decision looks at.
 
     *job* is the one that the incident interrupted, None when there is none; *attempts* all of its attempts,
-    oldest first; *checkpoints* its complete ones in the order of step; *spares* whether a node can be replaced.
+    oldest first; *checkpoints* its complete ones in the order of step.
     """
 
     incident: Incident
@@ -71,13 +72,14 @@ def decide(situation: Situation, limits: Limits, now: datetime) -> Decision:
     plan = plan_for(situation, limits, now)
     job = situation.job
     mode = limits.mode_of(job.actuator) if job is not None else Mode.SUGGEST
-    number = job.attempt if job is not None else 0
-    decision_id = f"dec-{situation.incident.id.removeprefix('inc-')}-{situation.diagnosis.revision}-{number}"
+    whose = f"{job.id}-{job.attempt}" if job is not None else "none"
+    decision_id = f"dec-{situation.incident.id.removeprefix('inc-')}-{situation.diagnosis.revision}-{whose}"
     decision = Decision(
         id=decision_id,
         incident_id=situation.incident.id,
         revision=situation.diagnosis.revision,
         job_id=job.id if job is not None else None,
+        attempt=job.attempt if job is not None else None,
         mode=mode,
         reason=plan.reason,
         made_at=now,
@@ -96,7 +98,18 @@ def plan_for(situation: Situation, limits: Limits, now: datetime) -> Plan:
         return Plan(f"No job is down because of this. {situation.diagnosis.advice}".strip())
     if job.held:
         return Plan(f"The job is held: {job.held}")
+    if _is_silent_from_the_start(situation):
+        return Plan(
+            "It runs, but no step was ever recognised in its output: it may train without printing, so nothing is done."
+        )
     return _brake(situation, job, limits, now) or _restart(situation, job)
+
+
+def _is_silent_from_the_start(situation: Situation) -> bool:
+    """Say whether the job hangs only as far as one can tell from output that never showed a step."""
+    attempts = situation.attempts
+    is_running = bool(attempts) and attempts[-1].ended_at is None
+    return is_running and all(attempt.first_step is None for attempt in attempts)
 
 
 def _brake(situation: Situation, job: Job, limits: Limits, now: datetime) -> Plan | None:
@@ -107,6 +120,9 @@ def _brake(situation: Situation, job: Job, limits: Limits, now: datetime) -> Pla
             f"{alike} attempts died the same way ({current.fingerprint}) at step {job.highest_step} without progress"
         )
         return _stopping(job, f"Stopped: {reason}. Another restart would do the same.")
+    fruitless = _fruitless(situation.attempts)
+    if fruitless >= limits.attempts_without_progress:
+        return _stopping(job, f"Stopped: {fruitless} attempts in a row ended without a step beyond {job.highest_step}.")
     recent = [attempt for attempt in situation.attempts if now - attempt.started_at < timedelta(hours=1)]
     if len(recent) > limits.restarts_per_hour:
         return _stopping(job, f"Stopped: {len(recent)} attempts within an hour; a person should look.")
@@ -126,6 +142,11 @@ def _alike_deaths(attempts: Sequence[Attempt]) -> int:
             # This one trained beyond its predecessors: the row of deaths without progress begins with it.
             break
     return count
+
+
+def _fruitless(attempts: Sequence[Attempt]) -> int:
+    """Count the newest attempts in a row that made no new step, whatever each of them died of."""
+    return sum(1 for _ in takewhile(lambda attempt: attempt.first_new_step_at is None, reversed(attempts)))
 
 
 def _stopping(job: Job, reason: str) -> Plan:
@@ -177,7 +198,8 @@ def _restart_reason(diagnosis: Diagnosis, checkpoint: Checkpoint | None, exclude
 
 
 def _steps(decision: Decision, plan: Plan, job: Job, limits: Limits, now: datetime) -> tuple[Step, ...]:
-    is_auto = decision.mode is Mode.AUTO
+    # What waits for approval is recorded; the store hands it out once a person has given it.
+    may_be_done = decision.mode in (Mode.AUTO, Mode.APPROVE)
     return tuple(
         Step(
             id=f"{decision.id}.{order}",
@@ -188,9 +210,11 @@ def _steps(decision: Decision, plan: Plan, job: Job, limits: Limits, now: dateti
             target=job.id,
             arguments=dict(arguments),
             not_after=now + limits.act_within,
-            state=StepState.RECORDED if is_auto else StepState.CANCELLED,
+            state=StepState.RECORDED if may_be_done else StepState.CANCELLED,
             changed_at=now,
-            detail="" if is_auto else f"not carried out: {job.actuator or 'no actuator'} is in mode {decision.mode}",
+            detail=""
+            if may_be_done
+            else f"not carried out: {job.actuator or 'no actuator'} is in mode {decision.mode}",
         )
         for order, (kind, arguments) in enumerate(plan.steps, start=1)
     )

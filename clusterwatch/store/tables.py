@@ -152,6 +152,7 @@ decisions = _record(
     _part_of("incident_id", "incidents.id"),
     _whole("revision"),
     sa.Column("job_id", Text),
+    _whole("attempt", optional=True),
     _text("mode"),
     _text("reason"),
     sa.Index(None, "incident_id"),
@@ -209,6 +210,7 @@ jobs = _record(
     _whole("last_step", optional=True),
     _time("last_step_at"),
     _real("step_seconds"),
+    _real("report_seconds"),
     _real("loss"),
     _whole("last_checkpoint_step", optional=True),
     _time("last_checkpoint_at"),
@@ -236,6 +238,7 @@ attempts = _record(
     _flag("hung"),
     _whole("exit_code", optional=True),
     _text("fingerprint"),
+    _time("fingerprint_at"),
 )
 
 placements = _record(

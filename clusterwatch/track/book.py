@@ -81,6 +81,8 @@ class Book:
         current = self.attempt(job.id)
         if current is not None and current.interrupted_at is None:
             self.change_attempt(job.id, interrupted_at=at, hung=hung)
+        if current is not None and hung and not current.fingerprint:
+            self.change_attempt(job.id, fingerprint=f"hang after step {current.last_step or 0}")
         if job.id in self.interruptions:
             return
         edges = {Edge.FIRST_EVENT: at}

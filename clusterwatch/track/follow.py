@@ -39,6 +39,10 @@ STEP_TIME_CLIP = 4.0
 """A step counts for at most this many times the normal one: a pause is not a new normal."""
 
 
+OUTLIVED_AFTER = timedelta(seconds=60)
+"""An exception this long before a new step was handled: other ranks may print a step or two after a fatal one."""
+
+
 @dataclass(frozen=True, slots=True)
 class Tracked:
     """The world after the events, and the records that changed."""
@@ -149,14 +153,19 @@ def _hang(book: Book, event: Event) -> None:
     current = book.attempt(job.id)
     if event.attempt not in (None, job.attempt) or (current is not None and current.ended_at is not None):
         return
+    if _integer(event, "step") != job.last_step:
+        # It moved on while its silence was being judged.
+        return
     book.interrupt(job, event.happened_at, hung=True)
     book.change_job(job.id, state=JobState.INTERRUPTED, updated_at=event.happened_at)
 
 
 def _exception(book: Book, event: Event) -> None:
+    """Note what the attempt may die of; steps that follow show that it did not."""
     current = book.attempt(_job(book, event).id)
     if current is not None and not current.fingerprint and event.attempt in (None, current.number):
-        book.change_attempt(current.job_id, fingerprint=f"{_text(event, 'exception')} at {_text(event, 'where')}")
+        fingerprint = f"{_text(event, 'exception')} at {_text(event, 'where')}"
+        book.change_attempt(current.job_id, fingerprint=fingerprint, fingerprint_at=event.happened_at)
 
 
 def _job_ended(book: Book, event: Event) -> None:
@@ -212,14 +221,15 @@ def _progress(book: Book, event: Event) -> None:
     step = _integer(event, "step")
     if step is None or current is None or event.attempt not in (None, current.number):
         return
-    if job.last_step is not None and step <= job.last_step:
-        return
     fold = _Fold.of(event, step)
-    is_late = book.is_before_interruption(job, fold.last_at)
+    if job.last_step is not None and step <= job.last_step:
+        _note_alive(book, job, event)
+        return
+    is_late = current.ended_at is not None or book.is_before_interruption(job, fold.last_at)
     _note_first_steps(book, job, fold, is_late=is_late)
     seconds = _normal_step_seconds(job, fold, _number(event, "step_seconds"))
     book.change_attempt(job.id, last_step=step, last_step_at=fold.last_at)
-    if is_late:
+    if is_late and job.id in book.interruptions:
         book.extend_interruption(job, max(job.highest_step, step), fold.last_at)
     book.change_job(
         job.id,
@@ -228,11 +238,26 @@ def _progress(book: Book, event: Event) -> None:
         last_step_at=fold.last_at,
         highest_step=max(job.highest_step, step),
         step_seconds=seconds,
+        report_seconds=_normal_report_seconds(job, fold),
         loss=_number(event, "loss"),
         updated_at=fold.last_at,
     )
-    loss, tokens = _number(event, "loss"), _number(event, "tokens")
-    book.progress.append(Progress(job.id, current.number, step, fold.last_at, loss, tokens, seconds))
+    if job.last_step_at is None or job.last_step is None or _minute(job.last_step_at) != _minute(fold.last_at):
+        loss, tokens = _number(event, "loss"), _number(event, "tokens")
+        book.progress.append(Progress(job.id, current.number, step, fold.last_at, loss, tokens, seconds))
+
+
+def _note_alive(book: Book, job: Job, event: Event) -> None:
+    """Take a step that was done before as a sign of life: a counter that starts anew with each epoch is no hang."""
+    moved_on = job.last_step_at is not None and event.happened_at > job.last_step_at
+    if event.fields.get("restarted") and moved_on and job.id not in book.interruptions:
+        book.change_job(job.id, last_step_at=event.happened_at, updated_at=event.happened_at)
+        book.change_attempt(job.id, last_step_at=event.happened_at)
+
+
+def _minute(at: datetime) -> datetime:
+    """Return the minute *at* is in: progress is kept once a minute."""
+    return at.replace(second=0, microsecond=0)
 
 
 def _state_after_step(book: Book, job: Job, *, is_late: bool) -> JobState:
@@ -282,9 +307,11 @@ def _note_first_steps(book: Book, job: Job, fold: _Fold, *, is_late: bool) -> No
         book.change_attempt(job.id, first_new_step_at=new_at)
     if is_late:
         return
-    if current.first_new_step_at is not None and job.id in book.interruptions and current.interrupted_at is not None:
-        # The hang ended by itself: the attempt goes on, and may be interrupted again.
-        book.change_attempt(job.id, interrupted_at=None, hung=False)
+    # Whatever was thought to have stopped this attempt did not: it goes on, and may be interrupted again.
+    book.change_attempt(job.id, interrupted_at=None, decided_at=None, hung=False)
+    seen_at = current.fingerprint_at
+    if current.hung or (seen_at is not None and fold.last_at > seen_at + OUTLIVED_AFTER):
+        book.change_attempt(job.id, fingerprint="", fingerprint_at=None)
     book.pass_edge(job.id, Edge.FIRST_NEW_STEP, new_at)
 
 
@@ -297,6 +324,17 @@ def _normal_step_seconds(job: Job, fold: _Fold, printed: float | None) -> float 
         return measured
     clipped = min(measured, STEP_TIME_CLIP * job.step_seconds)
     return job.step_seconds + STEP_TIME_SMOOTHING * (clipped - job.step_seconds)
+
+
+def _normal_report_seconds(job: Job, fold: _Fold) -> float | None:
+    """Return the job's own normal time between two reports of progress, after the one of *fold*."""
+    if job.last_step is None or job.last_step_at is None:
+        return job.report_seconds
+    measured = max((fold.first_at - job.last_step_at) / timedelta(seconds=1), 0.0)
+    if job.report_seconds is None:
+        return measured
+    clipped = min(measured, STEP_TIME_CLIP * max(job.report_seconds, 1.0))
+    return job.report_seconds + STEP_TIME_SMOOTHING * (clipped - job.report_seconds)
 
 
 def _measured_step_seconds(job: Job, fold: _Fold) -> float | None:

@@ -188,6 +188,48 @@ def test_refusal_of_the_world_ends_the_plan(store):
     assert [incident.state for incident, _ in store.read.incidents()] == ["diagnosed"]
 
 
+def test_event_that_no_turn_can_take_is_set_aside_and_the_rest_is_responded_to(store, monkeypatch):
+    clock = ManualClock(NOON)
+    responder = responder_of(store, clock)
+    record(store, *crashed_job())
+    poison = store.read.events(kind=kinds.PROGRESS)[2][1].id
+    real = pipeline.respond
+
+    def fails(world, events, *rest):
+        if poison in {each.id for each in events}:
+            raise OverflowError("no database can hold this")
+        return real(world, events, *rest)
+
+    monkeypatch.setattr(pipeline, "respond", fails)
+    clock.advance(60)
+    while responder.turn():
+        continue
+
+    assert responder.world.jobs["job-1"].highest_step == 5
+    assert "job-1" in responder.world.interruptions
+
+
+def test_two_jobs_struck_by_one_fault_are_both_decided_about(store):
+    clock = ManualClock(NOON)
+    responder = responder_of(store, clock)
+    started = [each for job in ("job-1", "job-2") for each in training_job(job, actuator="recording")]
+    steps = [progress(job, 1, 1, NOON + seconds(10)) for job in ("job-1", "job-2")]
+    lost = event("kernel.oom_kill", "node001", NOON + seconds(20), pid="7")
+    ended = [
+        event(
+            kinds.ATTEMPT_ENDED, Component(ComponentKind.JOB, job), NOON + seconds(21), job=job, attempt=1, exit_code=1
+        )
+        for job in ("job-1", "job-2")
+    ]
+    record(store, *started, *steps, lost, *ended)
+    clock.advance(22)
+    responder.turn()
+    clock.advance(3)
+    responder.turn()
+
+    assert {each.job_id for each in store.read.decisions() if each.steps} == {"job-1", "job-2"}
+
+
 def test_hang_is_recorded_once_however_often_it_is_looked_for(store):
     clock = ManualClock(NOON)
     responder = responder_of(store, clock)

@@ -48,9 +48,9 @@ RANK2 = Component(ComponentKind.RANK, "2", "node001")
 WATCHED = frozenset({"kernel_log", "job_log"})
 
 
-def diagnosis_of(*events, watched=WATCHED, placements=()):
+def diagnosis_of(*events, watched=WATCHED, placements=(), outlived_at=None):
     (incident,) = add_events({}, events, KNOWLEDGE, {}, Topology(), Limits(), NOON).incidents.values()
-    return diagnose(incident, KNOWLEDGE, watched, placements, 1, NOON)
+    return diagnose(incident, KNOWLEDGE, watched, placements, outlived_at, 1, NOON)
 
 
 def test_fault_explains_the_symptoms_around_it():
@@ -110,9 +110,19 @@ def test_rank_that_says_what_all_say_is_less_suspect_than_the_link_that_went_dow
     events = [*victims, event("link.down", nic, job="job-1")]
     (incident,) = add_events({}, events, knowledge, {}, Topology(), Limits(), NOON).incidents.values()
 
-    diagnosis = diagnose(incident, knowledge, WATCHED, (), 1, NOON)
+    diagnosis = diagnose(incident, knowledge, WATCHED, (), None, 1, NOON)
 
     assert diagnosis.suspects[0].component == nic
+
+
+def test_exception_that_the_job_lived_on_after_does_not_take_the_blame_for_a_later_kill():
+    handled = event("exception", RANK2, NOON, job="job-1")
+    killed = event("rank.killed", RANK2, NOON + seconds(250), job="job-1")
+
+    diagnosis = diagnosis_of(handled, killed, outlived_at=NOON + seconds(248))
+
+    assert diagnosis.cause is Cause.UNKNOWN
+    assert diagnosis.suspects[0].rank == 2
 
 
 def test_storm_of_one_message_is_one_witness():

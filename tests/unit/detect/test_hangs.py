@@ -10,7 +10,16 @@ from clusterwatch.model.kinds import HANG
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 LONG_AGO = NOON - timedelta(hours=1)
 TRAINING = Job(
-    "job1", "llm", JobState.TRAINING, LONG_AGO, NOON, attempt=2, last_step=40, last_step_at=NOON, step_seconds=10.0
+    "job1",
+    "llm",
+    JobState.TRAINING,
+    LONG_AGO,
+    NOON,
+    attempt=2,
+    last_step=40,
+    last_step_at=NOON,
+    report_seconds=10.0,
+    step_seconds=10.0,
 )
 STARTING = Job("job2", "llm", JobState.STARTING, NOON, NOON, attempt=1)
 LIMITS = HangLimits()
@@ -37,7 +46,7 @@ def test_patience_ends_at_the_time_it_said_to_wake_at() -> None:
 
 
 def test_fast_steps_get_the_minimum() -> None:
-    _, wake_at = hangs([replace(TRAINING, step_seconds=0.1)], {}, LONG_AGO, LIMITS, NOON)
+    _, wake_at = hangs([replace(TRAINING, step_seconds=0.1, report_seconds=0.1)], {}, LONG_AGO, LIMITS, NOON)
 
     assert wake_at == NOON + seconds(30)
 

@@ -87,7 +87,7 @@ def test_time_before_a_hang_is_noticed_is_hang_and_not_detection():
 
 
 def test_hang_that_ended_by_itself_is_lost_without_a_restart():
-    hang = event(kinds.HANG, JOB, NOON + seconds(100), job="job-1", attempt=1)
+    hang = event(kinds.HANG, JOB, NOON + seconds(100), job="job-1", attempt=1, step=4)
     steps = [progress("job-1", 1, step, NOON + seconds(10 * step)) for step in range(1, 5)]
     after = [progress("job-1", 1, step, NOON + seconds(160 + 10 * step)) for step in range(5, 9)]
     tracked = follow(World(watching_since=NOON), [*training_job(), *steps, hang, *after])
@@ -130,7 +130,7 @@ def test_ledger_closes_whatever_happens_to_a_job(life):
         elif happening == "x":
             events.append(event(kinds.ATTEMPT_ENDED, JOB, now, job="job-1", attempt=attempt, exit_code=1))
         elif happening == "h":
-            events.append(event(kinds.HANG, JOB, now, job="job-1", attempt=attempt))
+            events.append(event(kinds.HANG, JOB, now, job="job-1", attempt=attempt, step=step or None))
         else:
             attempt, step = attempt + 1, max(0, step - 2)
             events.append(event(kinds.ATTEMPT_STARTED, JOB, now, job="job-1", attempt=attempt, resumed_step=step))

@@ -70,7 +70,7 @@ def test_without_a_checkpoint_it_restarts_from_the_beginning():
 
 
 def test_processes_that_hang_are_ended_first():
-    decision = decision_for(attempts=(replace(DIED, ended_at=None, hung=True),))
+    decision = decision_for(attempts=(replace(DIED, ended_at=None, hung=True, first_step=1),))
 
     assert kinds_of(decision)[0] is StepKind.HOLD
 
@@ -123,6 +123,33 @@ def test_repeated_crash_on_a_broken_node_is_tried_without_it():
     decision = decision_for(GPU, job=replace(JOB, attempt=3), attempts=(DIED, *again))
 
     assert kinds_of(decision)[0] is StepKind.EXCLUDE
+
+
+def test_job_that_never_printed_a_step_is_not_killed_for_its_silence():
+    silent = replace(DIED, ended_at=None, hung=True, first_step=None, first_new_step_at=None)
+
+    decision = decision_for(job=replace(JOB, highest_step=0), attempts=(silent,))
+
+    assert decision.steps == ()
+    assert "no step was ever recognised" in decision.reason
+
+
+def test_attempts_that_die_each_in_its_own_way_without_progress_are_not_restarted_for_ever():
+    attempts = tuple(
+        replace(DIED, number=number, first_new_step_at=None, fingerprint=f"exit code 1 after step {20 + number}")
+        for number in range(1, 6)
+    )
+
+    decision = decision_for(job=replace(JOB, attempt=5), attempts=attempts)
+
+    assert kinds_of(decision) == [StepKind.STOP]
+    assert "5 attempts in a row" in decision.reason
+
+
+def test_plan_that_needs_approval_is_recorded_and_waits():
+    decision = decision_for(limits=Limits(modes={"local_process": Mode.APPROVE}))
+
+    assert {step.state for step in decision.steps} == {StepState.RECORDED}
 
 
 def test_same_crash_with_progress_in_between_is_restarted():

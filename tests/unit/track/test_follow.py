@@ -53,7 +53,8 @@ def test_step_printed_by_several_ranks_counts_once():
 
     tracked = following(*training_job(), *steps(1, 4, NOON), *same)
 
-    assert [each.step for each in tracked.changes.progress] == [1, 2, 3, 4, 5]
+    assert tracked.world.jobs["job-1"].last_step_at == NOON + seconds(50)
+    assert tracked.world.jobs["job-1"].loss == 0.0
 
 
 def test_crash_interrupts_from_the_end_of_the_last_step():
@@ -107,7 +108,7 @@ def test_step_told_after_the_crash_belongs_before_it():
 
 
 def test_hang_that_ends_by_itself_is_over_with_the_next_step():
-    hang = event(kinds.HANG, JOB, NOON + seconds(120), job="job-1", attempt=1)
+    hang = event(kinds.HANG, JOB, NOON + seconds(120), job="job-1", attempt=1, step=3)
     moves_on = progress("job-1", 1, 4, NOON + seconds(150))
 
     tracked = following(*training_job(), *steps(1, 3, NOON), hang, moves_on)
@@ -127,6 +128,75 @@ def test_attempt_remembers_the_first_exception_it_died_of():
     tracked = following(*training_job(), first, second, ended(1, NOON + seconds(34)))
 
     assert tracked.world.attempts["job-1"][-1].fingerprint == "KeyError at a.py:3"
+
+
+def test_exception_that_the_attempt_outlived_is_not_what_it_died_of():
+    handled = event(
+        kinds.EXCEPTION, JOB, NOON + seconds(15), job="job-1", attempt=1, exception="OSError", where="a.py:3"
+    )
+
+    tracked = following(
+        *training_job(), *steps(1, 1, NOON), handled, *steps(2, 20, NOON), ended(-9, NOON + seconds(400))
+    )
+
+    assert tracked.world.attempts["job-1"][-1].fingerprint == "exit code -9 after step 20"
+
+
+def test_hang_that_was_judged_too_late_interrupts_nobody():
+    hang = event(kinds.HANG, JOB, NOON + seconds(120), job="job-1", attempt=1, step=2)
+
+    tracked = following(*training_job(), *steps(1, 3, NOON), hang)
+
+    assert tracked.world.jobs["job-1"].state is JobState.TRAINING
+
+
+def test_counter_that_starts_anew_with_an_epoch_is_a_sign_of_life_and_no_new_step():
+    again = progress("job-1", 1, 1, NOON + seconds(300), restarted=True)
+
+    tracked = following(*training_job(), *steps(1, 3, NOON), again)
+
+    job = tracked.world.jobs["job-1"]
+    assert (job.highest_step, job.last_step_at) == (3, NOON + seconds(300))
+
+
+def test_job_that_prints_few_of_its_steps_has_that_rhythm():
+    rare = [progress("job-1", 1, 100 * place, NOON + seconds(500 * place)) for place in range(1, 6)]
+
+    job = following(*training_job(), *rare).world.jobs["job-1"]
+
+    assert abs(job.step_seconds - 5) < 0.01
+    assert abs(job.report_seconds - 500) < 1
+
+
+def test_step_told_after_a_recovering_attempt_died_does_not_end_its_interruption():
+    late = progress("job-1", 2, 6, NOON + seconds(130))
+
+    tracked = following(
+        *training_job(),
+        *steps(1, 5, NOON),
+        ended(1, NOON + seconds(55)),
+        started(2, NOON + seconds(60), 2),
+        ended(1, NOON + seconds(131), attempt=2),
+        late,
+    )
+
+    assert "job-1" in tracked.world.interruptions
+    assert tracked.world.jobs["job-1"].state is JobState.INTERRUPTED
+
+
+def test_startup_that_was_called_a_hang_is_forgotten_with_the_first_step():
+    hang = event(f"{kinds.HANG}.startup", JOB, NOON + seconds(900), job="job-1", attempt=1)
+
+    tracked = following(*training_job(), hang, *steps(1, 3, NOON + seconds(1000)))
+
+    attempt = tracked.world.attempts["job-1"][-1]
+    assert (attempt.interrupted_at, attempt.hung) == (None, False)
+
+
+def test_progress_is_kept_once_a_minute():
+    tracked = following(*training_job(), *steps(1, 60, NOON, every=2.0))
+
+    assert [each.step for each in tracked.changes.progress] == [1, 30, 60]
 
 
 def test_torn_checkpoint_is_recorded_and_never_offered():
@@ -152,7 +222,7 @@ def test_step_told_after_the_job_ended_counts_and_does_not_bring_it_back():
 
 
 def test_hang_is_not_said_of_an_attempt_that_ended():
-    hang = event(kinds.HANG, JOB, NOON + seconds(120), job="job-1", attempt=1)
+    hang = event(kinds.HANG, JOB, NOON + seconds(120), job="job-1", attempt=1, step=3)
 
     tracked = following(*training_job(), *steps(1, 3, NOON), ended(0, NOON + seconds(31)), hang)
 
