@@ -121,7 +121,7 @@ class JobLogCollector:
         gives_all = _is_final(batch) or _has_waited(spot, size)
         try:
             for line in raw_lines(self._files.chunks(file.path, spot), spot.offset, spot.is_inside):
-                if not (line.has_ended or line.is_given_up or line.is_rest or gives_all):
+                if not (_is_whole(line) or gives_all):
                     batch.spots[file.path] = replace(spot, seen_bytes=size, seen_at=batch.now.isoformat())
                     return
                 _take(file, spot, line, batch)
@@ -224,8 +224,12 @@ def _is_final(batch: _Batch) -> bool:
     return bool(batch.site.settings.get("final"))
 
 
+def _is_whole(line: RawLine) -> bool:
+    return line.has_ended or line.is_overwritten or line.is_given_up or line.is_rest
+
+
 def _beyond(spot: Spot, line: RawLine) -> Spot:
-    is_inside = line.is_given_up or (line.is_rest and not line.has_ended)
+    is_inside = line.is_given_up or (line.is_rest and not line.has_ended and not line.is_overwritten)
     return replace(spot, offset=line.end, line=spot.line + line.has_ended, is_inside=is_inside, seen_at="")
 
 

@@ -58,7 +58,10 @@ def decode(raw: bytes) -> str:
     Of a progress bar, which overwrites itself with carriage returns, the last part that holds anything is returned.
     """
     text = raw.decode("utf-8-sig", "replace").rstrip("\r\n")
-    return text.rpartition("\r")[2]
+    if "\r" not in text:
+        return text
+    parts = text.split("\r")
+    return next((part for part in reversed(parts) if part.strip()), parts[-1])
 
 
 def rank_prefix(text: str) -> tuple[int | None, str]:

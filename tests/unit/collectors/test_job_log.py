@@ -1,6 +1,7 @@
 import gzip
 import json
 import os
+from collections import Counter
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from clusterwatch.model import Trust
+from clusterwatch.reading.lines import decode
 from clusterwatch.seams import Site, WatchedJob
 from collectors.job_log import LINES_PER_BATCH, JobLogCollector
 
@@ -266,6 +268,34 @@ def test_line_that_never_ends_is_given_once_and_does_not_stop_the_reading(log):
     assert [(reading.text, reading.fields["origin"]) for reading in follower.readings()] == [("next", f"{log}:2")]
 
 
+def test_bar_that_moves_gives_one_reading_per_collection(log):
+    follower = Follower(log)
+    append(log, "start\n\r  0/9")
+
+    assert follower.lines() == ["start"]
+    append(log, "\r  1/9\r  2/9\r  3/9")
+    assert follower.lines() == ["  2/9"]
+    follower.restarts()
+    append(log, "\r  4/9\r  5/9")
+    assert follower.lines() == ["  4/9"]
+    assert follower.lines() == []
+    append(log, "\r  9/9\nend\n")
+
+    bar, end = follower.readings()
+    assert (bar.text, bar.fields["origin"], end.text, end.fields["origin"]) == ("  9/9", f"{log}:2", "end", f"{log}:3")
+    assert bar.position == f"{log.stat().st_ino}:{len('start~~  0/9~  1/9~  2/9~  3/9~  4/9~')}"
+
+
+def test_bar_that_stands_still_is_given_as_it_stands_and_goes_on(log):
+    follower = Follower(log)
+    append(log, "\r  1/9")
+    follower.lines()
+
+    assert follower.lines(after_seconds=6) == ["  1/9"]
+    append(log, "\r  2/9\r  3/9")
+    assert follower.lines() == ["  2/9"]
+
+
 def test_unfinished_line_is_left_until_it_ends(log):
     follower = Follower(log)
     append(log, "one\nstep 12")
@@ -372,6 +402,10 @@ def test_however_a_log_is_written_each_line_comes_once(tmp_path_factory, changes
     follower.site = Site("node001", settings={"final": True}, jobs=follower.site.jobs)
     lines += [reading.text for reading in follower.readings()]
 
-    expected = [line.rpartition("\r")[2] for text in written for line in text.replace("\r\n", "\n").split("\n")[:-1]]
-    unfinished = [text.rpartition("\n")[2].rstrip("\r") for text in written if text.rpartition("\n")[2]]
-    assert sorted(lines) == sorted(expected + [line.rpartition("\r")[2] for line in unfinished])
+    written_lines = [line for text in written for line in text.replace("\r\n", "\n").split("\n")[:-1]]
+    written_lines += [text.rpartition("\n")[2] for text in written if text.rpartition("\n")[2]]
+    expected = Counter(decode(line.encode()) for line in written_lines)
+    pieces = Counter(piece for line in written_lines for piece in line.split("\r"))
+    # Of a line that overwrites itself a piece may be given while it is written; its last one is always given.
+    assert not Counter(filter(None, lines)) - pieces
+    assert not Counter({text: count for text, count in expected.items() if text}) - Counter(lines)

@@ -138,6 +138,19 @@ def test_no_text_raises_and_what_is_returned_ends_the_line(text, near):
     ranked_line(text, near)
 
 
+@pytest.mark.parametrize(
+    ("raw", "text"),
+    [
+        (b"10%\r20%\r30%\r\n", "30%"),
+        (b"\r 10%\r 20%\r", " 20%"),
+        (b"100%\r        \r", "100%"),
+        (b"  \r  ", "  "),
+    ],
+)
+def test_of_a_progress_bar_the_last_part_that_holds_anything_is_read(raw, text):
+    assert decode(raw) == text
+
+
 @given(st.binary())
 def test_no_bytes_raise(raw):
     assert not decode(raw).endswith(("\r", "\n"))
