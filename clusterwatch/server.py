@@ -7,7 +7,7 @@ what it knew, because another may know better by now.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
@@ -18,7 +18,6 @@ from clusterwatch.errors import ActionError, LeaseLostError, StoreError
 from clusterwatch.metrics import Metrics
 from clusterwatch.model import (
     Changes,
-    CollectorStatus,
     Component,
     ComponentKind,
     Edge,
@@ -39,8 +38,6 @@ from clusterwatch.store import Cursor, Lease, Store
 RENEW_EVERY_SECONDS = 2.0
 REFRESH_WATCHED_EVERY_SECONDS = 5.0
 EVENTS_AT_ONCE = 5000
-WATCHING_WITHIN = timedelta(minutes=2)
-"""A collector that succeeded this long ago still counts as watching: it says so every half minute."""
 
 log = structlog.get_logger(component="server")
 
@@ -195,7 +192,7 @@ class Responder:
 
     def _refresh_watched(self, office: _Office, now: datetime) -> None:
         if self._clock.monotonic() - office.refreshed_at >= REFRESH_WATCHED_EVERY_SECONDS:
-            office.world = replace(office.world, watched=_watched(self._store.collector_statuses(), now))
+            office.world = replace(office.world, watched=self._store.watched(now))
             office.refreshed_at = self._clock.monotonic()
 
     def _watch(self, office: _Office, now: datetime) -> None:
@@ -235,16 +232,6 @@ class Responder:
             if interruption is not None and interruption.edges.get(Edge.DECIDED) == decision.made_at:
                 cause = turn.world.diagnoses[decision.incident_id].cause
                 self._metrics.interruption_began(interruption, cause)
-
-
-def _watched(statuses: Iterable[CollectorStatus], now: datetime) -> dict[str, frozenset[str]]:
-    """Return the collectors that look, by node: one that has no device to look at sees nothing."""
-    watched: dict[str, set[str]] = {}
-    for status in statuses:
-        is_recent = status.last_success_at is not None and now - status.last_success_at < WATCHING_WITHIN
-        if is_recent and not status.error and not status.condition:
-            watched.setdefault(status.node, set()).add(status.name.partition("@")[0])
-    return {node: frozenset(names) for node, names in watched.items()}
 
 
 @dataclass(slots=True)

@@ -162,7 +162,7 @@ class RetentionSettings(Section):
     """How long records are kept."""
 
     events_days: Positive = 30
-    """Days after which events that belong to no incident are deleted."""
+    """Days after which events are deleted; incidents keep the lines that tell of them."""
 
 
 class JobSettings(Section):

@@ -6,8 +6,16 @@ from datetime import datetime
 
 import sqlalchemy as sa
 
+from clusterwatch.model.kinds import PROGRESS as PROGRESS_KIND
 from clusterwatch.store.partitions import drop_days_before
 from clusterwatch.store.tables import events, incident_events, progress
+
+
+def prune_steps(connection: sa.Connection, before: datetime) -> int:
+    """Delete events that only say how far a job had come: one a second, and kept once a minute elsewhere."""
+    newest = sa.select(sa.func.max(events.c.seq)).scalar_subquery()
+    said = events.c.kind == PROGRESS_KIND
+    return _delete(connection, events, said, events.c.observed_at < before, events.c.seq < newest)
 
 
 def prune(connection: sa.Connection, before: datetime) -> dict[str, int]:

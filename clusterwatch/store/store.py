@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import sqlalchemy as sa
 
@@ -28,8 +28,11 @@ from clusterwatch.store.partitions import make_days_ahead
 from clusterwatch.store.queries import fetch
 from clusterwatch.store.reader import Reader
 from clusterwatch.store.records import COLLECTOR, MAINTENANCE
-from clusterwatch.store.world import open_world, replace_topology, saved_cursor, write_changes
+from clusterwatch.store.world import open_world, replace_topology, saved_cursor, watched, write_changes
 from clusterwatch.store.writing import put
+
+KEEP_EVERY_STEP = timedelta(days=1)
+"""How long each event of progress is kept; the row a minute stays as long as everything else."""
 
 
 class Store:
@@ -115,6 +118,11 @@ class Store:
         query = sa.select(state.c.position).where(state.c.node == node, state.c.collector == collector)
         with self._database.read() as connection:
             return dict(connection.scalar(query) or {})
+
+    def watched(self, now: datetime) -> dict[str, frozenset[str]]:
+        """Return the names of the collectors that work, by node: what they did not see was not there."""
+        with self._database.read() as connection:
+            return watched(connection, now)
 
     def collector_statuses(self) -> list[CollectorStatus]:
         """Return how every collector does, by node and name."""
@@ -207,7 +215,8 @@ class Store:
             return retention.prune(connection, before)
 
     def housekeep(self, now: datetime) -> None:
-        """Make the partitions of the days to come (PostgreSQL); call it at start and once a day."""
-        if self._database.is_postgresql:
-            with self._database.write() as connection:
+        """Make the partitions of the days to come (PostgreSQL) and thin out old progress; at start and once a day."""
+        with self._database.write() as connection:
+            if self._database.is_postgresql:
                 make_days_ahead(connection, now)
+            retention.prune_steps(connection, now - KEEP_EVERY_STEP)

@@ -76,7 +76,7 @@ def open_world(connection: sa.Connection, now: datetime) -> World:
         nodes={node.name: node for node in fetch(connection, NODE)},
         maintenance=fetch(connection, MAINTENANCE, not_over, order=[maintenance_windows.c.happened_at]),
         topology=_topology(connection),
-        watched=_watched(connection, now),
+        watched=watched(connection, now),
     )
 
 
@@ -118,11 +118,13 @@ def _topology(connection: sa.Connection) -> Topology:
     return Topology({node: frozenset(names) for node, names in rows})
 
 
-def _watched(connection: sa.Connection, now: datetime) -> dict[str, frozenset[str]]:
+def watched(connection: sa.Connection, now: datetime) -> dict[str, frozenset[str]]:
+    """Return the collectors that look, by node: one that has no device to look at sees nothing."""
     recently = collector_state.c.last_success_at >= now - timedelta(seconds=WATCHED_SECONDS)
-    working = fetch(connection, COLLECTOR, recently, collector_state.c.error == "")
+    working = fetch(connection, COLLECTOR, recently, collector_state.c.error == "", collector_state.c.condition == "")
     names = _grouped(working, lambda status: status.node).items()
-    return {node: frozenset(status.name for status in statuses) for node, statuses in names}
+    # What stands behind "@" tells the agents of one node apart.
+    return {node: frozenset(status.name.partition("@")[0] for status in statuses) for node, statuses in names}
 
 
 def _grouped(records: Iterable[V], key: Callable[[V], K]) -> dict[K, tuple[V, ...]]:

@@ -707,3 +707,23 @@ def test_readers_and_writers_in_many_threads_do_not_fail(store: Store):
 
     assert failures == []
     assert len(store.inbox(Cursor())[0]) == 60
+
+
+def test_single_steps_are_kept_for_a_day_and_the_rest_for_longer(store: Store) -> None:
+    old = event(1, kind="training.progress", observed_at=NOON - timedelta(days=2))
+    young = event(2, kind="training.progress", observed_at=NOON - timedelta(hours=2))
+    fault = event(3, kind="gpu.xid.79", observed_at=NOON - timedelta(days=2))
+    store.record("node001", "job_log", [old, young, fault], {}, None, NOON)
+
+    store.housekeep(NOON)
+
+    assert {kept.id for _, kept in store.read.events()} == {young.id, fault.id}
+
+
+def test_collector_without_a_device_does_not_count_as_watching(store: Store) -> None:
+    working = CollectorStatus("node001", "kernel_log@job-1", NOON, NOON)
+    without = CollectorStatus("node001", "nvml", NOON, NOON, condition="no NVIDIA driver here")
+    for status in (working, without):
+        store.record("node001", status.name, [], {}, status, NOON)
+
+    assert store.watched(NOON) == {"node001": frozenset({"kernel_log"})}
