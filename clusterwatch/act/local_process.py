@@ -10,14 +10,12 @@ import os
 import signal
 import subprocess
 import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-import psutil
-
+from clusterwatch.act.ending import end_all, end_session, exit_code, processes_of, signal_session
 from clusterwatch.errors import ActionError
 from clusterwatch.model import Mode, Outcome, Step, StepKind, StepState, WorldState
 
@@ -29,10 +27,6 @@ VARIABLES = {
     "CLUSTERWATCH_CHECKPOINT_DIR": "Folder in which checkpoints are looked for; empty when none was given.",
 }
 """The environment the command is given, and what each variable means."""
-
-
-KILLED_WITHIN_SECONDS = 5.0
-"""SIGKILL works at once but for a process that waits for a dead device."""
 
 
 BURIED_WITHIN_SECONDS = 30.0
@@ -106,6 +100,12 @@ class LocalProcess:
             return None if self._child is None or self._is_held else (self._number, self._child.pid)
 
     @property
+    def is_idle(self) -> bool:
+        """Whether no attempt is left to follow: none was started, or the last one is buried."""
+        with self._lock:
+            return self._child is None
+
+    @property
     def attempt(self) -> int:
         """Number of the latest attempt; 0 before the first."""
         return self._number
@@ -118,9 +118,11 @@ class LocalProcess:
         """Start the next attempt.
 
         Raises:
-            ActionError: The command cannot be started (not found, no permission).
+            ActionError: The command cannot be started (not found, no permission), or is not to run again.
         """
         with self._lock:
+            if self.given_up:
+                raise ActionError(self.given_up)
             number = self._number + 1
             log_path = self._command.log_path(number)
             try:
@@ -145,33 +147,48 @@ class LocalProcess:
         Its exit status is only looked at, so that others who watch its process can still see how it ended.
         """
         with self._lock:
-            exit_code = None if self._child is None else _exit_code(self._child)
-            return None if exit_code is None else Ended(self._number, exit_code, self._is_held)
+            code = None if self._child is None else exit_code(self._child)
+            return None if code is None else Ended(self._number, code, self._is_held)
 
     def bury(self) -> None:
         """Let go of an attempt that has ended."""
         with self._lock:
-            if self._child is not None and _exit_code(self._child) is not None:
+            if self._child is not None and exit_code(self._child) is not None:
                 self._child.wait()
                 self._child = None
                 self._buried.notify_all()
 
-    def terminate(self) -> None:
-        """End the running attempt and everything it started: politely first, surely after the grace."""
+    def retire(self, reason: str) -> None:
+        """Never start the command again; the first *reason* given stays."""
+        with self._lock:
+            self.given_up = self.given_up or reason
+            self._buried.notify_all()
+
+    def terminate(self) -> int:
+        """End the running attempt and everything it started: politely first, surely after the grace.
+
+        Returns how many processes had to be ended that had left its session.
+
+        Raises:
+            ActionError: Something survived SIGKILL.
+        """
         with self._lock:
             child = self._child
         if child is not None:
-            _end_session(child, self._command.grace_seconds)
+            end_session(child, self._command.grace_seconds)
+        return self._end_strays(spared_attempt=0)
 
     def forward(self, number: int) -> None:
         """Pass a signal on to the command's session."""
         with self._lock:
             child = self._child
-        if child is not None and _exit_code(child) is None:
-            _signal_session(child.pid, signal.Signals(number))
+        if child is not None and exit_code(child) is None:
+            signal_session(child.pid, signal.Signals(number))
 
     def perform(self, step: Step, now: datetime) -> Outcome:
         """Carry out *step*; refuses it when the job has moved on since it was decided."""
+        if self.given_up:
+            return self._refusal(step, now)
         if step.arguments.get("attempt") != self._number:
             return Outcome(step.id, StepState.REFUSED, now, f"attempt {self._number} runs by now")
         perform = {
@@ -192,15 +209,25 @@ class LocalProcess:
 
     def _environment(self, number: int, checkpoint: str, step: int) -> Mapping[str, str]:
         values = (self._command.job_id, str(number), checkpoint, str(step), self._command.checkpoint_dir)
-        return {**os.environ, **dict(zip(VARIABLES, values, strict=True))}
+        # Python holds back what it prints into a file, some 8 KiB: steps would come in bursts, with silence between.
+        return {"PYTHONUNBUFFERED": "1", **os.environ, **dict(zip(VARIABLES, values, strict=True))}
+
+    def _refusal(self, step: Step, now: datetime) -> Outcome:
+        return Outcome(step.id, StepState.REFUSED, now, self.given_up)
 
     def _hold(self, step: Step, now: datetime) -> Outcome:
         if self.running is not None:
             self._before_hold()
-            with self._lock:
-                self._is_held = True
-            self.terminate()
-        return Outcome(step.id, StepState.DONE, now, "all its processes have ended")
+        with self._lock:
+            if self.given_up:
+                return self._refusal(step, now)
+            self._hold_if_running()
+        return Outcome(step.id, StepState.DONE, now, _with_strays("all its processes have ended", self.terminate()))
+
+    def _hold_if_running(self) -> None:
+        """Note that the attempt's end is our doing, unless it ended by itself just before."""
+        if self._child is not None and exit_code(self._child) is None:
+            self._is_held = True
 
     def _choose_checkpoint(self, step: Step, now: datetime) -> Outcome:
         path = str(step.arguments.get("checkpoint") or "")
@@ -210,71 +237,39 @@ class LocalProcess:
 
     def _requeue(self, step: Step, now: datetime) -> Outcome:
         with self._lock:
-            if self._child is not None and _exit_code(self._child) is None:
+            if self._child is not None and exit_code(self._child) is None:
                 return Outcome(step.id, StepState.REFUSED, now, "its processes still run")
             # Whoever follows the command tells of its end before it begins anew.
-            if not self._buried.wait_for(lambda: self._child is None, BURIED_WITHIN_SECONDS):
+            if not self._buried.wait_for(lambda: self._child is None or self.given_up, BURIED_WITHIN_SECONDS):
                 return Outcome(step.id, StepState.FAILED, now, "the end of the last attempt was not taken note of")
+        # Without the lock: ending them takes a while, and an operator's stop need not wait for it.
+        strays = self._end_strays(spared_attempt=self._number + 1)
+        with self._lock:
+            if self.given_up:
+                return self._refusal(step, now)
             self.start(str(step.arguments.get("checkpoint") or ""), int(step.arguments.get("step") or 0))
-        return Outcome(step.id, StepState.DONE, now, f"attempt {self._number} started")
+        return Outcome(step.id, StepState.DONE, now, _with_strays(f"attempt {self._number} started", strays))
 
     def _stop(self, step: Step, now: datetime) -> Outcome:
-        self.terminate()
-        self.given_up = str(step.arguments.get("reason") or "stopped")
-        return Outcome(step.id, StepState.DONE, now, "the job will not be started again")
+        with self._lock:
+            # Before it is told to end: a command that exits with 0 on SIGTERM has not completed.
+            self._hold_if_running()
+            self.retire(str(step.arguments.get("reason") or "stopped"))
+        detail = _with_strays("the job will not be started again", self.terminate())
+        return Outcome(step.id, StepState.DONE, now, detail)
+
+    def _end_strays(self, spared_attempt: int) -> int:
+        """End what attempts other than *spared_attempt* left running in sessions of their own; return how many.
+
+        A crashed launcher leaves workers behind that hold GPUs, ports and checkpoints of the next attempt.
+        """
+        strays = processes_of(self._command.job_id, str(spared_attempt))
+        end_all(strays, self._command.grace_seconds)
+        return len(strays)
 
 
-def _exit_code(child: subprocess.Popen[bytes]) -> int | None:
-    """Return how *child* ended, negative for a signal, without taking its exit status away; None while it runs."""
-    if child.returncode is not None:
-        return child.returncode
-    ended = os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
-    if ended is None:
-        return None
-    return ended.si_status if ended.si_code == os.CLD_EXITED else -ended.si_status
-
-
-def _end_session(child: subprocess.Popen[bytes], grace_seconds: float) -> None:
-    descendants = _descendants(child.pid)
-    # A stopped process never takes SIGTERM, and its launcher would wait for it in vain.
-    _kill(process for process in descendants if _is_stopped(process.pid))
-    _signal_session(child.pid, signal.SIGTERM)
-    with suppress(subprocess.TimeoutExpired):
-        child.wait(0 if _is_stopped(child.pid) else grace_seconds)
-    left = {*descendants, *_descendants(child.pid)}
-    _kill(left)
-    # Only now its own kill: while it lives, what it started can be found through it.
-    child.kill()
-    child.wait()
-    psutil.wait_procs(left, timeout=KILLED_WITHIN_SECONDS)
-
-
-def _is_stopped(pid: int) -> bool:
-    try:
-        return bool(psutil.Process(pid).status() in (psutil.STATUS_STOPPED, psutil.STATUS_TRACING_STOP))
-    except psutil.NoSuchProcess:
-        return False
-
-
-def _kill(processes: Iterable[psutil.Process]) -> None:
-    for process in processes:
-        # One that has gone meanwhile needs no killing.
-        with suppress(psutil.NoSuchProcess):
-            process.kill()
-
-
-def _descendants(pid: int) -> list[psutil.Process]:
-    try:
-        return list(psutil.Process(pid).children(recursive=True))
-    except psutil.NoSuchProcess:
-        return []
-
-
-def _signal_session(pid: int, number: signal.Signals) -> None:
-    try:
-        os.killpg(pid, number)
-    except ProcessLookupError:
-        return
+def _with_strays(detail: str, strays: int) -> str:
+    return f"{detail}; {strays} left in sessions of their own were ended" if strays else detail
 
 
 def described(arguments: Sequence[str], limit: int = 200) -> str:
