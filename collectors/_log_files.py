@@ -37,7 +37,7 @@ class Spot:
 
     Attributes:
         offset: Bytes (decompressed ones of a compressed file) before the next line.
-        line: Lines that ended before *offset*.
+        line: Lines that ended before *offset*; -1 where some were passed over uncounted.
         generation: How often the file was cut short and begun again.
         stream: Path under which it was followed before it was renamed; "" if it never was.
         is_inside: *offset* lies inside a line that was given up.
@@ -53,6 +53,11 @@ class Spot:
     is_inside: bool = False
     seen_bytes: int = -1
     seen_at: str = ""
+
+    def beyond(self, end: int, ended_lines: int, *, is_inside: bool) -> Spot:
+        """Return the spot after what ends at byte *end* was read."""
+        line = self.line + ended_lines if self.line >= 0 else self.line
+        return replace(self, offset=end, line=line, is_inside=is_inside, seen_at="")
 
     def begun_again(self) -> Spot:
         """Return the spot of the same file after it was cut short."""

@@ -34,6 +34,15 @@ from collectors._log_files import (
 LINES_PER_BATCH = 5_000
 BYTES_PER_BATCH = 4 * 1024 * 1024
 
+FAR_BYTES = 64 * 1024 * 1024
+"""How far reading may be behind a file's end: lines older than that come too late to act on."""
+
+NEAR_BYTES = 16 * 1024 * 1024
+"""How far before the end reading goes on when it was too far behind."""
+
+SKIPPED = "job_log.skipped"
+"""Subject of the reading that says how many bytes of a file were passed over. Fields: path, bytes."""
+
 PARTIAL_LINE_PATIENCE = timedelta(seconds=5)
 """How long a last line without an end stays unchanged before it is given as it stands.
 
@@ -71,6 +80,7 @@ class JobLogCollector:
 
     Each file is followed through renaming, truncation and compression. A last line that was not finished is given
     when the job has ended (``final`` in the settings) or once nothing was written for `PARTIAL_LINE_PATIENCE`.
+    A file that is written faster than it can be read is read near its end, and a reading says what was passed over.
     """
 
     name = "job_log"
@@ -115,7 +125,21 @@ class JobLogCollector:
         if _is_read(file.path, spot, size):
             self._forget_if_deleted(file.path, batch)
         elif not batch.is_full and not _is_waiting(spot, size, batch):
+            if _is_far_behind(file.path, spot, size, batch):
+                spot = self._skip(file, spot, size, batch)
             self._read_lines(file, spot, size, batch)
+
+    def _skip(self, file: _File, spot: Spot, size: int, batch: _Batch) -> Spot:
+        """Return the spot near the end of the file, at the beginning of a line where one begins in reach."""
+        # One byte more: a line that begins right there is known by the line feed before it.
+        near = replace(spot, offset=size - NEAR_BYTES - 1)
+        rest = next(raw_lines(self._files.chunks(file.path, near), near.offset, is_rest=True), None)
+        if rest is None:  # cut short since its size was taken
+            return spot
+        skipped = replace(spot, offset=rest.end, line=-1, is_inside=_is_inside(rest), seen_bytes=-1, seen_at="")
+        batch.readings.append(_skipped(file, spot, skipped, batch))
+        batch.spots[file.path] = skipped
+        return skipped
 
     def _read_lines(self, file: _File, spot: Spot, size: int, batch: _Batch) -> None:
         gives_all = _is_final(batch) or _has_waited(spot, size)
@@ -125,7 +149,7 @@ class JobLogCollector:
                     batch.spots[file.path] = replace(spot, seen_bytes=size, seen_at=batch.now.isoformat())
                     return
                 _take(file, spot, line, batch)
-                spot = batch.spots[file.path] = _beyond(spot, line)
+                spot = batch.spots[file.path] = spot.beyond(line.end, line.has_ended, is_inside=_is_inside(line))
                 if batch.is_full:
                     return
         except DAMAGE:
@@ -228,9 +252,13 @@ def _is_whole(line: RawLine) -> bool:
     return line.has_ended or line.is_overwritten or line.is_given_up or line.is_rest
 
 
-def _beyond(spot: Spot, line: RawLine) -> Spot:
-    is_inside = line.is_given_up or (line.is_rest and not line.has_ended and not line.is_overwritten)
-    return replace(spot, offset=line.end, line=spot.line + line.has_ended, is_inside=is_inside, seen_at="")
+def _is_inside(line: RawLine) -> bool:
+    """Whether what follows *line* is the rest of it."""
+    return line.is_given_up or (line.is_rest and not line.has_ended and not line.is_overwritten)
+
+
+def _is_far_behind(path: str, spot: Spot, size: int, batch: _Batch) -> bool:
+    return size - spot.offset > FAR_BYTES and not is_compressed(path) and not _is_final(batch)
 
 
 def _take(file: _File, spot: Spot, line: RawLine, batch: _Batch) -> None:
@@ -242,24 +270,47 @@ def _take(file: _File, spot: Spot, line: RawLine, batch: _Batch) -> None:
 def _reading(file: _File, spot: Spot, line: RawLine, batch: _Batch) -> Reading:
     rank, text = ranked_line(printable(decode(line.raw)), batch.now)
     stamp = leading_stamp(text, batch.now)
-    fields: dict[str, Scalar] = {"origin": f"{file.path}:{spot.line + 1}", "stream": file.stream}
-    return Reading(
-        source=JobLogCollector.name,
-        node=batch.site.node,
-        boot_id=batch.site.boot_id,
-        position=_position(spot, line),
-        observed_at=batch.now,
+    return replace(
+        _of_file(file, batch, _position(spot, line.start)),
         happened_at=stamp.at if stamp and stamp.has_zone else None,
-        trust=Trust.USER,
         text=text,
-        fields=fields,
-        job=file.job.id if file.job else None,
-        attempt=file.job.attempt if file.job else None,
+        fields=_fields(file, spot, line),
         rank=rank if rank is not None else rank_in_path(file.stream),
     )
 
 
-def _position(spot: Spot, line: RawLine) -> str:
+def _skipped(file: _File, before: Spot, after: Spot, batch: _Batch) -> Reading:
+    passed_over = after.offset - before.offset
+    return replace(
+        _of_file(file, batch, f"{_position(before, before.offset)}-{after.offset}"),
+        subject=SKIPPED,
+        text=f"{passed_over} bytes of {file.path} were passed over: it grows faster than it can be read",
+        fields={"path": file.path, "bytes": passed_over},
+    )
+
+
+def _of_file(file: _File, batch: _Batch, position: str) -> Reading:
+    return Reading(
+        source=JobLogCollector.name,
+        node=batch.site.node,
+        boot_id=batch.site.boot_id,
+        position=position,
+        observed_at=batch.now,
+        trust=Trust.USER,
+        job=file.job.id if file.job else None,
+        attempt=file.job.attempt if file.job else None,
+    )
+
+
+def _fields(file: _File, spot: Spot, line: RawLine) -> dict[str, Scalar]:
+    place = str(spot.line + 1) if spot.line >= 0 else f"@{line.start}"
+    fields: dict[str, Scalar] = {"origin": f"{file.path}:{place}", "stream": file.stream}
+    if not _is_whole(line):
+        fields["is_cut"] = True
+    return fields
+
+
+def _position(spot: Spot, offset: int) -> str:
     # A file that was cut short begins again at byte 0, and its new first line is not its old one.
     generation = f".{spot.generation}" if spot.generation else ""
-    return f"{spot.inode}{generation}:{line.start}"
+    return f"{spot.inode}{generation}:{offset}"

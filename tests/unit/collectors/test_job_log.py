@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from clusterwatch.model import Trust
 from clusterwatch.reading.lines import decode
 from clusterwatch.seams import Site, WatchedJob
-from collectors.job_log import LINES_PER_BATCH, JobLogCollector
+from collectors.job_log import FAR_BYTES, LINES_PER_BATCH, NEAR_BYTES, JobLogCollector
 
 NOON = datetime(2025, 3, 1, 12, tzinfo=UTC)
 
@@ -296,6 +296,80 @@ def test_bar_that_stands_still_is_given_as_it_stands_and_goes_on(log):
     assert follower.lines() == ["  2/9"]
 
 
+def grow(path: Path, size: int, end: bytes) -> None:
+    """Make the file *size* bytes larger without writing them, then append *end*."""
+    os.truncate(path, path.stat().st_size + size)
+    append(path, end)
+
+
+def test_log_that_is_written_faster_than_it_can_be_read_is_followed_near_its_end(log):
+    append(log, "one\n")
+    follower = Follower(log)
+    follower.lines()
+
+    line = b"x" * 1022 + b"\n"
+    grow(log, FAR_BYTES, b"\n" + line * (NEAR_BYTES // len(line) + 50))
+    size = log.stat().st_size
+    skipped, *lines = follower.readings()
+
+    begin = size - NEAR_BYTES // len(line) * len(line)
+    assert (skipped.subject, skipped.fields) == ("job_log.skipped", {"path": str(log), "bytes": begin - 4})
+    assert (skipped.job, skipped.attempt, skipped.trust) == ("job1", 2, Trust.USER)
+    assert skipped.position == f"{log.stat().st_ino}:4-{begin}"
+    assert [reading.text for reading in lines] == ["x" * 1022] * (NEAR_BYTES // len(line))
+    # How many lines were passed over is not known: the place is told in bytes.
+    assert lines[-1].fields["origin"] == f"{log}:@{size - len(line)}"
+    assert follower.lines() == []
+
+
+def test_line_at_the_very_border_of_what_is_passed_over_is_read(log):
+    append(log, "one\n")
+    follower = Follower(log)
+    follower.lines()
+
+    grow(log, FAR_BYTES, b"\n" + b"y" * (NEAR_BYTES - 1) + b"\n")
+
+    _, line = follower.readings()
+    assert line.text.startswith("yyy")
+
+
+def test_log_that_was_long_before_it_was_watched_is_followed_near_its_end(log):
+    append(log, "one\n")
+    grow(log, FAR_BYTES + NEAR_BYTES, b"\nlast\n")
+
+    skipped, last = Follower(log).readings()
+
+    assert (skipped.subject, last.text) == ("job_log.skipped", "last")
+
+
+def test_what_ends_less_far_ahead_is_read_whole(log):
+    append(log, "one\n")
+    follower = Follower(log)
+    follower.lines()
+
+    grow(log, FAR_BYTES - 6, b"\nlast\n")
+
+    assert [reading.subject for reading in follower.readings()] == ["line"] * 2
+
+
+def test_log_of_a_job_that_has_ended_is_read_whole(log):
+    append(log, "one\n")
+    grow(log, FAR_BYTES, b"\nlast\n")
+
+    texts = Follower(log, final=True).lines()
+
+    assert (texts[0], texts[-1]) == ("one", "last")
+
+
+def test_compressed_log_is_read_whole(tmp_path):
+    path = tmp_path / "old.log.gz"
+    path.write_bytes(gzip.compress(b"one\n" + bytes(FAR_BYTES) + b"\nlast\n", compresslevel=1))
+
+    texts = Follower(path).lines()
+
+    assert (texts[0], texts[-1]) == ("one", "last")
+
+
 def test_unfinished_line_is_left_until_it_ends(log):
     follower = Follower(log)
     append(log, "one\nstep 12")
@@ -317,6 +391,14 @@ def test_unfinished_line_is_given_after_it_stayed_unchanged(log):
     assert [(reading.text, reading.fields["origin"]) for reading in follower.readings()] == [
         (" by signal 9", f"{log}:1")
     ]
+
+
+def test_line_that_was_given_before_its_end_says_so(log):
+    append(log, "one\nstep=12 loss=0.")
+
+    whole, cut = Follower(log, final=True).readings()
+
+    assert ("is_cut" in whole.fields, cut.fields["is_cut"]) == (False, True)
 
 
 def test_unfinished_line_is_given_at_once_when_the_job_has_ended(log):

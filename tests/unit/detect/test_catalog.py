@@ -41,6 +41,7 @@ NOT_FROM_LINES = (
     "torchelastic",
     "python.exception",
     "kernel_log",
+    "job_log",
 )
 
 

@@ -61,6 +61,7 @@ def test_exit_is_named_after_how_it_came(catalog: Catalog, fields: dict[str, Sca
         ("collector.failed", {"collector": "nvml"}, Component(ComponentKind.SERVICE, "nvml", "node001")),
         ("host.rebooted", {}, Component(ComponentKind.NODE, "node001", "node001")),
         ("kernel_log.lost", {"lost": 12}, Component(ComponentKind.NODE, "node001", "node001")),
+        ("job_log.skipped", {"path": "/a.log", "bytes": 9}, Component(ComponentKind.NODE, "node001", "node001")),
     ],
 )
 def test_state_happened_to_what_it_speaks_about(
