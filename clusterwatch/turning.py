@@ -1,0 +1,385 @@
+"""One turn of the responder, method by method: the stages composed over the open state.
+
+What `pipeline.respond` says in one line each is done here. Everything is a value; a turn that is not committed never
+happened.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+
+from clusterwatch import classify, correlate, detect, policy, track
+from clusterwatch.model import (
+    ENDED_STEP_STATES,
+    Attempt,
+    Cause,
+    Changes,
+    Decision,
+    Diagnosis,
+    Edge,
+    Event,
+    Incident,
+    IncidentState,
+    Interruption,
+    Job,
+    JobState,
+    Knowledge,
+    Node,
+    Placement,
+    Step,
+    StepState,
+    World,
+    kinds,
+)
+
+AT_ONCE = timedelta(seconds=60)
+"""Evidence this near to the moment a job stopped goes before evidence that the job outlived for longer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Every limit of the path, by the stage that keeps it."""
+
+    correlate: correlate.Limits = field(default_factory=correlate.Limits)
+    settle: classify.SettleLimits = field(default_factory=classify.SettleLimits)
+    policy: policy.Limits = field(default_factory=policy.Limits)
+    hang: detect.HangLimits = field(default_factory=detect.HangLimits)
+    quiet: timedelta = timedelta(minutes=10)
+    """An incident that interrupts no job is closed after this long without new evidence."""
+
+
+@dataclass(slots=True)
+class Turning:
+    """The state of one turn; the methods run in the order in which they stand."""
+
+    world: World
+    tracked: Changes
+    knowledge: Knowledge
+    limits: Limits
+    now: datetime
+    jobs_before: Mapping[str, Job]
+    wake_ups: list[datetime] = field(default_factory=list)
+    incidents: dict[str, Incident] = field(default_factory=dict)
+    memberships: list[tuple[str, str]] = field(default_factory=list)
+    diagnoses: dict[str, Diagnosis] = field(default_factory=dict)
+    decisions: dict[str, Decision] = field(default_factory=dict)
+    attempts: dict[tuple[str, int], Attempt] = field(default_factory=dict)
+    interruptions: dict[str, Interruption] = field(default_factory=dict)
+    nodes: tuple[Node, ...] = ()
+    cancelled: list[Step] = field(default_factory=list)
+
+    def note_steps(self, events: Iterable[Event]) -> None:
+        """Take over what actuators report of steps."""
+        states = {
+            str(event.fields.get("step_id")): StepState(str(event.fields["state"]))
+            for event in events
+            if event.kind == kinds.STEP_CHANGED
+        }
+        if states:
+            decisions = {
+                incident_id: tuple(_with_states(decision, states) for decision in made)
+                for incident_id, made in self.world.decisions.items()
+            }
+            self.world = replace(self.world, decisions=decisions)
+
+    def group(self, events: Iterable[Event]) -> None:
+        """Put the events into incidents."""
+        jobs = {**self.jobs_before, **self.world.jobs}
+        grouped = correlate.add_events(
+            self.world.incidents, events, self.knowledge, jobs, self.world.topology, self.limits.correlate, self.now
+        )
+        self.memberships += grouped.memberships
+        for incident in grouped.incidents.values():
+            self._put(incident)
+
+    def link_interruptions(self, events: Sequence[Event]) -> None:
+        """Give each new interruption the incident that explains it; open one where none does."""
+        self.interruptions = {interruption.id: interruption for interruption in self.tracked.interruptions}
+        for interruption in list(self.world.interruptions.values()):
+            if interruption.incident_id is None:
+                self._link(interruption, events)
+
+    def advance(self, incident_id: str) -> None:
+        """Diagnose, settle, decide and close one incident, as far as it has come."""
+        diagnosis = self._diagnose(self.world.incidents[incident_id])
+        self._settle(self.world.incidents[incident_id], diagnosis)
+        if self.world.incidents[incident_id].state is IncidentState.DIAGNOSED:
+            for situation in self._situations(self.world.incidents[incident_id], diagnosis):
+                self._decide(situation)
+        self._follow_plan(self.world.incidents[incident_id])
+        self._settle_again(self.world.incidents[incident_id])
+        self._close_if_over(self.world.incidents[incident_id])
+
+    def _cancel_what_waits(self, incident: Incident) -> None:
+        """Cancel recorded steps of an incident that is over: what they were to mend is mended, or gone."""
+        made = self.world.decisions.get(incident.id, ())
+        self.cancelled += [
+            replace(step, state=StepState.CANCELLED, changed_at=self.now, detail="the incident is over")
+            for decision in made
+            for step in decision.steps
+            if step.state is StepState.RECORDED
+        ]
+
+    def note_nodes(self, events: Iterable[Event]) -> None:
+        """Take over which nodes were seen, which are suspect and which were taken out."""
+        # Incidents that were closed in this turn still count: what they blame stays suspect.
+        diagnosed = {key: self.world.diagnoses[key] for key in self.world.incidents}
+        blamed = {
+            suspect.component.node: diagnosis
+            for diagnosis in diagnosed.values()
+            if diagnosis.blames_hardware and diagnosis.node_confirmed
+            for suspect in diagnosis.suspects[:1]
+        }
+        self.nodes = track.node_states(self.world, events, blamed, frozenset(diagnosed), self.now)
+        known = {node.name: node for node in self.nodes}
+        self.world = replace(self.world, nodes={**self.world.nodes, **known})
+
+    def world_after(self) -> World:
+        """Return the world without what has ended."""
+        open_incidents = {key: incident for key, incident in self.world.incidents.items() if incident.is_open}
+        return replace(
+            self.world,
+            incidents=open_incidents,
+            diagnoses={key: value for key, value in self.world.diagnoses.items() if key in open_incidents},
+            decisions={key: value for key, value in self.world.decisions.items() if key in open_incidents},
+        )
+
+    def changes_of_turn(self) -> Changes:
+        """Return everything to be written."""
+        attempts = {(attempt.job_id, attempt.number): attempt for attempt in self.tracked.attempts} | self.attempts
+        return replace(
+            self.tracked,
+            attempts=tuple(attempts.values()),
+            interruptions=tuple(self.interruptions.values()),
+            nodes=self.nodes,
+            incidents=tuple(self.incidents.values()),
+            memberships=tuple(self.memberships),
+            diagnoses=tuple(self.diagnoses.values()),
+            decisions=tuple(self.decisions.values()),
+            steps=tuple(self.cancelled),
+        )
+
+    def _put(self, incident: Incident) -> None:
+        self.incidents[incident.id] = incident
+        self.world = replace(self.world, incidents={**self.world.incidents, incident.id: incident})
+
+    def _move(self, incident: Incident, state: IncidentState) -> None:
+        if incident.state is not state:
+            self._put(incident.moved_to(state, self.now))
+
+    def _link(self, interruption: Interruption, events: Sequence[Event]) -> None:
+        incident = _explaining(self.world.incidents.values(), interruption, self.limits.correlate, self.knowledge)
+        if incident is None:
+            began_at = interruption.edges[Edge.FIRST_EVENT]
+            whose = [event for event in events if event.job == interruption.job_id]
+            ending = min(whose, key=lambda event: abs(event.happened_at - began_at), default=None)
+            if ending is None:
+                return
+            incident = correlate.incident_for_interruption(ending, self.limits.correlate, self.now)
+            self.memberships.append((incident.id, ending.id))
+            self._put(incident)
+        linked = replace(interruption, incident_id=incident.id)
+        self.interruptions[linked.id] = linked
+        self.world = replace(self.world, interruptions={**self.world.interruptions, linked.job_id: linked})
+
+    def _diagnose(self, incident: Incident) -> Diagnosis:
+        """Return the latest diagnosis; a new revision when the evidence says something else than before."""
+        before = self.world.diagnoses.get(incident.id)
+        if before is not None and incident.id not in self.incidents:
+            return before
+        made = classify.diagnose(
+            incident,
+            self.knowledge,
+            self._watched(incident),
+            self._placements(incident),
+            self._outlived(incident),
+            incident.revision + 1,
+            self.now,
+        )
+        if before is not None and _says_the_same(before, made):
+            return before
+        self.diagnoses[incident.id] = made
+        self.world = replace(self.world, diagnoses={**self.world.diagnoses, incident.id: made})
+        self._put(replace(incident, revision=made.revision))
+        return made
+
+    def _watched(self, incident: Incident) -> frozenset[str]:
+        """Return the collectors that work on every node of the incident, or of its jobs when it names no node."""
+        jobs = [self.world.jobs[job_id] for job_id in incident.jobs if job_id in self.world.jobs]
+        nodes = incident.nodes or tuple(name for job in jobs for name in job.nodes)
+        watched = [self.world.watched.get(name, frozenset()) for name in nodes]
+        return frozenset.intersection(*watched) if watched else frozenset()
+
+    def _outlived(self, incident: Incident) -> datetime | None:
+        """Return until when the jobs that the incident interrupts still made steps; None when it interrupts none."""
+        explained = [each for each in self.world.interruptions.values() if each.incident_id == incident.id]
+        last_steps = [each.edges[Edge.LAST_STEP] for each in explained if Edge.LAST_STEP in each.edges]
+        return min(last_steps, default=None)
+
+    def _placements(self, incident: Incident) -> list[Placement]:
+        return [placement for job_id in incident.jobs for placement in self.world.placements.get(job_id, ())]
+
+    def _settle(self, incident: Incident, diagnosis: Diagnosis) -> None:
+        if incident.state is not IncidentState.SETTLING:
+            return
+        situations = self._situations(incident, diagnosis)
+        settling = classify.settling(
+            incident,
+            diagnosis,
+            self.knowledge,
+            alternatives_agree=all(_alternatives_agree(each, self.limits.policy, self.now) for each in situations),
+            limits=self.limits.settle,
+            now=self.now,
+        )
+        if settling.is_over or incident.stale:
+            self._move(incident, IncidentState.DIAGNOSED)
+        else:
+            self.wake_ups.append(max(settling.wake_at, self.now))
+
+    def _situations(self, incident: Incident, diagnosis: Diagnosis) -> list[policy.Situation]:
+        """Return what is to be decided: for each job the incident interrupts, or once when it interrupts none."""
+        jobs = self._interrupted_jobs(incident)
+        return [self._situation(incident, diagnosis, job) for job in jobs or (None,)]
+
+    def _situation(self, incident: Incident, diagnosis: Diagnosis, job: Job | None) -> policy.Situation:
+        if job is None:
+            return policy.Situation(incident, diagnosis, None)
+        attempts = self.world.attempts.get(job.id, ())
+        return policy.Situation(incident, diagnosis, job, attempts, self.world.checkpoints.get(job.id, ()))
+
+    def _interrupted_jobs(self, incident: Incident) -> list[Job]:
+        """Return the jobs whose open interruption this incident explains."""
+        explained = [each.job_id for each in self.world.interruptions.values() if each.incident_id == incident.id]
+        return [self.world.jobs[job_id] for job_id in sorted(explained) if job_id in self.world.jobs]
+
+    def _is_decided(self, incident_id: str, job: Job | None) -> bool:
+        attempts = self.world.attempts.get(job.id, ()) if job is not None else ()
+        return any(_is_about(decision, job, attempts) for decision in self.world.decisions.get(incident_id, ()))
+
+    def _decide(self, situation: policy.Situation) -> None:
+        """Record one plan for each attempt that the incident interrupted, and one when it interrupted none."""
+        incident = self.world.incidents[situation.incident.id]
+        if self._is_decided(incident.id, situation.job):
+            return
+        decision = policy.decide(situation, self.limits.policy, self.now)
+        self.decisions[decision.id] = decision
+        made = self.world.decisions.get(incident.id, ())
+        self.world = replace(self.world, decisions={**self.world.decisions, incident.id: (*made, decision)})
+        if situation.job is not None:
+            self._note_decided(situation.job)
+        if any(step.state is StepState.RECORDED for step in decision.steps):
+            self._move(incident, IncidentState.ACTING)
+
+    def _note_decided(self, job: Job) -> None:
+        attempts = self.world.attempts.get(job.id, ())
+        if attempts and attempts[-1].decided_at is None:
+            decided = replace(attempts[-1], decided_at=self.now)
+            self.attempts[decided.job_id, decided.number] = decided
+            self.world = replace(self.world, attempts={**self.world.attempts, job.id: (*attempts[:-1], decided)})
+        interruption = self.world.interruptions[job.id]
+        if Edge.DECIDED not in interruption.edges:
+            marked = replace(interruption, edges={**interruption.edges, Edge.DECIDED: self.now})
+            self.interruptions[marked.id] = marked
+            self.world = replace(self.world, interruptions={**self.world.interruptions, job.id: marked})
+
+    def _follow_plan(self, incident: Incident) -> None:
+        """Move on when the steps of all plans have ended: to recovering, or back to a person."""
+        made = self.world.decisions.get(incident.id, ())
+        if incident.state is not IncidentState.ACTING or not made:
+            return
+        latest = {decision.job_id: decision for decision in made if decision.steps}
+        states = {step.state for decision in latest.values() for step in decision.steps}
+        if states <= {StepState.DONE}:
+            self._move(incident, IncidentState.RECOVERING)
+        elif states <= ENDED_STEP_STATES:
+            self._move(incident, IncidentState.DIAGNOSED)
+
+    def _settle_again(self, incident: Incident) -> None:
+        """Wait for evidence anew when the incident interrupts an attempt that nothing was decided about."""
+        undecided = any(not self._is_decided(incident.id, job) for job in self._interrupted_jobs(incident))
+        if not undecided or incident.state not in (IncidentState.DIAGNOSED, IncidentState.RECOVERING):
+            return
+        self._move(incident, IncidentState.DIAGNOSED)
+        settling = self.world.incidents[incident.id].moved_to(IncidentState.SETTLING, self.now)
+        self._put(replace(settling, observed_at=self.now))
+        self.wake_ups.append(self.now + self.limits.settle.minimum)
+
+    def _close_if_over(self, incident: Incident) -> None:
+        if not incident.is_open or incident.state is IncidentState.OPEN:
+            return
+        waiting = any(each.incident_id == incident.id for each in self.world.interruptions.values())
+        if waiting:
+            return
+        interrupted = any(
+            each.incident_id == incident.id for each in self.interruptions.values() if each.is_over
+        ) or incident.state in (IncidentState.ACTING, IncidentState.RECOVERING)
+        quiet_at = max(evidence.last_at for evidence in incident.evidence) + self.limits.quiet
+        ended_job = any(job_id in self.jobs_before and job_id not in self.world.jobs for job_id in incident.jobs)
+        if interrupted or ended_job or incident.stale or self.now >= quiet_at:
+            self._cancel_what_waits(incident)
+            self._move(incident, IncidentState.CLOSED)
+        else:
+            self.wake_ups.append(quiet_at)
+
+
+def _explaining(
+    incidents: Iterable[Incident], interruption: Interruption, limits: correlate.Limits, knowledge: Knowledge
+) -> Incident | None:
+    """Return the incident that best explains *interruption*: what came at once, then a fault, then the latest."""
+    at = interruption.edges[Edge.FIRST_EVENT]
+    candidates = [
+        incident
+        for incident in incidents
+        if incident.is_open
+        and interruption.job_id in incident.jobs
+        and any(
+            at - limits.before <= evidence.last_at and evidence.first_at <= at + limits.after
+            for evidence in incident.evidence
+        )
+    ]
+
+    def fitness(incident: Incident) -> tuple[bool, int, datetime, str]:
+        weights = [max(knowledge[evidence.kind].weights.values(), default=0.0) for evidence in incident.evidence]
+        last = max(evidence.last_at for evidence in incident.evidence)
+        return (last >= at - AT_ONCE, round(max(weights)), incident.updated_at, incident.id)
+
+    return max(candidates, key=fitness, default=None)
+
+
+def _with_states(decision: Decision, states: Mapping[str, StepState]) -> Decision:
+    steps = tuple(replace(step, state=states.get(step.id, step.state)) for step in decision.steps)
+    failed = any(step.state in ENDED_STEP_STATES - {StepState.DONE} for step in steps)
+    return replace(decision, steps=tuple(_cancelled(step) if failed else step for step in steps))
+
+
+def _cancelled(step: Step) -> Step:
+    """Return a step that waited behind one that was not done: the store cancelled it too."""
+    return replace(step, state=StepState.CANCELLED) if step.state is StepState.RECORDED else step
+
+
+def _says_the_same(before: Diagnosis, after: Diagnosis) -> bool:
+    return replace(after, revision=before.revision, made_at=before.made_at) == before
+
+
+def _is_about(decision: Decision, job: Job | None, attempts: Sequence[Attempt]) -> bool:
+    """Say whether *decision* was made for the attempt that *job* is in now, as it stands now."""
+    if job is None or job.state is not JobState.INTERRUPTED:
+        return True
+    if (decision.job_id, decision.attempt) != (job.id, job.attempt):
+        return False
+    ended_at = attempts[-1].ended_at if attempts else None
+    # Where nothing was to be done while it ran, something may be to do now that it has ended.
+    return bool(decision.steps) or ended_at is None or decision.made_at >= ended_at
+
+
+def _alternatives_agree(situation: policy.Situation, limits: policy.Limits, now: datetime) -> bool:
+    """Say whether every cause that is still likely leads to the same steps."""
+    diagnosis = situation.diagnosis
+    likely: list[Cause] = [each.cause for each in diagnosis.alternatives if each.confidence >= 0.1]
+    plans = {
+        policy.plan_for(replace(situation, diagnosis=replace(diagnosis, cause=cause)), limits, now).steps
+        for cause in (diagnosis.cause, *likely)
+    }
+    return len(plans) == 1
