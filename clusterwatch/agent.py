@@ -75,8 +75,8 @@ class Agent:
     def run(self, name: str) -> bool:
         """Run one collector once; return whether its source holds more.
 
-        Never raises for what the collector or the database does: it is logged, counted, and tried again next
-        time from the same position.
+        Never raises, neither for what the collector or the database does nor for a mistake of ours: it is logged,
+        counted, and tried again next time from the same position.
         """
         slot = self._slots[name]
         with slot.lock:
@@ -84,7 +84,10 @@ class Agent:
                 return self._run(slot)
             except StoreError as error:
                 log.error("events not recorded, will read again", collector=name, error=str(error))
-                return False
+            except Exception:
+                # Our own mistake: it is told loudly, and the timer that called goes on.
+                log.exception("collection failed, will read again", collector=name)
+            return False
 
     def drain(self, name: str, rounds: int = 1000) -> None:
         """Run a collector until its source is empty, and tell what was still being folded."""
@@ -98,6 +101,8 @@ class Agent:
                 self._close_windows(slot)
             except StoreError as error:
                 log.error("events not recorded, will be told later", collector=name, error=str(error))
+            except Exception:
+                log.exception("what was being folded is not told", collector=name)
 
     def close(self) -> None:
         """Let every collector give back what it holds."""
@@ -114,7 +119,14 @@ class Agent:
         except Exception as error:  # whatever a plugin raises is its own failure and never its neighbours'
             self._record_failure(slot, site, error, self._clock.monotonic() - began)
             return False
-        self._record(slot, site, collected, self._clock.monotonic() - began)
+        seconds = self._clock.monotonic() - began
+        try:
+            self._record(slot, site, collected, seconds)
+        except StoreError:
+            raise
+        except Exception as error:
+            self._record_mistake(slot, site, error, seconds)
+            return False
         return collected.more
 
     def _restore(self, slot: _Slot, site: Site) -> None:
@@ -122,7 +134,7 @@ class Agent:
             saved = self._store.position(site.node, self._key(slot))
             source, observer = saved.get("source"), saved.get("observer")
             slot.position = source if isinstance(source, dict) else {}
-            slot.observer = ObserverState.from_json(observer) if isinstance(observer, dict) else ObserverState()
+            slot.observer = _restored(observer, self._key(slot))
 
     def _collect(self, slot: _Slot, site: Site, now: datetime) -> Collected:
         """Return what the collector gives within its deadline; a call that hangs keeps its thread, and only that."""
@@ -161,6 +173,13 @@ class Agent:
         slot.position, slot.observer, slot.status = collected.position, observer, status
         self._count(name, len(collected.readings), events, seconds, now)
 
+    def _record_mistake(self, slot: _Slot, site: Site, error: Exception, seconds: float) -> None:
+        """Record that what was read could not be observed: our mistake, which counts as the collector's failure."""
+        failure = PluginError(slot.collector.name, error)
+        if slot.status is None or slot.status.error != str(failure):
+            log.exception("what was read could not be observed", collector=slot.collector.name)
+        self._record_failure(slot, site, failure, seconds)
+
     def _record_failure(self, slot: _Slot, site: Site, error: Exception, seconds: float) -> None:
         now = self._clock.now()
         name = slot.collector.name
@@ -169,7 +188,7 @@ class Agent:
         if slot.status is None or slot.status.error != status.error:
             log.warning("collector failed", collector=name, error=status.error)
             told = _told(kinds.COLLECTOR_FAILED, site, name, now, error=status.error)
-            slot.observer, events = self._observe(slot, [told], now)
+            slot.observer, events = self._observed_if_possible(slot, told, now)
             position = {"source": dict(slot.position or {}), "observer": slot.observer.to_json()}
             self._store.record(site.node, self._key(slot), events, position, status, now)
             slot.written_at = now
@@ -183,6 +202,14 @@ class Agent:
         with self._observing:
             observer, events, _ = pipeline.observe(slot.observer, readings, self._catalog, now)
         return observer, events
+
+    def _observed_if_possible(self, slot: _Slot, told: Reading, now: datetime) -> tuple[ObserverState, list[Event]]:
+        """Observe that a collector failed; even where observing is what fails, its status can be recorded."""
+        try:
+            return self._observe(slot, [told], now)
+        except Exception:
+            log.exception("failure of a collector not told", collector=slot.collector.name)
+            return slot.observer, []
 
     def _close_windows(self, slot: _Slot) -> None:
         """Record what open fold windows hold, as if their time had come."""
@@ -217,6 +244,15 @@ class Agent:
     def _count(self, name: str, readings: int, events: Sequence[Event], seconds: float, now: datetime) -> None:
         self._metrics.collected(name, seconds, readings, now)
         self._metrics.events_recorded(events)
+
+
+def _restored(stored: object, key: str) -> ObserverState:
+    """Return what was remembered; nothing where another version wrote it in a form that is not ours."""
+    try:
+        return ObserverState.from_json(stored) if isinstance(stored, dict) else ObserverState()
+    except ValueError as error:
+        log.warning("what was being observed is forgotten: another version wrote it", collector=key, error=str(error))
+        return ObserverState()
 
 
 def _succeeded(

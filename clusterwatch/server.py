@@ -270,7 +270,7 @@ class Actor:
 
     def _resume(self, step: Step, now: datetime) -> bool:
         """End a step that a killed process had begun: ask the world first, call a person when it cannot tell."""
-        told = self._by_name[step.actuator].state_of(step)
+        told = self._state_of(step)
         if told is WorldState.DONE:
             return self._finish(step, Outcome(step.id, StepState.DONE, now, "found done after a restart"))
         if told is WorldState.NOT_DONE and now <= step.not_after:
@@ -283,6 +283,17 @@ class Actor:
             return self._by_name[step.actuator].perform(step, now)
         except ActionError as error:
             return Outcome(step.id, StepState.FAILED, self.clock.now(), str(error))
+        except Exception as error:
+            # A mistake in an actuator ends this plan, not the loop: the step would be tried for ever.
+            log.exception("actuator failed", step=step.id, actuator=step.actuator)
+            return Outcome(step.id, StepState.FAILED, self.clock.now(), f"{type(error).__name__}: {error}")
+
+    def _state_of(self, step: Step) -> WorldState:
+        try:
+            return self._by_name[step.actuator].state_of(step)
+        except Exception:
+            log.exception("actuator cannot be asked", step=step.id, actuator=step.actuator)
+            return WorldState.CANNOT_TELL
 
     def _finish(self, step: Step, outcome: Outcome) -> bool:
         finished = self.store.finish_step(outcome)

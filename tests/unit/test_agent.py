@@ -2,6 +2,7 @@
 
 import sqlite3
 import threading
+from dataclasses import replace
 
 import pytest
 
@@ -152,6 +153,42 @@ def test_what_could_not_be_recorded_is_read_again(store, tmp_path):
     agent.run("kernel_log")
 
     assert texts(store) == [XID.format(1)]
+
+
+def test_observer_state_of_another_version_starts_empty(store):
+    written = {"source": {"line": 1}, "observer": {"repeats": {"gpu": {"seen": "many"}}}}
+    store.record("node001", "kernel_log", [], written, None, NOON)
+
+    agent_of(store, Lines(XID.format(1), XID.format(2))).run("kernel_log")
+
+    assert texts(store) == [XID.format(2)]
+
+
+@pytest.fixture
+def mistaken(store):
+    """An agent whose rules look into a table that has no such entry, as a mistake of ours would."""
+
+    class NoHits:
+        def hits(self, texts):
+            raise KeyError("xid")
+
+    return Agent(
+        [Lines(XID.format(1))],
+        lambda name: Site("node001"),
+        store,
+        replace(CATALOG, matcher=NoHits()),
+        ManualClock(NOON),
+        Metrics(),
+    )
+
+
+def test_mistake_of_ours_in_observing_is_the_failure_of_that_collector(store, mistaken):
+    mistaken.run("kernel_log")
+    mistaken.drain("kernel_log")
+
+    (status,) = store.collector_statuses()
+    assert "KeyError: 'xid'" in status.error
+    assert store.position("node001", "kernel_log").get("source") in (None, {})
 
 
 def test_last_steps_of_a_job_are_told_when_its_log_is_read_to_the_end(store):

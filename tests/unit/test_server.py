@@ -230,6 +230,37 @@ def test_two_jobs_struck_by_one_fault_are_both_decided_about(store):
     assert {each.job_id for each in store.read.decisions() if each.steps} == {"job-1", "job-2"}
 
 
+class Mistaken(RecordingActuator):
+    """An actuator with a mistake of ours in it."""
+
+    def perform(self, step, now):
+        raise KeyError("checkpoint")
+
+    def state_of(self, step):
+        raise KeyError("checkpoint")
+
+
+def test_actuator_that_breaks_fails_the_step_and_the_plan(store):
+    clock = ManualClock(NOON)
+    decided(store, clock)
+
+    Actor(store, [Mistaken()], clock, Metrics()).turn()
+
+    assert steps_of(store) == {StepKind.CHOOSE_CHECKPOINT: StepState.FAILED, StepKind.REQUEUE: StepState.CANCELLED}
+    (decision,) = store.read.decisions()
+    assert decision.steps[0].detail == "KeyError: 'checkpoint'"
+
+
+def test_actuator_that_breaks_when_it_is_asked_calls_a_person(store):
+    clock = ManualClock(NOON)
+    decided(store, clock)
+    store.begin_step(store.steps_to_perform({"recording": None})[0].id, clock.now())
+
+    Actor(store, [Mistaken()], clock, Metrics()).turn()
+
+    assert steps_of(store)[StepKind.CHOOSE_CHECKPOINT] is StepState.UNKNOWN
+
+
 def test_hang_is_recorded_once_however_often_it_is_looked_for(store):
     clock = ManualClock(NOON)
     responder = responder_of(store, clock)
