@@ -66,7 +66,7 @@ class _Turn:
         for sighting in self._sightings(reading, hits):
             event = event_of(sighting, self._knowledge)
             if event.kind == PROGRESS:
-                self._add_progress(event)
+                self._add_progress(event, reading)
             else:
                 self._add(event)
 
@@ -102,13 +102,16 @@ class _Turn:
             del self._assemblies[next(iter(self._assemblies))]
         return noticed
 
-    def _add_progress(self, event: Event) -> None:
+    def _add_progress(self, event: Event, reading: Reading) -> None:
+        is_cut = bool(reading.fields.get("is_cut"))
+        if is_cut and reading.text.rstrip().endswith(str(event.fields.get("step"))):
+            return  # the number itself may have been cut
         key = event.job or event.node
         trail = self._trails.get(key)
         if trail is not None and progress.is_new_attempt(trail, event):
             self._settle(key)
             trail = self._trails[key]
-        self._trails[key], told = progress.advance(trail, event)
+        self._trails[key], told = progress.advance(trail, event, _stream(reading), is_cut=is_cut)
         self._tell(told)
         self._wake_by(self._trails[key].closes_at)
 
@@ -149,3 +152,10 @@ class _Turn:
         windows = [trail.closes_at for trail in self._trails.values()]
         windows += [known.closes_at for known in self._repeats.values()]
         self.wake_at = min(filter(None, windows), default=None)
+
+
+def _stream(reading: Reading) -> str:
+    """Return what the progress of one rank stands in, under a name that rotation does not change."""
+    path = reading.fields.get("stream") or str(reading.fields.get("origin") or "").rpartition(":")[0]
+    rank = reading.rank if reading.rank is not None else body(reading.text)[0]
+    return f"{reading.source}|{path}|{rank}"

@@ -32,6 +32,31 @@ class Repeats:
 
 
 @dataclass(frozen=True, slots=True)
+class Counter:
+    """What counts the steps of an attempt, and how it usually moves.
+
+    Attributes:
+        voice: The rule and the stream that report it; "" before the first report.
+        heard_at: When it was last reported, as it was observed.
+        interval_seconds: Between two reports; 0 until there were two at different times.
+        step: As last printed; it goes back where the counter starts again.
+        total: What it counts to, where that is printed.
+        reports: How often it moved.
+        stride: Steps between two reports.
+        doubted: A step so far ahead that it counts only if the next one goes on from it.
+    """
+
+    voice: str = ""
+    heard_at: datetime | None = None
+    interval_seconds: float = 0.0
+    step: int = -1
+    total: int | None = None
+    reports: int = 0
+    stride: float = 1.0
+    doubted: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Trail:
     """How far one job has come: its attempt, its highest step in it, and progress not yet told."""
 
@@ -39,6 +64,7 @@ class Trail:
     step: int
     closes_at: datetime | None = None
     folded: Event | None = None
+    counter: Counter = field(default_factory=Counter)
 
 
 @dataclass(frozen=True, slots=True)

@@ -196,8 +196,14 @@ PROGRESS_LOGS = {
         "steps: 10 loss: 8.1012 iter time (s): 0.512 samples/sec: 62.500",
         {"step": 10, "loss": 8.1012, "step_seconds": 0.512},
     ),
-    "Hugging Face Trainer": (" 12%|█▏        | 12/100 [00:10<01:20,  1.10s/it]", {"step": 12, "step_seconds": 1.1}),
-    "Hugging Face Trainer, fast": ("  3%|▎   | 3/100 [00:01<00:40,  2.50it/s]", {"step": 3, "step_seconds": 0.4}),
+    "Hugging Face Trainer": (
+        " 12%|█▏        | 12/100 [00:10<01:20,  1.10s/it]",
+        {"step": 12, "total": 100, "step_seconds": 1.1},
+    ),
+    "Hugging Face Trainer, fast": (
+        "  3%|▎   | 3/100 [00:01<00:40,  2.50it/s]",
+        {"step": 3, "total": 100, "step_seconds": 0.4},
+    ),
     "nanoGPT": (
         "iter 10: loss 4.2123, time 123.45ms, mfu 30.12%",
         {"step": 10, "loss": 4.2123, "step_seconds": 0.12345},

@@ -176,17 +176,202 @@ def test_step_that_every_rank_prints_counts_once(catalog: Catalog) -> None:
     assert [event.fields["step"] for event in events] == [1, 2]
 
 
-def test_step_goes_back_only_with_a_new_attempt(catalog: Catalog) -> None:
+def test_steps_of_an_earlier_attempt_do_not_count_any_more(catalog: Catalog) -> None:
     events = events_in(
         catalog,
         job_line("step=7 loss=1.0", 1),
-        job_line("step=5 loss=1.0", 2),
-        job_line("step=8 loss=1.0", 3),
-        job_line("step=5 loss=1.0", 4, attempt=2),
-        job_line("step=9 loss=1.0", 5, attempt=1),
+        job_line("step=8 loss=1.0", 2),
+        job_line("step=5 loss=1.0", 3, attempt=2),
+        job_line("step=9 loss=1.0", 4, attempt=1),
     )
 
     assert [(event.attempt, event.fields["step"]) for event in events] == [(1, 7), (1, 8), (2, 5)]
+
+
+def steps_in(catalog: Catalog, *lines: tuple[float, str]) -> list[tuple[object, bool]]:
+    """Return the steps told of *lines*, each with its second, and whether its counter had started again."""
+    readings = [job_line(text, position, NOON + seconds(at)) for position, (at, text) in enumerate(lines)]
+    return [(event.fields["step"], "restarted" in event.fields) for event in events_in(catalog, *readings)]
+
+
+def test_counter_that_starts_again_is_told_as_a_sign_of_life(catalog: Catalog) -> None:
+    lines = [(2 * at, f"epoch {at // 3} step {at % 3 + 1} loss 2.31") for at in range(7)]
+
+    told = steps_in(catalog, *lines, (20, "epoch 9 step 4 loss 2.31"))
+
+    assert told == [(1, False), (2, False), (3, False), (1, True), (2, True), (3, True), (1, True), (4, False)]
+
+
+def test_counter_that_started_again_takes_nothing_from_the_steps_of_the_same_second(catalog: Catalog) -> None:
+    lines = [(at / 10, f"epoch {at // 3} step {at % 3 + 1} loss 2.31") for at in range(6)]
+
+    assert steps_in(catalog, *lines) == [(1, False), (3, False)]
+    assert steps_in(catalog, *lines[:2], (9, "step 1 loss 1"), (9.1, "step 9 loss 1")) == [
+        (1, False),
+        (2, False),
+        (9, False),
+    ]
+
+
+def test_sign_of_life_tells_no_rate(catalog: Catalog) -> None:
+    readings = [job_line(f"step={step} loss=1.0", step, NOON + seconds(9 - step)) for step in (9, 5, 4)]
+
+    *_, event = events_in(catalog, *readings)
+
+    assert not {"first_step", "first_at"} & event.fields.keys()
+
+
+@pytest.mark.parametrize("stray", ["step 1718000000 loss 1", "iter 99999: loss 1.0, time 9.0ms"])
+def test_one_stray_number_far_ahead_does_not_hide_the_steps_after_it(catalog: Catalog, stray: str) -> None:
+    lines = [(2 * step, f"step {step} loss 1.0") for step in range(1, 8)]
+
+    assert steps_in(catalog, *lines[:4], (9, stray), *lines[4:]) == [(step, False) for step in range(1, 8)]
+
+
+def test_steps_that_go_on_far_ahead_count(catalog: Catalog) -> None:
+    lines = [(2 * at, f"step {step} loss 1.0") for at, step in enumerate((1, 2, 3, 50_000, 50_001, 50_002))]
+
+    assert steps_in(catalog, *lines) == [(step, False) for step in (1, 2, 3, 50_001, 50_002)]
+
+
+def test_other_counter_does_not_count_while_the_first_one_moves(catalog: Catalog) -> None:
+    lines = [(at, f"step {at} loss 1.0") for at in range(0, 60, 2)]
+    others = [(at + 1, f"iter {at * 100}: loss 4.2123, time 123.45ms") for at in range(0, 60, 2)]
+
+    assert steps_in(catalog, *sorted(lines + others)) == [(at, False) for at in range(0, 60, 2)]
+
+
+@pytest.mark.parametrize(("silence", "is_taken_over"), [(19, False), (21, True)])
+def test_other_counter_counts_once_the_first_is_silent(catalog: Catalog, silence: float, is_taken_over: bool) -> None:
+    lines = [(at, f"step {at} loss 1.0") for at in (0, 2, 4)]
+
+    told = steps_in(catalog, *lines, (4 + silence, "iter 9: loss 4.2, time 123.45ms"))
+
+    assert told == [(0, False), (2, False), (4, False), *([(9, False)] if is_taken_over else [])]
+
+
+def test_counter_that_spoke_once_is_waited_for_ten_minutes(catalog: Catalog) -> None:
+    first, early, late = (
+        (0, "step 5 loss 1"),
+        (599, "iter 8: loss 4.2, time 1.0ms"),
+        (601, "iter 9: loss 4.2, time 1.0ms"),
+    )
+
+    assert steps_in(catalog, first, early, late) == [(5, False), (9, False)]
+
+
+def test_same_rule_in_another_file_is_another_counter(catalog: Catalog) -> None:
+    other = replace(job_line("step=90 loss=1.0", 1, NOON + seconds(3)), fields={"origin": "b.log:1", "stream": "b.log"})
+    rotated = replace(
+        job_line("step=3 loss=1.0", 1, NOON + seconds(4)), fields={"origin": "train.log.1:7", "stream": "train.log"}
+    )
+
+    events = events_in(catalog, *(job_line(f"step={n} loss=1.0", n, NOON + seconds(n)) for n in (1, 2)), other, rotated)
+
+    assert [event.fields["step"] for event in events] == [1, 2, 3]
+
+
+def test_bar_of_an_evaluation_is_a_sign_of_life_and_moves_no_counter(catalog: Catalog) -> None:
+    bar = " 12%|#         | {}/{} [00:10<01:20,  1.00s/it]".format
+    training = [(2 * step, bar(step, 1000)) for step in (1, 2, 3)]
+    evaluation = [(10 + 2 * step, bar(step * 20, 600)) for step in (1, 2)]
+
+    told = steps_in(catalog, *training, *evaluation, (30, bar(4, 1000)))
+
+    assert told == [(1, False), (2, False), (3, False), (3, True), (3, True), (4, False)]
+
+
+def test_steps_flushed_together_tell_no_rate(catalog: Catalog) -> None:
+    first = job_line("step=1 loss=1.0", 1)
+    flushed = [job_line(f"step={step} loss=1.0", step, NOON + seconds(60)) for step in range(2, 50)]
+    rest = [job_line(f"step={step} loss=1.0", step, NOON + seconds(60.1)) for step in range(50, 60)]
+
+    _, event = events_in(catalog, first, *flushed, *rest)
+
+    assert (event.fields["step"], event.fields["first_step"], "first_at" in event.fields) == (59, 2, False)
+
+
+def test_step_flushed_together_with_one_that_was_told_tells_no_rate(catalog: Catalog) -> None:
+    lines = [job_line(f"step={step} loss=1.0", step, NOON + seconds(at)) for step, at in ((1, 0), (2, 0), (3, 0.5))]
+
+    _, event = events_in(catalog, *lines)
+
+    assert (event.fields["step"], "first_at" in event.fields) == (3, False)
+
+
+def test_times_of_the_lines_themselves_tell_a_rate_however_they_were_flushed(catalog: Catalog) -> None:
+    lines = [
+        replace(job_line(f"step={step} loss=1.0", step, NOON + seconds(60)), happened_at=NOON + seconds(step))
+        for step in (1, 2, 3)
+    ]
+
+    _, event = events_in(catalog, *lines)
+
+    assert (event.fields["first_at"], event.happened_at) == ((NOON + seconds(2)).isoformat(), NOON + seconds(3))
+
+
+def cut(reading: Reading) -> Reading:
+    return replace(reading, fields={**reading.fields, "is_cut": True})
+
+
+def test_line_that_was_cut_tells_its_step_and_no_more(catalog: Catalog) -> None:
+    last = cut(job_line("step=2 loss=0.31 tokens=8192 step_seconds=0.4", 2, NOON + seconds(6)))
+
+    _, event = events_in(catalog, job_line("step=1 loss=1.0 step_seconds=0.42", 1), last)
+
+    assert event.fields == {"step": 2, "first_step": 2}
+
+
+def test_step_at_which_a_line_was_cut_is_no_step(catalog: Catalog) -> None:
+    lines = [job_line('{"step": 1233, "loss": 1.0}', 1), cut(job_line('{"step": 12', 2, NOON + seconds(6)))]
+
+    assert [event.fields["step"] for event in events_in(catalog, *lines)] == [1233]
+
+
+@pytest.mark.parametrize("step", [2**53, 99_999_999_999_999_999_999])
+def test_step_that_no_database_holds_is_no_progress(catalog: Catalog, step: int) -> None:
+    assert steps_in(catalog, (0, f"step {step} loss 1.0")) == []
+    assert steps_in(catalog, (0, f"step {2**53 - 1} loss 1.0")) == [(2**53 - 1, False)]
+
+
+@pytest.mark.parametrize("tokens", ["9007199254740992", "9" * 400])
+def test_number_of_tokens_that_no_database_holds_is_left_out(catalog: Catalog, tokens: str) -> None:
+    (event,) = events_in(catalog, job_line(f"step=5 loss=2.31 tokens={tokens}"))
+
+    assert event.fields == {"step": 5, "loss": 2.31, "first_step": 5, "first_at": NOON.isoformat()}
+
+
+def test_trail_of_an_earlier_version_is_followed_further(catalog: Catalog) -> None:
+    stored = {"trails": {"job1": {"attempt": 1, "step": 7, "closes_at": None, "folded": None}}}
+
+    state, _, _ = notice(ObserverState.from_json(stored), [job_line("step=8 loss=1.0")], catalog, NOON)
+
+    assert state.trails["job1"].step == 8
+
+
+STEPS = st.lists(
+    st.tuples(
+        st.sampled_from(["step {} loss 1.0", "iter {}: loss 4.2, time 1.0ms"]),
+        st.one_of(st.integers(0, 20), st.integers(0, 2**60)),
+        st.sampled_from([0, 0.3, 2, 30, 700]),
+    ),
+    min_size=1,
+    max_size=30,
+)
+
+
+@given(STEPS)
+def test_what_counts_as_a_step_only_ever_goes_ahead(catalog: Catalog, steps: list[tuple[str, int, float]]) -> None:
+    at, readings = NOON, []
+    for position, (form, step, pause) in enumerate(steps):
+        at += seconds(pause)
+        readings.append(job_line(form.format(step), position, at))
+
+    events = events_in(catalog, *readings)
+
+    counted = [int(str(event.fields["step"])) for event in events if "restarted" not in event.fields]
+    assert counted == sorted(set(counted))
+    assert all(later.observed_at - event.observed_at >= seconds(1) for event, later in pairwise(events[1:]))
 
 
 @pytest.mark.parametrize(
