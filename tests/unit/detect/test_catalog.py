@@ -133,5 +133,30 @@ def test_symptom_never_speaks_for_hardware_most() -> None:
     assert all(signal.leading_cause in {Cause.NCCL_TIMEOUT_UNKNOWN, Cause.SOFTWARE_BUG} for signal in symptoms)
 
 
+def strength(kind: str) -> float:
+    """Return what *kind* weighs where no cause is proven and only a suspect is to be named."""
+    return max(CATALOG.knowledge[kind].weights.values(), default=0.0)
+
+
+@pytest.mark.parametrize("ending", ["error", "sigkill", "sigterm", "sigsegv", "sigabrt"])
+def test_rank_that_torchrun_names_first_is_suspected_before_a_later_one_and_one_that_vanished(ending: str) -> None:
+    root, later = f"torchelastic.root_cause.{ending}", f"torchelastic.failure.{ending}"
+
+    assert strength(root) > strength(later)
+    assert strength(root) > strength("process.gone")
+
+
+def test_first_rank_with_an_error_of_its_own_is_a_suspect_until_another_was_killed() -> None:
+    root = CATALOG.knowledge["torchelastic.root_cause.error"]
+
+    assert (root.role, root.weights) == (Role.SUSPECT, {Cause.UNKNOWN: 1.5, Cause.SOFTWARE_BUG: 0.8})
+    # A rank that lost its peer can end before the peer that was killed.
+    assert strength("torchelastic.root_cause.error") < strength("torchelastic.failure.sigkill")
+
+
+def test_process_that_vanished_says_little_by_itself() -> None:
+    assert CATALOG.knowledge["process.gone"].weights == {Cause.UNKNOWN: 0.2}
+
+
 def _covers(template: str, kind: str) -> bool:
     return template == kind or ("{" in template and kind.startswith(template.partition(".{")[0]))

@@ -63,6 +63,12 @@ def test_event_has_the_same_id_when_it_is_read_again(catalog: Catalog) -> None:
     assert first[0].id == again[0].id != after_reboot[0].id
 
 
+def test_process_that_the_kernel_killed_is_named_by_its_number(catalog: Catalog) -> None:
+    (event,) = events_in(catalog, kernel_line("Out of memory: Killed process 24514 (python3) total-vm:210212344kB"))
+
+    assert (event.kind, event.fields["pid"]) == ("kernel.oom_kill", 24514)
+
+
 def test_word_of_a_user_stays_the_word_of_a_user(catalog: Catalog) -> None:
     (event,) = events_in(catalog, job_line(OFF_THE_BUS))
 
