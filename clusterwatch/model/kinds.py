@@ -31,7 +31,11 @@ PROCESS_CONTINUED = "process.continued"
 """A stopped process runs again. Fields: pid, rank."""
 
 PROGRESS = "training.progress"
-"""Training moved on. Fields: step, first_step, loss, tokens, step_seconds."""
+"""Training moved on.
+
+Fields: step, loss, tokens, step_seconds, total; first_step and first_at where several steps were folded; restarted
+where the step is not beyond the attempt's highest: a sign of life, no new step.
+"""
 
 HANG = "training.hang"
 """No progress for several times the job's own step time. Fields: step, silent_seconds, step_seconds."""
