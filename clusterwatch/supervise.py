@@ -8,16 +8,24 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import BinaryIO
+
+import structlog
 
 from clusterwatch.act.local_process import Command, Ended, LocalProcess, Started
 from clusterwatch.model import Collected, JobState, Mode, Reading, Scalar, kinds
 from clusterwatch.seams import Clock, Site, WatchedJob
 
 COLLECTOR = "supervisor"
+
+ECHO_EVERY_SECONDS = 0.2
+ECHO_BYTES = 1 << 16
+ECHOED_WITHIN_SECONDS = 5.0
+
+log = structlog.get_logger(component="supervise")
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,24 +203,65 @@ def _sentence(kind: str, job: JobDescription, attempt: int | None, fields: Mappi
     return sentences[kind]
 
 
-@dataclass(slots=True)
 class Echo:
-    """Copies a growing file to a stream, from where it was left."""
+    """Copies the output of attempt after attempt to a stream, in a thread of its own: its reader may take its time."""
 
-    stream: BinaryIO
-    _path: Path | None = None
-    _offset: int = 0
-    _chunk: int = field(default=1 << 16, repr=False)
+    def __init__(self, stream: BinaryIO | None, path: Callable[[], Path | None]) -> None:
+        """Take the unbuffered stream to copy to, None for none, and what tells the file to copy now."""
+        self._stream = stream
+        self._now_at = path
+        self._path: Path | None = None
+        self._offset = 0
+        self._ending = threading.Event()
+        # A reader that never reads must not keep the process from ending.
+        self._thread = threading.Thread(target=self._follow, name="echo", daemon=True)
 
-    def pump(self, path: Path | None) -> None:
-        """Copy what *path* holds beyond what was copied before; another path starts at its beginning."""
-        if path is None or not path.exists():
-            return
+    def start(self) -> None:
+        """Copy from now on."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Copy what is left, if it is taken within a few seconds."""
+        self._ending.set()
+        if self._thread.is_alive():
+            self._thread.join(ECHOED_WITHIN_SECONDS)
+
+    def pump(self) -> None:
+        """Copy what was written since the last time; a new file comes after the rest of the one before."""
+        path = self._now_at()
         if path != self._path:
+            self._copy()
             self._path, self._offset = path, 0
-        with path.open("rb") as file:
-            file.seek(self._offset)
-            while data := file.read(self._chunk):
-                self.stream.write(data)
-                self._offset += len(data)
-        self.stream.flush()
+        self._copy()
+
+    def _follow(self) -> None:
+        while not self._ending.wait(ECHO_EVERY_SECONDS):
+            self.pump()
+        self.pump()
+
+    def _copy(self) -> None:
+        while self._stream is not None and (data := self._unread()):
+            written = self._write(self._stream, data)
+            self._offset += written
+            if not written:
+                return
+
+    def _unread(self) -> bytes:
+        if self._path is None:
+            return b""
+        try:
+            with self._path.open("rb") as file:
+                file.seek(self._offset)
+                return file.read(ECHO_BYTES)
+        except OSError:
+            # It is not there yet, or no more; what it held is on record all the same.
+            return b""
+
+    def _write(self, stream: BinaryIO, data: bytes) -> int:
+        """Return how many bytes were taken; whoever read them may have gone, which ends the echo and nothing else."""
+        try:
+            return stream.write(data) or 0
+        except (OSError, ValueError) as error:
+            log.warning("output is no longer shown, the job goes on", error=str(error), output=str(self._path))
+            self._stream = None
+            return 0

@@ -124,16 +124,16 @@ def _bury_all(processes: Iterable[psutil.Process]) -> None:
 def _left_of(processes: Iterable[psutil.Process], seconds: float) -> list[psutil.Process]:
     """Return those of *processes* that still run when all have ended or *seconds* are over."""
     nothing = threading.Event()
-    left = [process for process in processes if _runs(process)]
+    left = [process for process in processes if runs(process)]
     for _ in range(int(seconds / LOOK_EVERY_SECONDS)):
         if not left:
             break
         nothing.wait(LOOK_EVERY_SECONDS)
-        left = [process for process in left if _runs(process)]
+        left = [process for process in left if runs(process)]
     return left
 
 
-def _runs(process: psutil.Process) -> bool:
+def runs(process: psutil.Process) -> bool:
     """Whether *process* can still do anything; one that ended may wait for a parent that never asks."""
     try:
         return bool(process.is_running() and process.status() != psutil.STATUS_ZOMBIE)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import getpass
 import os
+import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
@@ -13,6 +14,7 @@ from prometheus_client import CollectorRegistry
 
 from clusterwatch import classify, correlate, detect, pipeline, plugins, policy, resources
 from clusterwatch.agent import Agent
+from clusterwatch.app.lost import LostSupervisors
 from clusterwatch.app.service import Loops, Service
 from clusterwatch.clock import SystemClock
 from clusterwatch.config import CollectorSettings, Settings
@@ -76,12 +78,17 @@ def _make_folder(settings: Settings) -> None:
 
 
 def collectors_of(settings: Settings) -> list[Collector]:
-    """Return the enabled collectors; one that cannot be loaded is logged and left out."""
+    """Return the enabled collectors and that of lost supervisors; what cannot be loaded is logged and left out."""
     disabled = [name for name, options in settings.collectors.items() if not options.enabled]
     found, errors = plugins.collectors(disabled)
     for error in errors:
         log.error("collector not loaded", error=str(error))
-    return found
+    return [*found, LostSupervisors(jobs_folder(settings))]
+
+
+def jobs_folder(settings: Settings) -> Path:
+    """Return where the jobs supervised here keep their output, each in a folder of its own."""
+    return settings.state_dir / "jobs"
 
 
 def site_of(settings: Settings, jobs: Callable[[], tuple[WatchedJob, ...]]) -> Callable[[str], Site]:
@@ -115,7 +122,8 @@ def service_of(
         limits_of(settings, modes),
         clock,
         metrics,
-        holder=f"{settings.node}/{os.getpid()}",
+        # In containers every process has the same id, and nodes may share a name.
+        holder=f"{settings.node}/{os.getpid()}/{uuid.uuid4().hex[:8]}",
         lease_seconds=settings.responder.lease_seconds,
         topology=settings.topology.topology(),
     )

@@ -159,7 +159,7 @@ def test_sigterm_ends_it_clean_and_gives_the_lease_back(daemon):
 
     assert "Traceback" not in daemon.errors.read_text()
     daemon.start()
-    assert daemon.json("status")["responder"]["holder"].endswith(f"/{daemon.process.pid}")
+    assert daemon.json("status")["responder"]["holder"].startswith(f"node001/{daemon.process.pid}/")
 
 
 def test_health_metrics_and_page_answer_on_loopback(daemon):
