@@ -1,0 +1,202 @@
+import io
+import json
+import os
+import zipfile
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from clusterwatch.model import Trust
+from clusterwatch.seams import Site, WatchedJob
+from collectors import checkpoints
+from collectors.checkpoints import NEWEST_STEPS, CheckpointCollector
+
+NOON = datetime(2025, 3, 1, 12, tzinfo=UTC)
+PID = 4711
+
+
+def archive() -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as file:
+        file.writestr("archive/data.pkl", b"x" * 3000)
+    return buffer.getvalue()
+
+
+WHOLE = archive()
+TORN = WHOLE[:-5]
+
+
+class Looker:
+    """A collector and the position it goes on from, saved as the agent saves it."""
+
+    def __init__(self, folder: Path, pid: int | None = PID, **settings: object) -> None:
+        self.collector = CheckpointCollector()
+        self.site = Site("node001", "boot", settings, (WatchedJob("job1", 2, pid=pid, checkpoint_dir=str(folder)),))
+        self.position: dict[str, object] = {}
+        self.condition = ""
+
+    def look(self):
+        collected = self.collector.collect(self.site, self.position, NOON)
+        self.position = json.loads(json.dumps(dict(collected.position)))
+        self.condition = collected.condition
+        return list(collected.readings)
+
+    def told(self):
+        return [(reading.subject, reading.fields["step"]) for reading in self.look()]
+
+
+def test_saved_checkpoint_is_told_once_with_what_it_is(tmp_path):
+    (tmp_path / "step_100.pt").write_bytes(WHOLE)
+    os.utime(tmp_path / "step_100.pt", (0, 1_740_000_000))
+    looker = Looker(tmp_path)
+
+    (reading,) = looker.look()
+
+    assert (reading.source, reading.job, reading.attempt, reading.trust) == ("checkpoints", "job1", 2, Trust.USER)
+    assert reading.subject == "checkpoint.saved"
+    assert reading.happened_at == datetime.fromtimestamp(1_740_000_000, UTC)
+    assert reading.fields == {
+        "path": str(tmp_path / "step_100.pt"),
+        "step": 100,
+        "format": "file",
+        "size_bytes": len(WHOLE),
+        "verified": True,
+    }
+    assert looker.look() == []
+
+
+def test_checkpoint_that_was_written_again_is_told_again(tmp_path):
+    (tmp_path / "step_100.pt").write_bytes(WHOLE)
+    looker = Looker(tmp_path)
+    (first,) = looker.look()
+
+    os.utime(tmp_path / "step_100.pt", (0, 1_740_000_000))
+    (second,) = looker.look()
+
+    assert first.position != second.position
+
+
+def test_save_in_progress_is_not_torn_until_it_stands_still(tmp_path):
+    path = tmp_path / "step_100.pt"
+    looker = Looker(tmp_path)
+
+    for kept in (100, 200, 300):
+        path.write_bytes(WHOLE[:kept])
+        assert looker.look() == []
+    (reading,) = looker.look()
+
+    assert reading.subject == "checkpoint.torn"
+    assert reading.fields == {
+        "path": str(path),
+        "step": 100,
+        "format": "file",
+        "problem": "step_100.pt is cut short: the archive's end record is missing",
+    }
+    assert looker.look() == []
+
+
+@pytest.mark.parametrize(("pid", "settings"), [(None, {}), (PID, {"final": True})], ids=["no command", "final"])
+def test_torn_checkpoint_of_a_job_that_is_down_is_told_at_once_and_once(tmp_path, pid, settings):
+    (tmp_path / "step_100.pt").write_bytes(TORN)
+    looker = Looker(tmp_path, pid, **settings)
+
+    assert looker.told() == [("checkpoint.torn", 100)]
+    assert looker.told() == []
+
+
+def test_torn_checkpoint_that_is_finished_after_all_is_told_to_be_saved(tmp_path):
+    (tmp_path / "step_100.pt").write_bytes(TORN)
+    looker = Looker(tmp_path, pid=None)
+    looker.look()
+
+    (tmp_path / "step_100.pt").write_bytes(WHOLE)
+
+    assert looker.told() == [("checkpoint.saved", 100)]
+
+
+def test_saved_checkpoint_that_is_damaged_later_is_told_to_be_torn(tmp_path):
+    (tmp_path / "step_100.pt").write_bytes(WHOLE)
+    looker = Looker(tmp_path)
+    looker.look()
+
+    (tmp_path / "step_100.pt").write_bytes(TORN)
+
+    assert (looker.told(), looker.told()) == ([], [("checkpoint.torn", 100)])
+
+
+def test_checkpoint_that_cannot_be_verified_is_told_when_it_stands_still(tmp_path):
+    (tmp_path / "step_100.h5").write_bytes(b"half")
+    looker = Looker(tmp_path)
+
+    assert looker.told() == []
+    (reading,) = looker.look()
+    assert (reading.subject, reading.fields["verified"]) == ("checkpoint.saved", False)
+
+
+def test_megatron_iteration_is_torn_until_the_tracker_names_it(tmp_path):
+    (tmp_path / "latest_checkpointed_iteration.txt").write_text("100")
+    for step in (100, 200):
+        folder = tmp_path / f"iter_{step:07}" / "mp_rank_00"
+        folder.mkdir(parents=True)
+        (folder / "model_optim_rng.pt").write_bytes(WHOLE)
+    looker = Looker(tmp_path)
+
+    assert looker.told() == [("checkpoint.saved", 100)]
+    (tmp_path / "latest_checkpointed_iteration.txt").write_text("200")
+    assert looker.told() == [("checkpoint.saved", 200)]
+
+
+def test_folder_that_is_not_there_yet_is_no_problem(tmp_path):
+    looker = Looker(tmp_path / "later")
+
+    assert (looker.look(), looker.condition) == ([], "")
+
+
+def test_what_is_no_folder_is_a_stated_condition(tmp_path):
+    (tmp_path / "file").write_text("")
+    looker = Looker(tmp_path / "file")
+
+    assert looker.look() == []
+    assert looker.condition.startswith(f"{tmp_path / 'file'}: Not a directory")
+
+
+def test_removed_checkpoint_is_forgotten(tmp_path):
+    (tmp_path / "step_100.pt").write_bytes(WHOLE)
+    looker = Looker(tmp_path)
+    looker.look()
+
+    (tmp_path / "step_100.pt").unlink()
+
+    assert (looker.look(), looker.position) == ([], {"job1": {}})
+
+
+def test_only_the_newest_steps_are_looked_at(tmp_path):
+    for step in range(NEWEST_STEPS + 10):
+        (tmp_path / f"step_{step}.pt").write_bytes(WHOLE)
+
+    steps = [step for _, step in Looker(tmp_path).told()]
+
+    assert steps == list(range(10, NEWEST_STEPS + 10))
+
+
+def test_folder_with_too_many_files_gives_the_newest_whole_steps_and_says_so(tmp_path, monkeypatch):
+    monkeypatch.setattr(checkpoints, "MOST_FILES", 5)
+    for step in (9, 10, 11):
+        folder = tmp_path / f"checkpoint-{step}"
+        folder.mkdir()
+        (folder / "trainer_state.json").write_text(json.dumps({"global_step": step}))
+        (folder / "pytorch_model.bin").write_bytes(WHOLE)
+    looker = Looker(tmp_path)
+
+    assert looker.told() == [("checkpoint.saved", 10), ("checkpoint.saved", 11)]
+    assert looker.condition == f"{tmp_path}: more than 5 files: only the newest steps are looked at"
+
+
+def test_links_to_folders_are_not_followed(tmp_path):
+    (tmp_path / "real").mkdir()
+    (tmp_path / "real" / "step_1.pt").write_bytes(WHOLE)
+    (tmp_path / "latest").symlink_to(tmp_path / "real")
+    (tmp_path / "step_3.pt").symlink_to(tmp_path / "nowhere")
+
+    assert Looker(tmp_path).told() == [("checkpoint.saved", 1)]
