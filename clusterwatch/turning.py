@@ -20,6 +20,7 @@ from clusterwatch.model import (
     Diagnosis,
     Edge,
     Event,
+    Evidence,
     Incident,
     IncidentState,
     Interruption,
@@ -29,6 +30,7 @@ from clusterwatch.model import (
     Node,
     Placement,
     Step,
+    StepKind,
     StepState,
     World,
     kinds,
@@ -95,10 +97,14 @@ class Turning:
             self._put(incident)
 
     def link_interruptions(self, events: Sequence[Event]) -> None:
-        """Give each new interruption the incident that explains it; open one where none does."""
+        """Give each interruption the incident that explains it best, until something is decided about it.
+
+        An attempt that fails on its way back may fail of something else than the first one.
+        """
         self.interruptions = {interruption.id: interruption for interruption in self.tracked.interruptions}
         for interruption in list(self.world.interruptions.values()):
-            if interruption.incident_id is None:
+            job = self.world.jobs[interruption.job_id]
+            if interruption.incident_id is None or not self._is_decided(interruption.incident_id, job):
                 self._link(interruption, events)
 
     def advance(self, incident_id: str) -> None:
@@ -170,9 +176,14 @@ class Turning:
             self._put(incident.moved_to(state, self.now))
 
     def _link(self, interruption: Interruption, events: Sequence[Event]) -> None:
-        incident = _explaining(self.world.incidents.values(), interruption, self.limits.correlate, self.knowledge)
+        attempts = self.world.attempts.get(interruption.job_id, ())
+        began_at = (attempts[-1].interrupted_at if attempts else None) or interruption.edges[Edge.FIRST_EVENT]
+        # What was there before this attempt began stopped an earlier one.
+        recent_from = max([began_at - AT_ONCE, *(each.running_at or each.started_at for each in attempts[1:])])
+        incident = self._explaining(interruption, began_at, recent_from)
+        if incident is None and interruption.incident_id is not None:
+            return
         if incident is None:
-            began_at = interruption.edges[Edge.FIRST_EVENT]
             whose = [event for event in events if event.job == interruption.job_id]
             ending = min(whose, key=lambda event: abs(event.happened_at - began_at), default=None)
             if ending is None:
@@ -180,9 +191,37 @@ class Turning:
             incident = correlate.incident_for_interruption(ending, self.limits.correlate, self.now)
             self.memberships.append((incident.id, ending.id))
             self._put(incident)
+        if incident.id == interruption.incident_id:
+            return
         linked = replace(interruption, incident_id=incident.id)
         self.interruptions[linked.id] = linked
         self.world = replace(self.world, interruptions={**self.world.interruptions, linked.job_id: linked})
+
+    def _explaining(self, interruption: Interruption, at: datetime, recent_from: datetime) -> Incident | None:
+        """Return the incident that best explains that a job stopped *at*.
+
+        What is recent goes before what is not, a fault before a symptom, then the one that explains it so far, then
+        the latest.
+        """
+        before, after = self.limits.correlate.before, self.limits.correlate.after
+        candidates = [
+            incident
+            for incident in self.world.incidents.values()
+            if incident.is_open
+            and interruption.job_id in incident.jobs
+            and any(at - before <= each.last_at and each.first_at <= at + after for each in incident.evidence)
+        ]
+
+        def fitness(incident: Incident) -> tuple[bool, int, bool, datetime, str]:
+            recent = [evidence for evidence in incident.evidence if evidence.last_at >= recent_from]
+            weight = max(self._weight(evidence) for evidence in recent or incident.evidence)
+            is_kept = incident.id == interruption.incident_id
+            return (bool(recent), round(weight), is_kept, incident.updated_at, incident.id)
+
+        return max(candidates, key=fitness, default=None)
+
+    def _weight(self, evidence: Evidence) -> float:
+        return max(self.knowledge[evidence.kind].weights.values(), default=0.0)
 
     def _diagnose(self, incident: Incident) -> Diagnosis:
         """Return the latest diagnosis; a new revision when the evidence says something else than before."""
@@ -190,7 +229,7 @@ class Turning:
         if before is not None and incident.id not in self.incidents:
             return before
         made = classify.diagnose(
-            incident,
+            replace(incident, evidence=self._evidence_that_counts(incident)),
             self.knowledge,
             self._watched(incident),
             self._placements(incident),
@@ -211,6 +250,19 @@ class Turning:
         nodes = incident.nodes or tuple(name for job in jobs for name in job.nodes)
         watched = [self.world.watched.get(name, frozenset()) for name in nodes]
         return frozenset.intersection(*watched) if watched else frozenset()
+
+    def _evidence_that_counts(self, incident: Incident) -> tuple[Evidence, ...]:
+        """Return the evidence without that of nodes which a job failed again without: those are ruled out."""
+        ruled_out = {
+            str(step.arguments.get("node"))
+            for job in self._interrupted_jobs(incident)
+            if job.state is JobState.INTERRUPTED
+            for decision in self.world.decisions.get(incident.id, ())
+            if decision.job_id == job.id and (decision.attempt or 0) < job.attempt
+            for step in decision.steps
+            if step.kind is StepKind.EXCLUDE and step.state is StepState.DONE
+        }
+        return tuple(each for each in incident.evidence if each.component.node not in ruled_out) or incident.evidence
 
     def _outlived(self, incident: Incident) -> datetime | None:
         """Return until when the jobs that the incident interrupts still made steps; None when it interrupts none."""
@@ -322,30 +374,6 @@ class Turning:
             self._move(incident, IncidentState.CLOSED)
         else:
             self.wake_ups.append(quiet_at)
-
-
-def _explaining(
-    incidents: Iterable[Incident], interruption: Interruption, limits: correlate.Limits, knowledge: Knowledge
-) -> Incident | None:
-    """Return the incident that best explains *interruption*: what came at once, then a fault, then the latest."""
-    at = interruption.edges[Edge.FIRST_EVENT]
-    candidates = [
-        incident
-        for incident in incidents
-        if incident.is_open
-        and interruption.job_id in incident.jobs
-        and any(
-            at - limits.before <= evidence.last_at and evidence.first_at <= at + limits.after
-            for evidence in incident.evidence
-        )
-    ]
-
-    def fitness(incident: Incident) -> tuple[bool, int, datetime, str]:
-        weights = [max(knowledge[evidence.kind].weights.values(), default=0.0) for evidence in incident.evidence]
-        last = max(evidence.last_at for evidence in incident.evidence)
-        return (last >= at - AT_ONCE, round(max(weights)), incident.updated_at, incident.id)
-
-    return max(candidates, key=fitness, default=None)
 
 
 def _with_states(decision: Decision, states: Mapping[str, StepState]) -> Decision:

@@ -22,9 +22,12 @@ FLEET = "small_fleet"
 HISTORY_SECONDS = 30 * 60
 """What the fleet has lived through when the page opens: enough for an incident of most kinds."""
 
+CALM = 3.0
+"""How many times rarer than the simulator's own the faults come: about one in four minutes, so that jobs get ahead."""
+
 _WELCOME = """
 ClusterWatch demo: 16 simulated nodes with 8 GPUs each train three jobs. They come from half an hour of training,
-and something breaks about once a minute; what you see is what the pipeline makes of the raw log lines and states.
+and something breaks every few minutes; what you see is what the pipeline makes of the raw log lines and states.
 
   page      {address}
   metrics   {address}metrics
@@ -82,7 +85,7 @@ def _fleet(seed: int, clock: CatchUpClock) -> SimulatedFleet:
     found = {plugin.name: plugin.load for plugin in plugins.find(plugins.SIMULATORS)}
     if FLEET not in found:
         raise ClusterWatchError(f"the simulator {FLEET!r} is not installed: reinstall ClusterWatch")
-    fleet: SimulatedFleet = found[FLEET]()(seed=seed, start=clock.now())
+    fleet: SimulatedFleet = found[FLEET]()(seed=seed, start=clock.now(), calm=CALM)
     return fleet
 
 
