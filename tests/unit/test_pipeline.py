@@ -178,54 +178,37 @@ def test_second_death_in_the_same_incident_gets_a_plan_of_its_own():
     assert [each.steps[-1].arguments["next_attempt"] for each in responder.decisions if each.steps] == [2, 3]
 
 
-def test_second_fault_that_strikes_on_the_way_back_is_dealt_with_as_what_it_is():
+def struck_again_on_the_way_back(text):
+    """Let node001 lose a GPU, leave it out, and let *text* come from node002's kernel as the next attempt dies."""
     responder = Responder()
     training(responder, nodes="node001,node002,node003", actuator="small_fleet")
-    crash_at = NOON + seconds(55)
+    crash_at, again_at = NOON + seconds(55), NOON + seconds(85)
     responder.turn(crash_at, *observed(line(OFF_THE_BUS, crash_at)), ended(crash_at + seconds(1)))
     responder.turn(crash_at + seconds(4))
     responder.steps_done(crash_at + seconds(5), responder.decisions[-1])
-    again_at = crash_at + seconds(30)
+    left = "node002,node003"
     started = event(
-        kinds.ATTEMPT_STARTED,
-        JOB,
-        crash_at + seconds(8),
-        job="job-1",
-        attempt=2,
-        nodes="node002,node003",
-        resumed_step=0,
+        kinds.ATTEMPT_STARTED, JOB, crash_at + seconds(8), job="job-1", attempt=2, nodes=left, resumed_step=0
     )
-    memory = "NVRM: Xid (PCI:0000:86:00): 95, pid=7, name=python3, Uncontained: FBHUB. RST: Yes, D-RST: No"
-    responder.turn(again_at, started, *observed(line(memory, again_at, node="node002")), ended(again_at, attempt=2))
+    responder.turn(again_at, started, *observed(line(text, again_at, node="node002")), ended(again_at, attempt=2))
     responder.turn(again_at + seconds(4))
+    return responder
+
+
+def test_second_fault_that_strikes_on_the_way_back_is_dealt_with_as_what_it_is():
+    memory = "NVRM: Xid (PCI:0000:86:00): 95, pid=7, name=python3, Uncontained: FBHUB. RST: Yes, D-RST: No"
+
+    responder = struck_again_on_the_way_back(memory)
 
     assert responder.decisions[-1].steps[0].arguments["node"] == "node002"
     assert responder.diagnoses[-1].cause is Cause.GPU_HBM
 
 
 def test_node_that_a_job_failed_again_without_is_ruled_out():
-    responder = Responder()
-    training(responder, nodes="node001,node002,node003", actuator="small_fleet")
-    crash_at = NOON + seconds(55)
-    responder.turn(crash_at, *observed(line(OFF_THE_BUS, crash_at)), ended(crash_at + seconds(1)))
-    responder.turn(crash_at + seconds(4))
-    responder.steps_done(crash_at + seconds(5), responder.decisions[-1])
-    again_at = crash_at + seconds(30)
-    started = event(
-        kinds.ATTEMPT_STARTED,
-        JOB,
-        crash_at + seconds(8),
-        job="job-1",
-        attempt=2,
-        nodes="node002,node003",
-        resumed_step=0,
-    )
-    second = line(OFF_THE_BUS, again_at, node="node002")
-    responder.turn(again_at, started, *observed(second), ended(again_at, attempt=2))
-    responder.turn(again_at + seconds(4))
+    responder = struck_again_on_the_way_back(OFF_THE_BUS)
 
     assert responder.diagnoses[-1].suspects[0].component.node == "node002"
-    assert responder.decisions[-1].steps[0].arguments.get("node") == "node002"
+    assert responder.decisions[-1].steps[0].arguments["node"] == "node002"
 
 
 def test_stale_events_open_incidents_that_are_shown_and_never_acted_on():
