@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import logging
+import os
 import sys
-from collections.abc import MutableMapping
-from typing import Any, TextIO
+from collections.abc import Callable, MutableMapping
+from typing import Any, TextIO, cast
 
 import structlog
 
@@ -13,6 +14,42 @@ from clusterwatch.redaction import redacted
 
 # Libraries that log through the standard library speak only when something is wrong.
 _LIBRARY_LEVEL = logging.WARNING
+
+
+class LastingStream:
+    """A stream for as long as its reader takes what is written, and nothing afterwards: no log call fails for that."""
+
+    def __init__(self, stream: TextIO) -> None:
+        """Take the stream."""
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        """Write *text*, or nothing."""
+        self._try(lambda: self._stream.write(text))
+        return len(text)
+
+    def flush(self) -> None:
+        """Write what is buffered, or nothing."""
+        self._try(self._stream.flush)
+
+    def isatty(self) -> bool:
+        """Return whether it is a terminal."""
+        return self._stream.isatty()
+
+    def _try(self, call: Callable[[], object]) -> None:
+        # ValueError is what a closed stream raises; a full disk may have room again for the next line.
+        try:
+            call()
+        except BrokenPipeError:
+            self._give_up()
+        except (OSError, ValueError):
+            return
+
+    def _give_up(self) -> None:
+        # What is still buffered would fail again when the interpreter ends, and change its exit code.
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, self._stream.fileno())
+        os.close(nowhere)
 
 
 def configure(level: str = "info", output: str = "auto", stream: TextIO | None = None) -> None:
@@ -23,7 +60,7 @@ def configure(level: str = "info", output: str = "auto", stream: TextIO | None =
         output: "console", "json" (one object per line), or "auto": console where *stream* is a terminal.
         stream: Where to write; standard error by default, since standard output holds a command's result.
     """
-    target = stream or sys.stderr
+    target = cast(TextIO, LastingStream(stream or sys.stderr))
     is_console = output == "console" or (output == "auto" and target.isatty())
     renderers = _console(target) if is_console else _json()
     structlog.configure(

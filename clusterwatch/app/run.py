@@ -11,15 +11,13 @@ import threading
 from dataclasses import dataclass, replace
 from datetime import datetime
 from types import FrameType
-from typing import TextIO, cast
 
 import structlog
 
-from clusterwatch import logs
 from clusterwatch.act.local_process import Ended, LocalProcess
 from clusterwatch.app import lost, wiring
 from clusterwatch.app.service import Service
-from clusterwatch.app.terminal import LastingStream, handling, unbuffered, without_terminal
+from clusterwatch.app.terminal import handling, unbuffered, without_terminal
 from clusterwatch.clock import SystemClock
 from clusterwatch.config import CollectorSettings, Settings
 from clusterwatch.errors import ActionError, StoreError
@@ -51,7 +49,6 @@ def supervise(settings: Settings, job: JobDescription) -> int:
         StoreError: The database cannot be opened; nothing was started.
         ActionError: The command cannot be started.
     """
-    _log_for_good(settings)
     store = wiring.store_of(settings)
     clock = SystemClock()
     mode = Mode(settings.policy.modes.get(LocalProcess.name, Mode.AUTO))
@@ -61,10 +58,6 @@ def supervise(settings: Settings, job: JobDescription) -> int:
         return run.to_the_end()
     finally:
         store.close()
-
-
-def _log_for_good(settings: Settings) -> None:
-    logs.configure(settings.logs.level, settings.logs.format, cast(TextIO, LastingStream(sys.stderr)))
 
 
 def _for_one_job(settings: Settings) -> Settings:

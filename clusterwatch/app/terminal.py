@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -31,36 +30,6 @@ def without_terminal() -> Iterator[None]:
     # A handler that does nothing, because what is started here would inherit that the signal is ignored.
     with handling({} if is_ignored else {signal.SIGHUP: lambda _number, _frame: None}):
         yield
-
-
-class LastingStream:
-    """Standard error for as long as someone reads it, and nothing afterwards: a lost reader fails no log call."""
-
-    def __init__(self, stream: TextIO) -> None:
-        """Take the stream."""
-        self._stream = stream
-
-    def write(self, text: str) -> int:
-        """Write *text*, or nothing."""
-        self._try(lambda: self._stream.write(text))
-        return len(text)
-
-    def flush(self) -> None:
-        """Write what is buffered, or nothing."""
-        self._try(self._stream.flush)
-
-    def isatty(self) -> bool:
-        """Return whether it is a terminal."""
-        return self._stream.isatty()
-
-    def _try(self, call: Callable[[], object]) -> None:
-        try:
-            call()
-        except OSError:
-            # What is still buffered would fail again when the interpreter ends, and change its exit code.
-            nowhere = os.open(os.devnull, os.O_WRONLY)
-            os.dup2(nowhere, self._stream.fileno())
-            os.close(nowhere)
 
 
 def unbuffered(stream: TextIO | None) -> BinaryIO | None:

@@ -1,22 +1,16 @@
 import io
 import json
 import logging
+import os
+import subprocess
+import sys
 from datetime import datetime, timedelta
+from pathlib import Path
 
 import pytest
 import structlog
 
-from clusterwatch.logs import configure
-
-
-@pytest.fixture(autouse=True)
-def logging_as_before():
-    root = logging.getLogger()
-    handlers, level = root.handlers, root.level
-    yield
-    root.handlers = handlers
-    root.setLevel(level)
-    structlog.reset_defaults()
+from clusterwatch.logs import LastingStream, configure
 
 
 def logged(stream: io.StringIO) -> list[dict]:
@@ -114,3 +108,55 @@ def test_libraries_log_the_same_way():
 
     (line,) = logged(stream)
     assert (line["event"], line["logger"], line["level"]) == ("run of nvml was missed", "apscheduler", "warning")
+
+
+def test_lost_reader_of_standard_error_fails_no_write_and_no_exit():
+    program = (
+        "import sys; from clusterwatch.logs import LastingStream; stream = LastingStream(sys.stderr);"
+        "input(); [(stream.write('lost\\n'), stream.flush()) for _ in range(3)]; print('done')"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", program],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    process.stderr.close()
+
+    process.stdin.write(b"\n")
+    process.stdin.close()
+    said = process.stdout.read()
+    process.stdout.close()
+
+    assert (said, process.wait(30)) == (b"done\n", 0)
+
+
+def test_stream_that_is_read_gets_everything():
+    stream = io.StringIO()
+
+    lasting = LastingStream(stream)
+    lasting.write("step 1\n")
+    lasting.flush()
+
+    assert stream.getvalue() == "step 1\n"
+    assert not lasting.isatty()
+
+
+def test_closed_stream_fails_no_log_call():
+    stream = io.StringIO()
+    configure("info", "json", stream)
+    stream.close()
+
+    structlog.get_logger().info("turn failed")
+
+
+def test_full_disk_fails_no_write_and_later_lines_are_written(tmp_path):
+    with (tmp_path / "log").open("w") as stream, Path("/dev/full").open("w") as full:
+        lasting = LastingStream(full)
+        lasting.write("lost\n")
+        lasting.flush()
+        os.dup2(stream.fileno(), full.fileno())
+        lasting.write("room again\n")
+        lasting.flush()
+
+    assert "room again\n" in (tmp_path / "log").read_text()

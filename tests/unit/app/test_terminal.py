@@ -6,39 +6,7 @@ import signal
 import subprocess
 import sys
 
-from clusterwatch.app.terminal import LastingStream, unbuffered, without_terminal
-
-
-def test_lost_reader_of_standard_error_fails_no_write_and_no_exit():
-    program = (
-        "import sys; from clusterwatch.app.terminal import LastingStream; stream = LastingStream(sys.stderr);"
-        "input(); [(stream.write('lost\\n'), stream.flush()) for _ in range(3)]; print('done')"
-    )
-    process = subprocess.Popen(
-        [sys.executable, "-c", program],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-    )
-    process.stderr.close()
-
-    process.stdin.write(b"\n")
-    process.stdin.close()
-    said = process.stdout.read()
-    process.stdout.close()
-
-    assert (said, process.wait(30)) == (b"done\n", 0)
-
-
-def test_stream_that_is_read_gets_everything():
-    stream = io.StringIO()
-
-    lasting = LastingStream(stream)
-    lasting.write("step 1\n")
-    lasting.flush()
-
-    assert stream.getvalue() == "step 1\n"
-    assert not lasting.isatty()
+from clusterwatch.app.terminal import unbuffered, without_terminal
 
 
 def test_stream_without_a_file_is_not_echoed_to():
