@@ -3,89 +3,34 @@
 from __future__ import annotations
 
 import re
-import tomllib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
 
+from clusterwatch.detect.entries import Entry, entries_in
 from clusterwatch.detect.matcher import Matcher, compile_rules
+from clusterwatch.detect.refining import Mask, Refinement, Refinements, fields_known, mask_from
 from clusterwatch.detect.rules import COLLECTORS, Rule, field_name
 from clusterwatch.errors import CatalogError
-from clusterwatch.model import UNLISTED, Cause, ComponentKind, Expectation, Knowledge, Role, Severity, Signal
-
-T = TypeVar("T")
+from clusterwatch.model import UNLISTED, ComponentKind, Expectation, Knowledge, Role, Severity, Signal
 
 _SIGNAL_KEYS = frozenset(["kind", "meaning", "severity", "role", "weights", "suspect", "action", "sources", "expects"])
 _EXPECTS_KEYS = frozenset(["kind", "source", "if_absent", "weights"])
 _EXAMPLE_KEYS = frozenset(["match", "no_match"])
 _RULE_KEYS = _EXAMPLE_KEYS | {"name", "kind", "literal", "pattern", "component", "source", "sources", "ints", "beats"}
-_TABLES = frozenset({"signal", "rule"})
-_CAUSES = frozenset(cause.value for cause in Cause)
+_REFINE_KEYS = frozenset(["kind", "to", "pattern", "when", "bits", "mask", "sources", "match"])
 _GROUP = re.compile(r"\{(\w+)\}")
+_MOST_BITS = 64
 _SEVERITIES = {severity.name.lower(): severity for severity in Severity}
-_TEXT, _TEXTS, _NUMBER = "a text", "a list of texts", "a number"
 
 
 @dataclass(frozen=True, slots=True)
 class Catalog:
-    """Everything detection knows: the rules, what their kinds mean, and the matcher built from them."""
+    """Everything detection knows: rules and the matcher built from them, what refines their kinds, what kinds mean."""
 
     rules: tuple[Rule, ...]
     knowledge: Knowledge
     matcher: Matcher
-
-
-@dataclass(slots=True)
-class _Entry:
-    """One table of a file; reads its keys and notes what is wrong with them."""
-
-    file: str
-    table: str
-    name: str
-    values: Mapping[str, Any]
-    mistakes: list[str]
-
-    def wrong(self, what: str) -> None:
-        self.mistakes.append(f"{self.file}: {self.table} {self.name!r}: {what}")
-
-    def only(self, known: frozenset[str]) -> None:
-        for key in sorted(self.values.keys() - known):
-            self.wrong(f"unknown key {key!r}; known are {', '.join(sorted(known))}")
-
-    def text(self, key: str, required: bool = True) -> str:
-        value = self.values.get(key, "")
-        if not isinstance(value, str) or (required and not value):
-            self.wrong(f"{key} must be {_TEXT}")
-            return ""
-        return value
-
-    def texts(self, key: str, required: bool = False) -> tuple[str, ...]:
-        value = self.values.get(key, [])
-        listed = [value] if isinstance(value, str) else value
-        if not isinstance(listed, list) or not all(isinstance(item, str) and item for item in listed):
-            self.wrong(f"{key} must be {_TEXTS}")
-            return ()
-        if required and not listed:
-            self.wrong(f"{key} is missing")
-        return tuple(listed)
-
-    def weights(self, values: Mapping[str, Any]) -> dict[Cause, float]:
-        found: dict[Cause, float] = {}
-        for name, weight in values.items():
-            if name not in _CAUSES:
-                self.wrong(f"unknown cause {name!r}")
-            elif isinstance(weight, bool) or not isinstance(weight, int | float):
-                self.wrong(f"weight of {name!r} must be {_NUMBER}")
-            else:
-                found[Cause(name)] = float(weight)
-        return found
-
-    def table_at(self, key: str) -> Mapping[str, Any]:
-        value = self.values.get(key, {})
-        if isinstance(value, dict):
-            return value
-        self.wrong(f"{key} must be a table")
-        return {}
+    refinements: Refinements = field(default_factory=Refinements)
 
 
 @dataclass(slots=True)
@@ -93,6 +38,7 @@ class _Draft:
     mistakes: list[str] = field(default_factory=list)
     signals: dict[str, Signal] = field(default_factory=dict)
     rules: dict[str, Rule] = field(default_factory=dict)
+    refinements: list[Refinement] = field(default_factory=list)
 
 
 def compile_catalog(texts: Mapping[str, str]) -> Catalog:
@@ -103,33 +49,18 @@ def compile_catalog(texts: Mapping[str, str]) -> Catalog:
     """
     draft = _Draft()
     for file, text in sorted(texts.items()):
-        for entry in _entries(file, text, draft.mistakes):
-            (_add_signal if entry.table == "signal" else _add_rule)(draft, entry)
+        for entry in entries_in(file, text, _ADDERS, draft.mistakes):
+            _ADDERS[entry.table](draft, entry)
     knowledge = Knowledge(draft.signals.values())
-    draft.mistakes.extend(_loose_ends(draft.rules, knowledge))
+    draft.mistakes.extend(_loose_ends(draft, knowledge))
     if draft.mistakes:
         count = f"{len(draft.mistakes)} mistake{'s' if len(draft.mistakes) != 1 else ''}"
         raise CatalogError("\n".join([f"detection catalogue: {count}", *(f"  {line}" for line in draft.mistakes)]))
     rules = tuple(draft.rules.values())
-    return Catalog(rules, knowledge, compile_rules(rules))
+    return Catalog(rules, knowledge, compile_rules(rules), Refinements(draft.refinements))
 
 
-def _entries(file: str, text: str, mistakes: list[str]) -> Iterator[_Entry]:
-    try:
-        tables = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        mistakes.append(f"{file}: not TOML: {error}")
-        return
-    for table, entries in tables.items():
-        if table not in _TABLES or not isinstance(entries, list):
-            mistakes.append(f"{file}: {table!r} is not one of [[signal]], [[rule]]")
-            continue
-        for values in entries:
-            name = str(values.get("name") or values.get("kind") or "without a name")
-            yield _Entry(file, table, name, values, mistakes)
-
-
-def _add_signal(draft: _Draft, entry: _Entry) -> None:
+def _add_signal(draft: _Draft, entry: Entry) -> None:
     entry.only(_SIGNAL_KEYS)
     kind = entry.text("kind")
     if kind in draft.signals:
@@ -137,10 +68,10 @@ def _add_signal(draft: _Draft, entry: _Entry) -> None:
     draft.signals[kind] = Signal(
         kind=kind,
         meaning=entry.text("meaning"),
-        severity=_one_of(entry, "severity", _SEVERITIES, Severity.INFO),
-        role=_one_of(entry, "role", {role.value: role for role in Role}, Role.CONTEXT),
+        severity=entry.one_of("severity", _SEVERITIES, Severity.INFO),
+        role=entry.one_of("role", {role.value: role for role in Role}, Role.CONTEXT),
         weights=entry.weights(entry.table_at("weights")),
-        suspect=_one_of(entry, "suspect", _COMPONENT_KINDS, None) if "suspect" in entry.values else None,
+        suspect=entry.one_of("suspect", _COMPONENT_KINDS, None) if "suspect" in entry.values else None,
         action=entry.text("action", required=False),
         expects=tuple(_expectations(entry)),
         sources=entry.texts("sources", required=True),
@@ -150,32 +81,24 @@ def _add_signal(draft: _Draft, entry: _Entry) -> None:
 _COMPONENT_KINDS: dict[str, ComponentKind | None] = {kind.value: kind for kind in ComponentKind}
 
 
-def _one_of(entry: _Entry, key: str, known: Mapping[str, T], otherwise: T) -> T:
-    value = entry.values.get(key)
-    if isinstance(value, str) and value in known:
-        return known[value]
-    entry.wrong(f"{key} must be one of {', '.join(known)}, not {value!r}")
-    return otherwise
-
-
-def _expectations(entry: _Entry) -> Iterator[Expectation]:
+def _expectations(entry: Entry) -> Iterator[Expectation]:
     listed = entry.values.get("expects", [])
     if not isinstance(listed, list) or not all(isinstance(item, dict) for item in listed):
         entry.wrong("expects must be a list of tables")
         return
     for values in listed:
-        part = _Entry(entry.file, entry.table, f"{entry.name}.expects", values, entry.mistakes)
+        part = Entry(entry.file, entry.table, f"{entry.name}.expects", values, entry.mistakes)
         part.only(_EXPECTS_KEYS)
         weights = part.weights(part.table_at("weights"))
         yield Expectation(part.text("kind"), part.text("source"), part.text("if_absent"), weights)
 
 
-def _add_rule(draft: _Draft, entry: _Entry) -> None:
+def _add_rule(draft: _Draft, entry: Entry) -> None:
     entry.only(_RULE_KEYS)
     name = entry.text("name")
     if name in draft.rules:
         entry.wrong("stands twice in the catalogue")
-    pattern = _pattern(entry)
+    pattern = entry.pattern()
     component_kind, component_id = _component(entry)
     rule = Rule(
         name=name,
@@ -196,24 +119,16 @@ def _add_rule(draft: _Draft, entry: _Entry) -> None:
     draft.rules[name] = rule
 
 
-def _pattern(entry: _Entry) -> re.Pattern[str]:
-    try:
-        return re.compile(entry.text("pattern"))
-    except re.error as error:
-        entry.wrong(f"pattern is not a regular expression: {error}")
-        return re.compile("")
-
-
-def _component(entry: _Entry) -> tuple[ComponentKind | None, str]:
+def _component(entry: Entry) -> tuple[ComponentKind | None, str]:
     values = entry.table_at("component")
     if not values:
         return None, ""
-    part = _Entry(entry.file, entry.table, f"{entry.name}.component", values, entry.mistakes)
+    part = Entry(entry.file, entry.table, f"{entry.name}.component", values, entry.mistakes)
     part.only(frozenset({"kind", "id"}))
-    return _one_of(part, "kind", _COMPONENT_KINDS, None), part.text("id", required=False)
+    return part.one_of("kind", _COMPONENT_KINDS, None), part.text("id", required=False)
 
 
-def _check_names(rule: Rule, entry: _Entry) -> None:
+def _check_names(rule: Rule, entry: Entry) -> None:
     groups = {field_name(group) for group in rule.pattern.groupindex}
     for name in sorted({*_GROUP.findall(rule.kind), *_GROUP.findall(rule.component_id), *rule.ints} - groups):
         entry.wrong(f"the pattern has no group {name!r}")
@@ -223,9 +138,55 @@ def _check_names(rule: Rule, entry: _Entry) -> None:
         entry.wrong("a literal cannot span lines")
 
 
-def _loose_ends(rules: Mapping[str, Rule], knowledge: Knowledge) -> Iterable[str]:
-    for rule in rules.values():
+def _add_refinement(draft: _Draft, entry: Entry) -> None:
+    entry.only(_REFINE_KEYS)
+    refinement = Refinement(
+        kinds=entry.texts("kind", required=True),
+        to=entry.text("to"),
+        pattern=entry.pattern() if "pattern" in entry.values else None,
+        when={name: frozenset(map(str.lower, texts)) for name, texts in entry.table_of_texts("when").items()},
+        bits=_bits(entry),
+        masks=_masks(entry),
+        sources=entry.texts("sources", required=True),
+        match=entry.texts("match"),
+        file=entry.file,
+    )
+    for kind in refinement.kinds:
+        if not refinement.to.startswith(f"{kind}."):
+            entry.wrong(f"{refinement.to!r} is no more special kind of {kind!r}")
+    draft.refinements.append(refinement)
+
+
+def _bits(entry: Entry) -> dict[str, frozenset[int]]:
+    found: dict[str, frozenset[int]] = {}
+    for name, values in entry.table_at("bits").items():
+        if not isinstance(values, list) or not all(type(bit) is int and 0 <= bit < _MOST_BITS for bit in values):
+            entry.wrong(f"bits of {name!r} must be a list of numbers from 0 to {_MOST_BITS - 1}")
+            continue
+        found[name] = frozenset(values)
+    return found
+
+
+def _masks(entry: Entry) -> dict[str, tuple[Mask, ...]]:
+    found: dict[str, tuple[Mask, ...]] = {}
+    for name, texts in entry.table_of_texts("mask").items():
+        masks = [mask_from(text) for text in texts]
+        if None in masks:
+            entry.wrong(f"mask of {name!r} must be made of 0, 1 and -, highest bit first")
+        found[name] = tuple(mask for mask in masks if mask is not None)
+    return found
+
+
+_ADDERS = {"signal": _add_signal, "rule": _add_rule, "refine": _add_refinement}
+
+
+def _loose_ends(draft: _Draft, knowledge: Knowledge) -> Iterable[str]:
+    for rule in draft.rules.values():
         if knowledge[_GROUP.sub("*", rule.kind)] is UNLISTED:
             yield f"{rule.file}: rule {rule.name!r}: no signal says what {rule.kind!r} means"
-        for name in sorted(rule.beats - rules.keys()):
+        for name in sorted(rule.beats - draft.rules.keys()):
             yield f"{rule.file}: rule {rule.name!r}: beats {name!r}, which is no rule"
+    for each in draft.refinements:
+        known = fields_known(each, draft.rules.values(), draft.refinements)
+        for name in sorted({*each.when, *each.bits, *each.masks, *_GROUP.findall(each.to)} - known):
+            yield f"{each.file}: refine {each.kinds[0]!r}: no pattern gives it a field {name!r}"

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from clusterwatch.detect.assembling import Assembled, assemble
 from clusterwatch.detect.matcher import Hit, unbeaten
 from clusterwatch.detect.progress import progress_fields
+from clusterwatch.detect.refining import Refinements
 from clusterwatch.detect.sightings import PCI_NAMED, Sighting, component_of, default_component, kind_from
 from clusterwatch.detect.signals import ending
 from clusterwatch.detect.state import Assembly
@@ -17,6 +18,8 @@ from clusterwatch.model.kinds import EXCEPTION, PROGRESS
 
 # As written before each line by torchrun's tee ("[rank2]: ") and by srun --label ("2: ").
 _RANK_PREFIX = re.compile(r"\[rank(?P<torch>\d{1,6})\]: ?|(?P<srun>\d{1,6}): ")
+
+_NONE = Refinements()
 
 
 def body(text: str) -> tuple[int | None, str]:
@@ -36,11 +39,12 @@ def stream_of(reading: Reading) -> str:
 
 
 def read_line(
-    reading: Reading, hits: Sequence[Hit], open_text: Assembly | None
+    reading: Reading, hits: Sequence[Hit], open_text: Assembly | None, refinements: Refinements = _NONE
 ) -> tuple[Assembly | None, list[Sighting]]:
     """Return what is open after the line, and what the line says.
 
     *hits* are the rules that match it, of all sources; those of other sources and beaten ones do not count.
+    *refinements* make their kinds more special.
     """
     labelled, line = body(reading.text)
     rank = rank_in(reading) if rank_in(reading) is not None else labelled
@@ -49,13 +53,17 @@ def read_line(
         return assembled.open, _failure(reading, assembled)
     counted = unbeaten(hit for hit in hits if hit.rule.applies_to(reading.source))
     owner = rank if rank is not None or not assembled.exception or open_text is None else open_text.rank
-    found = [sighting for hit in counted if (sighting := _sighting(reading, hit, owner, assembled.exception))]
+    found = [
+        sighting for hit in counted if (sighting := _sighting(reading, hit, owner, assembled.exception, refinements))
+    ]
     if assembled.exception and not found:
         found = [_exception(reading, assembled.exception, owner)]
     return assembled.open, found
 
 
-def _sighting(reading: Reading, hit: Hit, rank: int | None, exception: dict[str, Scalar]) -> Sighting | None:
+def _sighting(
+    reading: Reading, hit: Hit, rank: int | None, exception: dict[str, Scalar], refinements: Refinements
+) -> Sighting | None:
     fields = {**exception, **hit.rule.fields(hit.match)}
     if hit.rule.kind == PROGRESS:
         progress = progress_fields(fields)
@@ -67,7 +75,8 @@ def _sighting(reading: Reading, hit: Hit, rank: int | None, exception: dict[str,
     component = component_of(hit.rule, fields, reading, rank)
     if "pci" in fields and component.kind in PCI_NAMED:
         fields["pci"] = component.id
-    return Sighting(reading, kind_from(hit.rule.kind, fields), component, fields, hit.rule.name, rank=rank)
+    kind, known = refinements.refined(kind_from(hit.rule.kind, fields), fields, hit.match.string)
+    return Sighting(reading, kind, component, known, hit.rule.name, rank=rank)
 
 
 def _exception(reading: Reading, exception: dict[str, Scalar], rank: int | None) -> Sighting:

@@ -51,6 +51,7 @@ class _Turn:
 
     def __init__(self, state: ObserverState, catalog: Catalog) -> None:
         self._knowledge = catalog.knowledge
+        self._refinements = catalog.refinements
         self._samples = dict(state.samples)
         self._assemblies = dict(state.assemblies)
         self._trails = dict(state.trails)
@@ -95,7 +96,7 @@ class _Turn:
 
     def _read_line(self, reading: Reading, hits: Sequence[Hit]) -> Iterable[Sighting]:
         stream = stream_of(reading)
-        still_open, noticed = read_line(reading, hits, self._assemblies.pop(stream, None))
+        still_open, noticed = read_line(reading, hits, self._assemblies.pop(stream, None), self._refinements)
         if still_open is not None:
             self._assemblies[stream] = still_open
         if len(self._assemblies) > MOST_OPEN_TEXTS:

@@ -6,9 +6,11 @@ from time import perf_counter
 import pytest
 
 import clusterwatch.detect
-from clusterwatch.detect import Rule, compile_catalog
+from clusterwatch.detect import Hit, Rule, compile_catalog
 from clusterwatch.detect.matcher import LONGEST_LINE, unbeaten
-from clusterwatch.model import UNLISTED, Cause, Role, Severity, Signal
+from clusterwatch.detect.refining import Refinement
+from clusterwatch.detect.sightings import kind_from
+from clusterwatch.model import UNLISTED, Cause, Role, Severity, Signal, kind_and_parents
 
 TEXTS = {path.name: path.read_text() for path in (Path(clusterwatch.detect.__file__).parent / "catalog").glob("*.toml")}
 CATALOG = compile_catalog(TEXTS)
@@ -18,6 +20,12 @@ MATCHING = [
 ]
 OTHERS = [
     pytest.param(rule, line, id=f"{rule.name}-{n}") for rule in CATALOG.rules for n, line in enumerate(rule.no_match)
+]
+
+REFINED = [
+    pytest.param(refinement, line, id=f"{refinement.to}-{n}")
+    for refinement in CATALOG.refinements.all
+    for n, line in enumerate(refinement.match)
 ]
 
 # Kinds that states and samples give, without a rule.
@@ -49,6 +57,13 @@ def rules_on(line: str) -> list[str]:
     return [hit.rule.name for hit in unbeaten(CATALOG.matcher.hits([line]).get(0, ()))]
 
 
+def refinements_on(hit: Hit, line: str) -> list[Refinement]:
+    """Return the refinements that *line* goes through after *hit*."""
+    fields = hit.rule.fields(hit.match)
+    kind, _ = CATALOG.refinements.refined(kind_from(hit.rule.kind, fields), fields, line)
+    return [each for each in CATALOG.refinements.all if any(_covers(each.to, name) for name in kind_and_parents(kind))]
+
+
 @pytest.mark.parametrize(("rule", "line"), MATCHING)
 def test_rule_recognises_its_example(rule: Rule, line: str) -> None:
     assert rule.name in rules_on(line)
@@ -64,19 +79,25 @@ def test_example_holds_a_literal_of_its_rule(rule: Rule, line: str) -> None:
     assert any(literal in line for literal in rule.literals)
 
 
+@pytest.mark.parametrize(("refinement", "line"), REFINED)
+def test_refinement_makes_its_example_more_special(refinement: Refinement, line: str) -> None:
+    assert any(refinement in refinements_on(hit, line) for hit in CATALOG.matcher.hits([line]).get(0, ()))
+
+
 @pytest.mark.parametrize(
     "entry",
-    [*CATALOG.rules, *CATALOG.knowledge],
-    ids=lambda entry: f"rule-{entry.name}" if isinstance(entry, Rule) else entry.kind,
+    [*CATALOG.rules, *CATALOG.knowledge, *CATALOG.refinements.all],
+    ids=lambda entry: getattr(entry, "name", None) or getattr(entry, "kind", None) or entry.to,
 )
-def test_entry_says_where_it_comes_from(entry: Rule | Signal) -> None:
+def test_entry_says_where_it_comes_from(entry: Rule | Signal | Refinement) -> None:
     assert entry.sources
     assert all(source.startswith(("https://", "docs/")) for source in entry.sources)
 
 
 @pytest.mark.parametrize("signal", list(CATALOG.knowledge), ids=lambda signal: signal.kind)
 def test_signal_can_be_reached(signal: Signal) -> None:
-    from_rules = any(_covers(rule.kind, signal.kind) for rule in CATALOG.rules)
+    templates = [*(rule.kind for rule in CATALOG.rules), *(each.to for each in CATALOG.refinements.all)]
+    from_rules = any(_covers(template, signal.kind) for template in templates)
 
     assert from_rules or signal.kind.startswith(NOT_FROM_LINES)
 
