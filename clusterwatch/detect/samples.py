@@ -1,155 +1,139 @@
 """Samples to events, by comparison with the previous sample of the same thing.
 
-A condition tells when it becomes true; a counter tells when it moves the wrong way. A value that is missing
-says nothing: what was known of it stays.
+1. A condition tells when it becomes true; a counter tells when it moves the wrong way.
+2. A value that is missing says nothing: what was known of it stays.
+3. A counter that went back was reset: it counts on from there. One that starts with the driver is forgotten over a
+   reboot, because its old value may be above or below the new one by chance.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from clusterwatch.detect import gpu
+from clusterwatch.detect.changes import Condition, Counter, Fields, beyond, flag
 from clusterwatch.detect.progress import number
 from clusterwatch.detect.sightings import Sighting, component_id
 from clusterwatch.model import Component, ComponentKind, Reading, Scalar, node_component
-from clusterwatch.model.kinds import GPU_SAMPLE, HOST_SAMPLE
+from clusterwatch.model.kinds import GPU_COUNT, GPU_SAMPLE, HOST_SAMPLE
 
 MOUNT_SAMPLE = "host.mount"
 
-Fields = Mapping[str, Scalar]
-
 
 @dataclass(frozen=True, slots=True)
-class Condition:
-    """Something a sample shows: True, False, or None where it does not say.
+class Sampled:
+    """What the samples of one subject are about.
 
     Attributes:
-        kind: Of the event when it becomes true.
-        holds: Sample, and whether it held before, to whether it holds.
-        text: What the event says; a template of the sample's fields.
-        from_start: It is news too when the first sample shows it.
+        conditions: What they can show.
+        counters: What can move in them.
+        instance: Fields of which the first that has a value names the sampled thing among its like on the node.
+        kind: Of the component; None for the node.
+        component: Fields of which the first that has a value is the component's id; *instance* where there is none.
     """
 
-    kind: str
-    holds: Callable[[Fields, bool], bool | None]
-    text: str
-    from_start: bool = True
+    conditions: tuple[Condition, ...] = ()
+    counters: tuple[Counter, ...] = ()
+    instance: tuple[str, ...] = ()
+    kind: ComponentKind | None = None
+    component: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Counter:
-    """A value whose move in one *direction* (+1 or -1) is an event."""
-
-    kind: str
-    name: str
-    direction: int
-    text: str
-
-
-def _flag(name: str) -> Callable[[Fields, bool], bool | None]:
-    return lambda fields, before: None if fields.get(name) is None else bool(fields[name])
-
-
-def _bits(mask: int) -> Callable[[Fields, bool], bool | None]:
-    def holds(fields: Fields, before: bool) -> bool | None:
-        value = number(fields.get("throttle_reasons"))
-        return None if value is None else bool(int(value) & mask)
-
-    return holds
-
-
-def _beyond(name: str, limit: float, calm: float) -> Callable[[Fields, bool], bool | None]:
-    """Hold from *limit* on until *calm* is reached again, so that a value at the limit tells once."""
-    upwards = limit > calm
-
-    def holds(fields: Fields, before: bool) -> bool | None:
-        value = number(fields.get(name))
-        if value is None:
-            return None
-        bound = calm if before else limit
-        return value >= bound if upwards else value < bound
-
-    return holds
-
-
-# Clock event reasons of NVML (nvml.h, nvmlClocksEventReasons): software thermal, hardware slowdown, hardware
-# thermal, power brake.
-_THERMAL = 0x20 | 0x40
-_HARDWARE_SLOWDOWN = 0x08
-_POWER_BRAKE = 0x80
-
-CONDITIONS: dict[str, tuple[Condition, ...]] = {
-    GPU_SAMPLE: (
-        Condition("gpu.lost", _flag("lost"), "NVML lost GPU {index} ({pci}) {error}"),
-        Condition("gpu.remap.failed", _flag("remap_failed"), "GPU {index} ({pci}): remapping a bad memory row failed"),
-        Condition("gpu.remap.pending", _flag("remap_pending"), "GPU {index} ({pci}): a memory row waits for a reset"),
-        Condition(
-            "gpu.thermal_slowdown", _bits(_THERMAL), "GPU {index} ({pci}) is slowed by heat, {temperature_celsius} C"
-        ),
-        Condition("gpu.hardware_slowdown", _bits(_HARDWARE_SLOWDOWN), "GPU {index} ({pci}) is slowed by its hardware"),
-        Condition("gpu.power_brake", _bits(_POWER_BRAKE), "GPU {index} ({pci}) is slowed by the power brake"),
+SUBJECTS: dict[str, Sampled] = {
+    GPU_SAMPLE: Sampled(
+        gpu.CONDITIONS, gpu.COUNTERS, ("uuid", "pci", "index"), ComponentKind.GPU, ("pci", "uuid", "index")
     ),
-    HOST_SAMPLE: (
-        Condition(
-            "host.memory_pressure",
-            _beyond("memory_available_percent", limit=3.0, calm=6.0),
-            "only {memory_available_percent} % of memory is available",
-        ),
+    GPU_COUNT: Sampled(gpu.COUNT_CONDITIONS, gpu.COUNT_COUNTERS),
+    HOST_SAMPLE: Sampled(
+        (
+            Condition(
+                "host.memory_pressure",
+                beyond("memory_available_percent", limit=3.0, calm=6.0),
+                "only {memory_available_percent} % of memory is available",
+            ),
+        )
     ),
-    MOUNT_SAMPLE: (
-        Condition("host.read_only_mount", _flag("read_only"), "{mount} ({device}) became read-only", from_start=False),
-        Condition("host.mount_unresponsive", _flag("timed_out"), "{mount} ({fstype}) does not answer"),
-        Condition("host.disk_full", _beyond("used_percent", limit=98.0, calm=95.0), "{mount} is {used_percent} % full"),
+    MOUNT_SAMPLE: Sampled(
+        (
+            Condition(
+                "host.read_only_mount", flag("read_only"), "{mount} ({device}) became read-only", from_start=False
+            ),
+            Condition("host.mount_unresponsive", flag("timed_out"), "{mount} ({fstype}) does not answer"),
+            Condition(
+                "host.disk_full", beyond("used_percent", limit=98.0, calm=95.0), "{mount} is {used_percent} % full"
+            ),
+        ),
+        instance=("mount",),
     ),
 }
+"""What each subject's samples can show. A new one is a line here; nothing else needs to know it."""
 
-COUNTERS: dict[str, tuple[Counter, ...]] = {
-    GPU_SAMPLE: (
-        Counter("gpu.ecc.uncorrected", "ecc_uncorrected_total", +1, "GPU {index} ({pci}): uncorrectable ECC errors"),
-        Counter("gpu.nvlink.down", "nvlinks_active", -1, "GPU {index} ({pci}): active NVLinks fell"),
-    ),
-}
-
-SAMPLES = frozenset(CONDITIONS)
+SAMPLES = frozenset(SUBJECTS)
 """Subjects of the readings that are samples."""
+
+_BOOT = "boot_id"
 
 
 def sample_key(reading: Reading) -> str:
     """Return what names the sampled thing: its source, node and instance."""
-    names = ("uuid", "pci", "index") if reading.subject == GPU_SAMPLE else ("mount",)
-    instance = next((str(reading.fields[name]) for name in names if reading.fields.get(name) not in (None, "")), "")
+    instance = _first(reading.fields, SUBJECTS[reading.subject].instance)
     return "|".join((reading.source, reading.node, reading.subject, instance))
 
 
 def compare(previous: Fields | None, reading: Reading) -> tuple[dict[str, Scalar], list[Sighting]]:
     """Return what to remember of a sample, and what changed since *previous* (None the first time)."""
-    before = previous or {}
+    sampled = SUBJECTS[reading.subject]
+    before = _still_valid(previous or {}, sampled, reading.boot_id)
     remembered = dict(before)
-    noticed: list[Sighting] = []
-    for condition in CONDITIONS.get(reading.subject, ()):
+    noticed: dict[str, Sighting] = {}
+    for condition in sampled.conditions:
         was = bool(before.get(condition.kind))
         holds = condition.holds(reading.fields, was)
         remembered[condition.kind] = was if holds is None else holds
         if holds and not was and (condition.from_start or previous is not None):
-            noticed.append(_sighting(reading, condition.kind, condition.text))
-    for counter in COUNTERS.get(reading.subject, ()):
-        value = number(reading.fields.get(counter.name))
-        last = number(before.get(counter.name))
+            noticed[condition.kind] = _sighting(reading, condition.kind, condition.text)
+    for counter in sampled.counters:
+        value, last = number(reading.fields.get(counter.name)), number(before.get(counter.name))
         remembered[counter.name] = last if value is None else value
-        if value is not None and last is not None and (value - last) * counter.direction > 0:
-            noticed.append(_sighting(reading, counter.kind, f"{counter.text}, {last:g} -> {value:g}"))
-    return remembered, noticed
+        move = _move(counter, last, value)
+        if move and noticed.keys().isdisjoint((counter.kind, *counter.unless)):
+            noticed[counter.kind] = _sighting(reading, counter.kind, f"{counter.text}, {move}")
+    return remembered, list(noticed.values())
+
+
+def at_zero(reading: Reading) -> dict[str, Scalar]:
+    """Return what would be remembered had the driver just started: each counter that starts with it stands at zero.
+
+    With it one look tells what stands now, whenever it happened.
+    """
+    counters = (counter for counter in SUBJECTS[reading.subject].counters if counter.is_volatile)
+    return {_BOOT: reading.boot_id, **{counter.name: 0 for counter in counters}}
+
+
+def _still_valid(before: Fields, sampled: Sampled, boot_id: str) -> Mapping[str, Scalar]:
+    if not boot_id:
+        return before
+    known = before.get(_BOOT)
+    if known in (None, boot_id):
+        return {**before, _BOOT: boot_id}
+    gone = {counter.name for counter in sampled.counters if counter.is_volatile}
+    return {**{name: value for name, value in before.items() if name not in gone}, _BOOT: boot_id}
+
+
+def _move(counter: Counter, last: float | None, value: float | None) -> str:
+    """Return the move that is worth an event, in words; "" when there is none."""
+    if last is None or value is None or (value - last) * counter.direction < counter.least:
+        return ""
+    return f"{last:.15g} -> {value:.15g}"
 
 
 def _sighting(reading: Reading, kind: str, text: str) -> Sighting:
     said = {name: "" if value is None else value for name, value in reading.fields.items()}
-    return Sighting(
-        reading,
-        kind,
-        _component(reading),
-        reading.fields,
-        text=text.format_map(_Known(said)).replace(" ()", "").strip(),
-    )
+    # What has no value says nothing in an event either.
+    told = {name: value for name, value in reading.fields.items() if value is not None}
+    filled = text.format_map(_Known(said)).replace(" ()", "").strip()
+    return Sighting(reading, kind, _component(reading), told, text=filled)
 
 
 class _Known(dict[str, Scalar]):
@@ -158,8 +142,16 @@ class _Known(dict[str, Scalar]):
 
 
 def _component(reading: Reading) -> Component:
-    if reading.subject != GPU_SAMPLE:
+    sampled = SUBJECTS[reading.subject]
+    if sampled.kind is None:
         return node_component(reading.node)
-    names = ("pci", "uuid", "index")
-    name = next((str(reading.fields[name]) for name in names if reading.fields.get(name) not in (None, "")), "")
-    return Component(ComponentKind.GPU, component_id(ComponentKind.GPU, name), reading.node)
+    name = _first(reading.fields, sampled.component or sampled.instance)
+    return Component(sampled.kind, component_id(sampled.kind, name), reading.node)
+
+
+def _first(fields: Fields, names: tuple[str, ...]) -> str:
+    return next(_values(fields, names), "")
+
+
+def _values(fields: Fields, names: tuple[str, ...]) -> Iterator[str]:
+    return (str(fields[name]) for name in names if fields.get(name) not in (None, ""))

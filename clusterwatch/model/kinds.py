@@ -69,3 +69,9 @@ GPU_SAMPLE = "gpu.sample"
 
 HOST_SAMPLE = "host.sample"
 """Subject of a reading of host values; becomes events only where a limit is crossed."""
+
+GPU_COUNT = "gpu.count"
+"""Subject of a reading of how many GPUs a node has; becomes an event only where they are fewer than before or wanted.
+
+Fields: gpus_listed, gpus_answering, gpus_known, gpus_expected.
+"""

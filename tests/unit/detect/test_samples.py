@@ -16,8 +16,38 @@ HEALTHY: dict[str, Scalar] = {
     "remap_failed": False,
     "throttle_reasons": 0,
     "nvlinks_active": 18,
+    "nvlinks_down": "",
     "lost": False,
+    "reset_required": False,
+    "recovery_action": "none",
+    "ecc_enabled": True,
+    "ecc_corrected_total": 40,
+    "ecc_uncorrected_aggregate_total": 5,
+    "ecc_dram_uncorrected_total": 2,
+    "ecc_dram_uncorrected_aggregate_total": 4,
+    "ecc_sram_uncorrected_total": 0,
+    "ecc_sram_uncorrected_aggregate_total": 1,
+    "sram_threshold_exceeded": False,
+    "remapped_correctable_rows": 1,
+    "remapped_uncorrectable_rows": 1,
+    "remap_banks_none": 0,
+    "retired_pages_uncorrectable": 0,
+    "retired_pages_pending": False,
+    "temperature_margin_celsius": 26,
+    "memory_temperature_celsius": 70,
+    "memory_temperature_max_celsius": 95,
+    "nvlink_crc_errors_total": 3,
+    "nvlink_replays_total": 20,
+    "nvlink_recoveries_total": 0,
+    "nvlink_recovery_failures_total": 0,
+    "fabric_state": "completed",
+    "fabric_status": "ok",
+    "fabric_health": "",
+    "pcie_width": 16,
+    "pcie_width_max": 16,
+    "pcie_replays_total": 4,
 }
+COUNT: dict[str, Scalar] = {"gpus_listed": 8, "gpus_answering": 8, "gpus_known": 8, "gpus_expected": 8}
 MOUNT: dict[str, Scalar] = {
     "mount": "/data",
     "device": "nfs:/data",
@@ -27,9 +57,17 @@ MOUNT: dict[str, Scalar] = {
 }
 
 
-def events_of(catalog: Catalog, subject: str, *samples: dict[str, Scalar]) -> list[Event]:
+def events_of(catalog: Catalog, subject: str, *samples: dict[str, Scalar], boots: tuple[str, ...] = ()) -> list[Event]:
     readings = [
-        Reading(source="nvml", node="node001", position=str(n), observed_at=NOON, subject=subject, fields=fields)
+        Reading(
+            source="nvml",
+            node="node001",
+            position=str(n),
+            observed_at=NOON,
+            subject=subject,
+            boot_id=boots[n] if boots else "",
+            fields=fields,
+        )
         for n, fields in enumerate(samples)
     ]
     return notice(ObserverState(), readings, catalog, NOON)[1]
@@ -46,7 +84,32 @@ def events_of(catalog: Catalog, subject: str, *samples: dict[str, Scalar]) -> li
         ({"throttle_reasons": 0x20}, "gpu.thermal_slowdown"),
         ({"throttle_reasons": 0x08}, "gpu.hardware_slowdown"),
         ({"throttle_reasons": 0x80}, "gpu.power_brake"),
-        ({"nvlinks_active": 17}, "gpu.nvlink.down"),
+        ({"nvlinks_active": 17, "nvlinks_down": "4"}, "gpu.nvlink.down"),
+        ({"reset_required": True}, "gpu.reset_required"),
+        ({"recovery_action": "gpu_reset"}, "gpu.recovery.gpu_reset"),
+        ({"recovery_action": "node_reboot"}, "gpu.recovery.node_reboot"),
+        ({"recovery_action": "drain_and_reset"}, "gpu.recovery.drain_and_reset"),
+        ({"ecc_enabled": False}, "gpu.ecc.off"),
+        ({"ecc_dram_uncorrected_total": 3, "ecc_uncorrected_total": 3}, "gpu.ecc.uncorrected.dram"),
+        ({"ecc_sram_uncorrected_total": 1, "ecc_uncorrected_total": 3}, "gpu.ecc.uncorrected.sram"),
+        ({"ecc_corrected_total": 17_697}, "gpu.ecc.corrected"),
+        ({"sram_threshold_exceeded": True}, "gpu.sram.threshold"),
+        ({"remapped_uncorrectable_rows": 2}, "gpu.remap.uncorrectable"),
+        ({"remapped_correctable_rows": 2}, "gpu.remap.correctable"),
+        ({"remap_banks_none": 1}, "gpu.remap.exhausted"),
+        ({"retired_pages_uncorrectable": 1}, "gpu.retired_pages.uncorrectable"),
+        ({"retired_pages_pending": True}, "gpu.retired_pages.pending"),
+        ({"temperature_margin_celsius": 0}, "gpu.too_hot"),
+        ({"memory_temperature_celsius": 95}, "gpu.memory_too_hot"),
+        ({"nvlink_recovery_failures_total": 1, "nvlink_recoveries_total": 1}, "gpu.nvlink.recovery_failed"),
+        ({"nvlink_recoveries_total": 1}, "gpu.nvlink.recovery"),
+        ({"nvlink_crc_errors_total": 900}, "gpu.nvlink.errors"),
+        ({"nvlink_replays_total": 900}, "gpu.nvlink.errors"),
+        ({"fabric_status": "Unknown Error"}, "gpu.fabric.failed"),
+        ({"fabric_state": "in_progress"}, "gpu.fabric.not_ready"),
+        ({"fabric_health": "degraded bandwidth"}, "gpu.fabric.unhealthy"),
+        ({"pcie_width": 8}, "gpu.pcie.narrow"),
+        ({"pcie_replays_total": 500}, "gpu.pcie.replays"),
     ],
 )
 def test_change_of_a_gpu_is_told_once(catalog: Catalog, change: dict[str, Scalar], kind: str) -> None:
@@ -60,6 +123,89 @@ def test_change_of_a_gpu_is_told_once(catalog: Catalog, change: dict[str, Scalar
 
 def test_gpu_that_stays_as_it_is_gives_nothing(catalog: Catalog) -> None:
     assert events_of(catalog, "gpu.sample", HEALTHY, HEALTHY, {**HEALTHY, "throttle_reasons": 0x4}) == []
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"ecc_corrected_total": 41},
+        {"nvlink_crc_errors_total": 4},
+        {"nvlink_replays_total": 30},
+        {"pcie_replays_total": 9},
+        {"temperature_margin_celsius": 1},
+    ],
+)
+def test_what_a_healthy_gpu_does_now_and_then_is_no_event(catalog: Catalog, change: dict[str, Scalar]) -> None:
+    assert events_of(catalog, "gpu.sample", HEALTHY, {**HEALTHY, **change}) == []
+
+
+@pytest.mark.parametrize("name", [name for name in HEALTHY if name not in {"index", "uuid", "pci"}])
+def test_field_that_a_gpu_does_not_have_is_no_evidence(catalog: Catalog, name: str) -> None:
+    without = {**HEALTHY, name: None}
+
+    assert events_of(catalog, "gpu.sample", without, without) == []
+    assert events_of(catalog, "gpu.sample", HEALTHY, without, HEALTHY) == []
+
+
+def test_gpu_without_a_margin_is_too_hot_at_its_slowdown_temperature(catalog: Catalog) -> None:
+    older = {**HEALTHY, "temperature_margin_celsius": None, "temperature_slowdown_celsius": 90}
+    temperatures = [61, 90, 88, 90, 80, 91]
+
+    events = events_of(catalog, "gpu.sample", *({**older, "temperature_celsius": value} for value in temperatures))
+
+    assert [(event.kind, event.fields["temperature_celsius"]) for event in events] == [
+        ("gpu.too_hot", 90),
+        ("gpu.too_hot", 91),
+    ]
+
+
+def test_counters_that_start_with_the_driver_are_not_compared_over_a_reboot(catalog: Catalog) -> None:
+    before = {**HEALTHY, "ecc_dram_uncorrected_total": 0, "ecc_corrected_total": 0, "pcie_replays_total": 0}
+    after = {**HEALTHY, "ecc_dram_uncorrected_total": 7, "ecc_corrected_total": 5000, "pcie_replays_total": 5000}
+
+    assert events_of(catalog, "gpu.sample", before, after, boots=("a", "b")) == []
+    assert events_of(catalog, "gpu.sample", before, after, boots=("a", "a")) != []
+
+
+def test_error_that_went_with_the_boot_in_which_it_happened_is_told_by_the_aggregate(catalog: Catalog) -> None:
+    after = {**HEALTHY, "ecc_dram_uncorrected_total": 0, "ecc_dram_uncorrected_aggregate_total": 5}
+
+    (event,) = events_of(catalog, "gpu.sample", HEALTHY, after, boots=("a", "b"))
+
+    assert (event.kind, "4 -> 5" in event.text) == ("gpu.ecc.uncorrected.dram", True)
+
+
+def test_error_is_told_once_though_volatile_and_aggregate_both_count_it(catalog: Catalog) -> None:
+    after = {
+        **HEALTHY,
+        "ecc_uncorrected_total": 3,
+        "ecc_uncorrected_aggregate_total": 6,
+        "ecc_dram_uncorrected_total": 3,
+        "ecc_dram_uncorrected_aggregate_total": 5,
+    }
+
+    assert [event.kind for event in events_of(catalog, "gpu.sample", HEALTHY, after)] == ["gpu.ecc.uncorrected.dram"]
+
+
+def test_condition_that_outlives_a_reboot_is_no_news(catalog: Catalog) -> None:
+    failed = {**HEALTHY, "remap_failed": True}
+
+    assert len(events_of(catalog, "gpu.sample", HEALTHY, failed, failed, boots=("a", "a", "b"))) == 1
+
+
+def test_gpu_that_a_reboot_did_not_bring_back_is_told(catalog: Catalog) -> None:
+    seven: dict[str, Scalar] = {"gpus_listed": 7, "gpus_answering": 7, "gpus_known": 7, "gpus_expected": None}
+
+    (event,) = events_of(catalog, "gpu.count", COUNT, seven, boots=("a", "b"))
+
+    assert (event.kind, event.component) == ("gpu.count.fell", node_component("node001"))
+    assert "8 -> 7" in event.text
+
+
+def test_gpus_that_should_be_there_and_are_not_are_told_at_the_first_look(catalog: Catalog) -> None:
+    (event,) = events_of(catalog, "gpu.count", {**COUNT, "gpus_answering": 7})
+
+    assert (event.kind, event.text) == ("gpu.count.short", "7 GPUs answer where 8 should")
 
 
 def test_fault_that_was_there_before_anybody_looked_is_told(catalog: Catalog) -> None:
