@@ -4,6 +4,7 @@
 2. Its own lines are consumed. Lines of others in between are passed on; too many of them end it.
 3. A traceback ends with the exception's line, which is passed on too: the rules look at it first.
 4. A table of failures tells each failed rank when its "traceback" or "msg" line is seen.
+5. A heading names what the next lines are about; they are passed on. The next heading, or any other text, ends it.
 """
 
 from __future__ import annotations
@@ -12,9 +13,11 @@ import re
 from dataclasses import dataclass, field, replace
 
 from clusterwatch.detect.state import Assembly
-from clusterwatch.model import Scalar
+from clusterwatch.model import Component, Scalar
 
 MOST_STRANGERS = 60
+MOST_UNDER_HEADING = 400
+"""Lines that a heading holds for; a GPU's part of "nvidia-smi -q" has about 200."""
 
 _TRACEBACK = re.compile(r"Traceback \(most recent call last\):")
 _FRAME = re.compile(r'\s+File "(?P<path>[^"]*)", line (?P<line>\d+)')
@@ -51,12 +54,23 @@ def assemble(assembly: Assembly | None, line: str, rank: int | None) -> Assemble
         return _in_table(assembly, line, rank)
     if begins:
         return Assembled(_begin("traceback", line[: begins.start()], rank), consumed=True)
-    if assembly is not None:
+    if assembly is not None and assembly.form != "heading":
         return _in_traceback(assembly, line)
     if _ROOT in line or _FAILURES.match(line):
         prefix = line.partition(_ROOT)[0] if _ROOT in line else ""
         return Assembled(replace(_begin("elastic", prefix, rank), values=_section(line)), consumed=True)
-    return Assembled(None)
+    return Assembled(_under_heading(assembly))
+
+
+def headed(component: Component) -> Assembly:
+    """Return the text that a heading opens: the lines after it are about *component*."""
+    return Assembly("heading", values={component.kind: component.id})
+
+
+def _under_heading(assembly: Assembly | None) -> Assembly | None:
+    if assembly is None or assembly.strangers + 1 >= MOST_UNDER_HEADING:
+        return None
+    return replace(assembly, strangers=assembly.strangers + 1)
 
 
 def _begin(form: str, prefix: str, rank: int | None) -> Assembly:

@@ -16,7 +16,9 @@ from clusterwatch.model import UNLISTED, ComponentKind, Expectation, Knowledge, 
 _SIGNAL_KEYS = frozenset(["kind", "meaning", "severity", "role", "weights", "suspect", "action", "sources", "expects"])
 _EXPECTS_KEYS = frozenset(["kind", "source", "if_absent", "weights"])
 _EXAMPLE_KEYS = frozenset(["match", "no_match"])
-_RULE_KEYS = _EXAMPLE_KEYS | {"name", "kind", "literal", "pattern", "component", "source", "sources", "ints", "beats"}
+_RULE_KEYS = _EXAMPLE_KEYS | frozenset(
+    ["name", "kind", "literal", "pattern", "component", "source", "sources", "ints", "beats", "heading"]
+)
 _REFINE_KEYS = frozenset(["kind", "to", "pattern", "when", "bits", "mask", "sources", "match"])
 _GROUP = re.compile(r"\{(\w+)\}")
 _MOST_BITS = 64
@@ -110,6 +112,7 @@ def _add_rule(draft: _Draft, entry: Entry) -> None:
         collectors=frozenset(entry.texts("source")),
         ints=frozenset(entry.texts("ints")),
         beats=frozenset(entry.texts("beats")),
+        heading=entry.flag("heading"),
         sources=entry.texts("sources", required=True),
         match=entry.texts("match", required=True),
         no_match=entry.texts("no_match"),
@@ -134,6 +137,8 @@ def _check_names(rule: Rule, entry: Entry) -> None:
         entry.wrong(f"the pattern has no group {name!r}")
     for name in sorted(rule.collectors - COLLECTORS):
         entry.wrong(f"unknown source {name!r}; known are {', '.join(sorted(COLLECTORS))}")
+    if rule.heading and not rule.component_id:
+        entry.wrong("a heading must name a component")
     if any("\n" in literal for literal in rule.literals):
         entry.wrong("a literal cannot span lines")
 

@@ -54,6 +54,13 @@ class Entry:
             self.wrong(f"{key} is missing")
         return tuple(listed)
 
+    def flag(self, key: str) -> bool:
+        """Return whether *key* is true; False where it is not there."""
+        value = self.values.get(key, False)
+        if not isinstance(value, bool):
+            self.wrong(f"{key} must be true or false")
+        return value is True
+
     def weights(self, values: Mapping[str, Any]) -> dict[Cause, float]:
         """Return the weights by cause that *values* hold."""
         found: dict[Cause, float] = {}

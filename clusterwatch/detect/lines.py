@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from clusterwatch.detect.assembling import Assembled, assemble
+from clusterwatch.detect.assembling import Assembled, assemble, headed
 from clusterwatch.detect.matcher import Hit, unbeaten
 from clusterwatch.detect.progress import progress_fields
 from clusterwatch.detect.refining import Refinements
@@ -13,7 +13,7 @@ from clusterwatch.detect.sightings import PCI_NAMED, Sighting, component_of, def
 from clusterwatch.detect.signals import ending
 from clusterwatch.detect.state import Assembly
 from clusterwatch.detect.states import rank_in, whole
-from clusterwatch.model import Reading, Scalar
+from clusterwatch.model import Component, Reading, Scalar
 from clusterwatch.model.kinds import EXCEPTION, PROGRESS
 
 # As written before each line by torchrun's tee ("[rank2]: ") and by srun --label ("2: ").
@@ -53,16 +53,43 @@ def read_line(
         return assembled.open, _failure(reading, assembled)
     counted = unbeaten(hit for hit in hits if hit.rule.applies_to(reading.source))
     owner = rank if rank is not None or not assembled.exception or open_text is None else open_text.rank
+    told = [hit for hit in counted if not hit.rule.heading]
+    under = open_text if open_text is not None and open_text.form == "heading" else None
     found = [
-        sighting for hit in counted if (sighting := _sighting(reading, hit, owner, assembled.exception, refinements))
+        sighting
+        for hit in told
+        if (sighting := _sighting(reading, hit, owner, assembled.exception, under, refinements))
     ]
     if assembled.exception and not found:
         found = [_exception(reading, assembled.exception, owner)]
-    return assembled.open, found
+    return _heading(reading, counted) or assembled.open, found
+
+
+def _heading(reading: Reading, hits: Sequence[Hit]) -> Assembly | None:
+    for hit in hits:
+        if hit.rule.heading:
+            return headed(component_of(hit.rule, hit.rule.fields(hit.match), reading, None))
+    return None
+
+
+def _component(
+    hit: Hit, fields: dict[str, Scalar], reading: Reading, rank: int | None, under: Assembly | None
+) -> Component:
+    """Return what a line is about: what it names, else what the heading above it names, else the default."""
+    found = component_of(hit.rule, fields, reading, rank)
+    kind = hit.rule.component_kind
+    if under is None or kind is None or found.kind is kind or kind not in under.values:
+        return found
+    return Component(kind, under.values[kind], reading.node)
 
 
 def _sighting(
-    reading: Reading, hit: Hit, rank: int | None, exception: dict[str, Scalar], refinements: Refinements
+    reading: Reading,
+    hit: Hit,
+    rank: int | None,
+    exception: dict[str, Scalar],
+    under: Assembly | None,
+    refinements: Refinements,
 ) -> Sighting | None:
     fields = {**exception, **hit.rule.fields(hit.match)}
     if hit.rule.kind == PROGRESS:
@@ -72,7 +99,7 @@ def _sighting(
         )
     own_rank = whole(fields.get("rank"))
     rank = own_rank if own_rank is not None else rank
-    component = component_of(hit.rule, fields, reading, rank)
+    component = _component(hit, fields, reading, rank, under)
     if "pci" in fields and component.kind in PCI_NAMED:
         fields["pci"] = component.id
     kind, known = refinements.refined(kind_from(hit.rule.kind, fields), fields, hit.match.string)

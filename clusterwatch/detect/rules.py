@@ -25,6 +25,8 @@ class Rule:
         collectors: Which sources it applies to; empty for all.
         ints: Groups that become numbers.
         beats: Names of rules that do not count on a line where this one matches.
+        heading: Whether it only names what the lines after it in the same stream are about ("GPU 0000:3b:00.0" above a
+            list of its counters): a rule for that kind of component that finds no id in its own line takes this one.
         sources: Where the wording is documented.
         match, no_match: Example lines.
     """
@@ -38,6 +40,7 @@ class Rule:
     collectors: frozenset[str] = frozenset()
     ints: frozenset[str] = frozenset()
     beats: frozenset[str] = frozenset()
+    heading: bool = False
     sources: tuple[str, ...] = ()
     match: tuple[str, ...] = ()
     no_match: tuple[str, ...] = ()
