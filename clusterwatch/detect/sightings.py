@@ -68,15 +68,19 @@ def default_component(reading: Reading, rank: int | None) -> Component:
 
 
 def component_of(rule: Rule, fields: Mapping[str, Scalar], reading: Reading, rank: int | None) -> Component:
-    """Return what *rule* says its line is about; the default where the line does not hold the id."""
+    """Return what *rule* says its line is about; the default where the line does not hold the id.
+
+    A field "node" names the node the line speaks of: schedulers and controllers speak of others than their own.
+    """
     if rule.component_kind is None:
         return default_component(reading, rank)
+    node = str(fields.get("node") or reading.node)
     if rule.component_kind is ComponentKind.NODE:
-        return node_component(reading.node)
+        return node_component(node)
     named = filled(rule.component_id, fields)
     if not re.search(r"\w", named):
         return default_component(reading, rank)
-    return Component(rule.component_kind, component_id(rule.component_kind, named), reading.node)
+    return Component(rule.component_kind, component_id(rule.component_kind, named), node)
 
 
 def component_id(kind: ComponentKind, name: str) -> str:

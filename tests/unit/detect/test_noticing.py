@@ -481,3 +481,9 @@ def test_no_sample_or_state_makes_it_fail(catalog: Catalog, subject: str, fields
     state, _, _ = notice(ObserverState(), [reading, replace(reading, position="2")], catalog, NOON)
 
     assert state.to_json() is not None
+
+
+def test_node_that_a_scheduler_speaks_of_is_blamed_and_not_the_one_that_runs_the_scheduler(catalog: Catalog) -> None:
+    (event,) = events_in(catalog, job_line("srun: error: Node failure on node042"))
+
+    assert event.component == Component(ComponentKind.NODE, "node042", "node042")
