@@ -9,7 +9,7 @@ from clusterwatch.detect import progress, repeats
 from clusterwatch.detect.compiling import Catalog
 from clusterwatch.detect.lines import body, read_line, stream_of
 from clusterwatch.detect.matcher import Hit
-from clusterwatch.detect.samples import SAMPLES, compare, sample_key
+from clusterwatch.detect.sampled import SAMPLES, compare, sample_key
 from clusterwatch.detect.sightings import Sighting, event_of
 from clusterwatch.detect.state import ObserverState
 from clusterwatch.detect.states import sighting_of_state
