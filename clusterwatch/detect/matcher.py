@@ -1,66 +1,166 @@
 """Lines to the rules that match them, without trying every rule on every line.
 
-1. The lines are joined and searched once for all literals of all rules; most lines hold none and are done.
-2. On a line that holds some, the rules that these literals stand for are confirmed with their patterns.
+1. A text of many lines is searched once, as bytes, for all literals of all rules; most lines hold none and are done.
+2. Only a line that holds some is decoded, and only the rules that these literals stand for are tried on it.
+3. In a burst the same line comes again and again: what was found on it is remembered.
 """
 
 from __future__ import annotations
 
 import re
 from bisect import bisect_right
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import accumulate
+from typing import NamedTuple
 
+from clusterwatch.detect.engines import scanner
 from clusterwatch.detect.rules import Rule
 
 # A log line of a megabyte is seldom an error message; what is, says so at its beginning.
 LONGEST_LINE = 8_192
 
-Prefilter = Callable[[Sequence[str]], Mapping[int, set[int]]]
-"""Lines to the literals they hold, both by index; lines that hold none are left out."""
+_BURST = 200
+_MOST_REMEMBERED = 4_096
 
 
-@dataclass(frozen=True, slots=True)
-class Hit:
+class Hit(NamedTuple):
     """A rule that matches a line, and what its pattern captured."""
 
     rule: Rule
     match: re.Match[str]
 
 
+HeldLine = tuple[int, int, tuple[int, ...]]
+"""A line that holds literals: offsets of its first byte and of its line feed, and the literals, by index."""
+
+HitLine = tuple[int, int, tuple[Hit, ...]]
+"""A line with hits: offsets of its first byte and of its line feed, and the hits in the order of the rules."""
+
+
+Tried = tuple[tuple[int, Rule, frozenset[str]], ...]
+"""Rules in the turn they are tried: place among the rules, rule, names that need not be tried where it matches."""
+
+
 class Matcher:
     """Finds the rules that match lines. Made by `compile_rules`."""
 
-    def __init__(self, rules: Iterable[Rule], literals: Sequence[str], prefilter: Prefilter) -> None:
+    def __init__(self, rules: Iterable[Rule], engine: str = "auto") -> None:
         self._rules = tuple(rules)
-        self._prefilter = prefilter
-        # By index of literal: the indices of the rules that look for it.
-        self._looking_for = [
-            [index for index, rule in enumerate(self._rules) if literal in rule.literals] for literal in literals
+        self.literals = sorted({literal for rule in self._rules for literal in rule.literals})
+        """What is searched for; `HeldLine` counts in it."""
+        self._scan = scanner([_bytes(literal) for literal in self.literals], engine)
+        self._tried_for: dict[tuple[int, ...], Tried] = {}
+        self._remembered: dict[str, tuple[Hit, ...]] = {}
+
+    def held_lines(self, text: bytes | bytearray, size: int | None = None) -> list[HeldLine]:
+        """Return the lines of *text* (UTF-8, lines ended by line feeds) that hold a literal, in order.
+
+        *size* is how much of *text* counts; None for all.
+        """
+        size = len(text) if size is None else size
+        lines: list[HeldLine] = []
+        rfind, find = text.rfind, text.find
+        start, line_end, held = 0, -1, list[int]()
+        for end, literal in self._scan(memoryview(text)[:size]):
+            if end <= line_end:
+                held.append(literal)
+                continue
+            if held:
+                lines.append((start, line_end, tuple(held)))
+            start = rfind(b"\n", line_end + 1, end) + 1 or line_end + 1
+            line_end = find(b"\n", end, size)
+            if line_end < 0:
+                line_end = size
+            held = [literal]
+        if held:
+            lines.append((start, line_end, tuple(held)))
+        return lines
+
+    def hits_in(self, text: bytes | bytearray, size: int | None = None) -> list[HitLine]:
+        """Return the lines of *text* (UTF-8, lines ended by line feeds) that a rule matches, with their hits.
+
+        *size* is how much of *text* counts; None for all.
+        """
+        held_lines = self.held_lines(text, size)
+        if len(held_lines) > _BURST:
+            return self._hits_of_burst(text, held_lines)
+        return [
+            (start, end, hits)
+            for start, end, held in held_lines
+            if (hits := self._confirmed(text[start:end].decode("utf-8", "replace"), held))
         ]
 
-    def hits(self, lines: Sequence[str]) -> dict[int, tuple[Hit, ...]]:
-        """Return, by index of line, its hits in the order of the rules; lines without one are left out."""
-        short = [line[:LONGEST_LINE] for line in lines]
-        found = {index: self._confirmed(short[index], held) for index, held in sorted(self._prefilter(short).items())}
-        return {index: hits for index, hits in found.items() if hits}
+    def _hits_of_burst(self, text: bytes | bytearray, held_lines: Iterable[HeldLine]) -> list[HitLine]:
+        found: list[HitLine] = []
+        remembered, remember = self._remembered, self._confirmed_again
+        for start, end, held in held_lines:
+            line = text[start:end].decode("utf-8", "replace")
+            hits = remembered.get(line)
+            if hits is None:
+                hits = remember(line, held)
+            if hits:
+                found.append((start, end, hits))
+        return found
 
-    def _confirmed(self, line: str, literals: Iterable[int]) -> tuple[Hit, ...]:
-        candidates = sorted({index for literal in literals for index in self._looking_for[literal]})
-        tried = ((self._rules[index], self._rules[index].pattern.search(line)) for index in candidates)
-        return tuple(Hit(rule, match) for rule, match in tried if match is not None)
+    def hits(self, lines: Sequence[str]) -> dict[int, tuple[Hit, ...]]:
+        """Return, by index of line, its hits in the order of the rules; lines without one are left out.
+
+        Rules that another hit of the line beats for certain may be missing."""
+        joined = "\n".join(lines)
+        starts = list(accumulate((_size(line) + 1 for line in lines), initial=0))
+        found: dict[int, tuple[int, ...]] = {}
+        for start, _, literals in self.held_lines(_bytes(joined)):
+            index = bisect_right(starts, start) - 1
+            found[index] = (*found.get(index, ()), *literals)
+        return {index: hits for index, held in found.items() if (hits := self._confirmed(lines[index], held))}
+
+    def _confirmed(self, line: str, literals: tuple[int, ...]) -> tuple[Hit, ...]:
+        tried = self._tried_for.get(literals) or self._remember_rules(literals)
+        line = line[:LONGEST_LINE]
+        if len(tried) == 1:
+            rule = tried[0][1]
+            match = rule.pattern.search(line)
+            return () if match is None else (Hit(rule, match),)
+        found: list[tuple[int, Hit]] = []
+        beaten: frozenset[str] = frozenset()
+        for order, rule, beats in tried:
+            if rule.name not in beaten and (match := rule.pattern.search(line)) is not None:
+                found.append((order, Hit(rule, match)))
+                beaten |= beats
+        return tuple([hit for _, hit in sorted(found)])
+
+    def _confirmed_again(self, line: str, literals: tuple[int, ...]) -> tuple[Hit, ...]:
+        if len(self._remembered) >= _MOST_REMEMBERED:
+            self._remembered.clear()
+        self._remembered[line] = hits = self._confirmed(line, literals)
+        return hits
+
+    def _remember_rules(self, literals: tuple[int, ...]) -> Tried:
+        """Return the rules that *literals* stand for; lines hold few different sets of literals."""
+        if len(self._tried_for) >= _MOST_REMEMBERED:
+            self._tried_for.clear()
+        names = {self.literals[index] for index in literals}
+        looking = [(n, rule) for n, rule in enumerate(self._rules) if not names.isdisjoint(rule.literals)]
+        by_name = {rule.name: rule for _, rule in looking}
+        tried = tuple((order, rule, _surely_beaten(rule, by_name)) for order, rule in looking)
+        self._tried_for[literals] = in_turn = tuple(sorted(tried, key=lambda each: (-len(each[2]), each[0])))
+        return in_turn
+
+
+def _surely_beaten(rule: Rule, others: Mapping[str, Rule]) -> frozenset[str]:
+    """Return the names of *others* that need not be tried where *rule* matches, whatever the source of the line."""
+    beaten = (others[name] for name in rule.beats if name in others)
+    return frozenset(other.name for other in beaten if not rule.collectors or rule.collectors == other.collectors)
 
 
 def compile_rules(rules: Iterable[Rule], engine: str = "auto") -> Matcher:
     """Return the matcher of *rules*.
 
     Args:
-        engine: "hyperscan", "python", or "auto" for hyperscan where it is installed. All give the same hits.
+        engine: "hyperscan", "ahocorasick", "python", or "auto" for the fastest that is installed. All give the same
+            hits.
     """
-    known = tuple(rules)
-    literals = sorted({literal for rule in known for literal in rule.literals})
-    return Matcher(known, literals, _prefilter(literals, engine))
+    return Matcher(rules, engine)
 
 
 def unbeaten(hits: Iterable[Hit]) -> tuple[Hit, ...]:
@@ -70,61 +170,9 @@ def unbeaten(hits: Iterable[Hit]) -> tuple[Hit, ...]:
     return tuple(hit for hit in found if hit.rule.name not in beaten)
 
 
-def _prefilter(literals: Sequence[str], engine: str) -> Prefilter:
-    if not literals:
-        return lambda lines: {}
-    if engine == "python":
-        return _with_find(literals)
-    try:
-        return _with_hyperscan(literals)
-    except ImportError:
-        if engine == "hyperscan":
-            raise
-        return _with_find(literals)
-
-
-def _with_find(literals: Sequence[str]) -> Prefilter:
-    # One pass of str.find per literal over all lines beats one alternation of all literals by far.
-    def literals_of_lines(lines: Sequence[str]) -> Mapping[int, set[int]]:
-        starts = [0, *accumulate(len(line) + 1 for line in lines)]
-        joined = "\n".join(lines)
-        found: dict[int, set[int]] = {}
-        for index, literal in enumerate(literals):
-            for at in _occurrences(joined, literal):
-                found.setdefault(bisect_right(starts, at) - 1, set()).add(index)
-        return found
-
-    return literals_of_lines
-
-
-def _occurrences(text: str, literal: str) -> Iterator[int]:
-    at = text.find(literal)
-    while at >= 0:
-        yield at
-        at = text.find(literal, at + 1)
-
-
-def _with_hyperscan(literals: Sequence[str]) -> Prefilter:
-    import hyperscan
-
-    database = hyperscan.Database()
-    # Expressions, not HS literals: hexadecimal escapes say every byte without a quoting rule of its own.
-    expressions = ["".join(f"\\x{byte:02x}" for byte in _bytes(literal)).encode() for literal in literals]
-    database.compile(expressions=expressions, ids=list(range(len(literals))), flags=0)
-
-    def literals_of_lines(lines: Sequence[str]) -> Mapping[int, set[int]]:
-        encoded = [_bytes(line) for line in lines]
-        starts = [0, *accumulate(len(line) + 1 for line in encoded)]
-        found: dict[int, set[int]] = {}
-
-        def note(literal: int, _start: int, end: int, _flags: int, _context: object) -> None:
-            found.setdefault(bisect_right(starts, end - 1) - 1, set()).add(literal)
-
-        database.scan(b"\n".join(encoded), match_event_handler=note)
-        return found
-
-    return literals_of_lines
-
-
 def _bytes(text: str) -> bytes:
     return text.encode("utf-8", "surrogatepass")
+
+
+def _size(text: str) -> int:
+    return len(text) if text.isascii() else len(_bytes(text))

@@ -1,10 +1,12 @@
 import re
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from clusterwatch.detect import Catalog, Hit, Rule, compile_rules
+from clusterwatch.detect.engines import ENGINES
 from clusterwatch.detect.matcher import LONGEST_LINE, unbeaten
 
 
@@ -38,14 +40,14 @@ def names(found: dict[int, tuple[Hit, ...]]) -> dict[int, list[str]]:
     return {index: [hit.rule.name for hit in hits] for index, hits in found.items()}
 
 
-@pytest.mark.parametrize("engine", ["python", "hyperscan"])
+@pytest.mark.parametrize("engine", ENGINES)
 def test_overlapping_literals_of_one_line_are_all_found(engine: str) -> None:
     matcher = compile_rules(RULES, engine)
 
     assert names(matcher.hits(["nothing", "has fallen off the bus", "a.b*c"])) == {1: ["fallen", "bus"], 2: ["dots"]}
 
 
-@pytest.mark.parametrize("engine", ["python", "hyperscan"])
+@pytest.mark.parametrize("engine", ENGINES)
 def test_literal_alone_is_no_hit(engine: str) -> None:
     assert compile_rules(RULES, engine).hits(["skipping Xid ( checks"]) == {}
 
@@ -66,6 +68,38 @@ def test_beaten_rule_does_not_count() -> None:
     )
 
     assert [hit.rule.name for hit in unbeaten(hits[0])] == ["special"]
+
+
+def test_lines_of_a_text_in_bytes_come_with_where_they_stand() -> None:
+    text = "nothing\nist größer\r\nXid (0:1): 79".encode()
+
+    found = compile_rules(RULES).hits_in(text)
+
+    assert [(text[start:end], [hit.rule.name for hit in hits]) for start, end, hits in found] == [
+        ("ist größer\r".encode(), ["umlaut"]),
+        (b"Xid (0:1): 79", ["xid"]),
+    ]
+
+
+@given(st.lists(st.lists(st.sampled_from(WORDS), max_size=6).map("".join), max_size=12), st.sampled_from([1, 100]))
+def test_text_in_bytes_gives_the_hits_of_its_lines(lines: list[str], times: int) -> None:
+    matcher = compile_rules(RULES)
+    text = "\n".join(lines * times).encode("utf-8", "replace")
+
+    in_bytes = [(text[:start].count(b"\n"), [hit.match[0] for hit in hits]) for start, _, hits in matcher.hits_in(text)]
+
+    in_lines = matcher.hits(text.decode().split("\n"))
+    assert in_bytes == [(index, [hit.match[0] for hit in hits]) for index, hits in sorted(in_lines.items())]
+
+
+def test_rule_that_is_surely_beaten_is_not_tried_but_one_of_another_source_is() -> None:
+    special = rule("special", "error 12", beats=frozenset({"general"}))
+    elsewhere = replace(special, collectors=frozenset({"kernel_log"}))
+
+    beaten = compile_rules([rule("general", "error"), special]).hits(["error 12"])
+    kept = compile_rules([rule("general", "error"), elsewhere]).hits(["error 12"])
+
+    assert (names(beaten), names(kept)) == ({0: ["special"]}, {0: ["general", "special"]})
 
 
 def test_no_rules_match_nothing() -> None:

@@ -1,0 +1,40 @@
+"""Every engine finds the same."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from clusterwatch.detect.engines import ENGINES, scanner
+
+LITERALS = [b"ab", b"b", b"abab", "größer".encode(), b"a.b*c", b"\\d"]
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_every_occurrence_is_found_with_its_end_and_overlapping_ones_too(engine: str):
+    assert scanner(LITERALS, engine)(memoryview(b"-abab")) == [(3, 0), (3, 1), (5, 0), (5, 1), (5, 2)]
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_signs_of_regular_expressions_mean_themselves(engine: str):
+    assert scanner(LITERALS, engine)(memoryview(rb"a.b*c axbbc \d 7")) == [(3, 1), (5, 4), (9, 1), (10, 1), (14, 5)]
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_part_of_a_buffer_is_searched_without_a_copy_of_it(engine: str):
+    assert scanner([b"xyz"], engine)(memoryview(bytearray(b"xyz.xyz"))[:6]) == [(3, 0)]
+
+
+def test_nothing_to_look_for_is_nothing_found():
+    assert scanner([])(memoryview(b"abc")) == []
+
+
+def test_engine_that_does_not_exist_is_refused():
+    with pytest.raises(ValueError, match="known are hyperscan, ahocorasick, python"):
+        scanner([b"x"], "grep")
+
+
+@given(st.lists(st.sampled_from([*LITERALS, b"a", b"\n", b"\xff", b" "]), max_size=40).map(b"".join))
+def test_engines_agree_on_any_text(text: bytes):
+    first, *others = (scanner(LITERALS, engine)(memoryview(text)) for engine in ENGINES)
+
+    assert all(found == first for found in others)
