@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -84,6 +85,8 @@ class Service:
             id="housekeeping",
             next_run_time=SystemClock().now(),
         )
+        # What is there by now (code, rules, tables) stays; going through it again and again would stall turns.
+        gc.freeze()
         self._timers.start()
         for name, turn in (("responder", self.responder.turn), ("actor", self._act)):
             thread = threading.Thread(target=self._loop, args=(name, turn), name=name, daemon=True)

@@ -24,6 +24,7 @@ from clusterwatch.cli import (
     incidents,
     jobs,
     nodes,
+    rules,
     run,
     service,
     status,
@@ -32,7 +33,7 @@ from clusterwatch.errors import AmbiguousIdError, ClusterWatchError, ConfigError
 
 # In the order of --help. Modules import nothing heavy before one of their commands runs.
 _GROUPS = (("config", config.app), ("db", db.app))
-_COMMANDS = (service, run, diagnose, evaluate, status, incidents, jobs, events, nodes, dashboards, doctor)
+_COMMANDS = (service, run, diagnose, evaluate, status, incidents, jobs, events, nodes, rules, dashboards, doctor)
 
 FAILED, USAGE, UNREACHABLE = 1, 2, 3
 

@@ -1,6 +1,8 @@
 """An incident while events join it: what it touches is indexed, so that an event costs the same however much is there.
 
-Alike events on one component fold into one piece of evidence; symptoms of a job fold across its ranks.
+1. Alike events on one component fold into one piece of evidence; symptoms of a job fold across its ranks.
+2. What may be a cause itself is kept by rank, for the first `RANKS_KEPT` of a job; the later ones fold into one piece
+   of the whole job. Who was first matters; ten thousand ranks that say the same after it do not.
 """
 
 from __future__ import annotations
@@ -27,6 +29,7 @@ from clusterwatch.model import (
 
 SAMPLES_KEPT = 3
 TEXT_KEPT = 400
+RANKS_KEPT = 64
 
 _OF_JOBS = frozenset({ComponentKind.RANK, ComponentKind.JOB})
 
@@ -56,7 +59,7 @@ class Draft:
         self.is_open = incident.is_open
         self.jobs = set(incident.jobs)
         self.nodes = set(incident.nodes)
-        self.places = {place for name in incident.nodes for place in topology.near(name)}
+        self.places = topology.places(incident.nodes)
         self.components: set[Component] = set()
         self.causes: set[Cause] = set()
         self.fault_components: set[Component] = set()
@@ -94,10 +97,12 @@ class Draft:
     def add(self, event: Event, signal: Signal, jobs: Iterable[str], now: datetime) -> None:
         """Fold *event* into the evidence; it touches *jobs*."""
         piece = self._alike_to(event, signal)
-        if piece is None:
-            self._append(evidence_of(event, signal.severity))
-        else:
+        if piece is not None:
             self._fold(piece, event)
+        elif self._is_one_of_many(event, signal):
+            self._append(_of_the_job(evidence_of(event, signal.severity), event))
+        else:
+            self._append(evidence_of(event, signal.severity))
         self.jobs.update(jobs)
         if event.node:
             self.nodes.add(event.node)
@@ -113,7 +118,16 @@ class Draft:
         if signal.role is Role.SYMPTOM and event.job is not None:
             component = None if event.job in self.jobs else Component(ComponentKind.JOB, event.job)
         found = self._alike.get((event.kind, event.trust, component), ())
-        return min(found, key=lambda piece: (piece.evidence.first_at, piece.place), default=None)
+        earliest = min(found, key=lambda piece: (piece.evidence.first_at, piece.place), default=None)
+        if earliest is None and self._is_one_of_many(event, signal):
+            return next(iter(self._alike.get((event.kind, event.trust, _job_of(event)), ())), None)
+        return earliest
+
+    def _is_one_of_many(self, event: Event, signal: Signal) -> bool:
+        """Return whether enough ranks have said the same before; who says it first of all is never one of many."""
+        said = self._alike.get((event.kind, event.trust, None), ())
+        is_first = event.happened_at < self._first_at
+        return signal.role is Role.SUSPECT and event.job is not None and len(said) >= RANKS_KEPT and not is_first
 
     def _append(self, evidence: Evidence) -> None:
         piece = _Piece(evidence, self._next_place())
@@ -139,6 +153,16 @@ class Draft:
     def _next_place(self) -> int:
         self._places_given += 1
         return self._places_given
+
+
+def _job_of(event: Event) -> Component:
+    return Component(ComponentKind.JOB, event.job or "")
+
+
+def _of_the_job(evidence: Evidence, event: Event) -> Evidence:
+    """Return *evidence* of one rank as that of its whole job: no rank is named by it."""
+    fields = tuple(pair for pair in evidence.fields if pair[0] != "rank")
+    return replace(evidence, component=_job_of(event), fields=fields)
 
 
 def evidence_of(event: Event, severity: Severity) -> Evidence:

@@ -75,7 +75,9 @@ def add_events(
     telling = [event for event in events if knowledge[event.kind].role is not Role.CONTEXT]
     if not telling:
         return Correlated()
-    grouping = _Grouping(open_incidents, knowledge, _jobs_by_node(jobs), topology, limits, now)
+    jobs_on = _jobs_by_node(jobs, {event.node for event in telling})
+    grouping = _Grouping(open_incidents, knowledge, jobs_on, topology, limits, now)
+    grouping.index(telling)
 
     # What may open an incident goes first, so that a warning of the same moment finds the incident it belongs to.
     def order(event: Event) -> tuple[bool, datetime, str]:
@@ -92,11 +94,11 @@ def incident_for_interruption(event: Event, limits: Limits, now: datetime) -> In
     return _opened(event, Severity.ERROR, (event.job,) if event.job else (), limits, now)
 
 
-def _jobs_by_node(jobs: Mapping[str, Job]) -> dict[str, frozenset[str]]:
-    found: dict[str, set[str]] = {}
+def _jobs_by_node(jobs: Mapping[str, Job], nodes: Iterable[str]) -> dict[str, frozenset[str]]:
+    found: dict[str, set[str]] = {name: set() for name in nodes}
     for job in jobs.values():
-        for name in job.nodes:
-            found.setdefault(name, set()).add(job.id)
+        for name in found.keys() & set(job.nodes):
+            found[name].add(job.id)
     return {name: frozenset(ids) for name, ids in found.items()}
 
 
@@ -113,10 +115,13 @@ class _Grouping:
     changed: dict[str, None] = field(default_factory=dict)
     memberships: list[tuple[str, str]] = field(default_factory=list)
 
-    def __post_init__(self) -> None:
+    def index(self, events: Iterable[Event]) -> None:
+        """Note what the open incidents have in common with any of *events*; what else they touch finds no event."""
+        wanted = {touched for event in events for touched in self._touched_by(event)}
         for incident in self.open_incidents.values():
             components = (evidence.component for evidence in incident.evidence)
-            self._note(incident.id, incident.jobs, incident.nodes, components)
+            for touched in wanted.intersection(self._touched(incident.jobs, incident.nodes, components)):
+                self.touching.setdefault(touched, set()).add(incident.id)
 
     def add(self, event: Event) -> None:
         signal = self.knowledge[event.kind]
@@ -147,9 +152,13 @@ class _Grouping:
 
     def _touched(self, jobs: Iterable[str], nodes: Iterable[str], components: Iterable[Component]) -> Iterator[Touched]:
         yield from (("job", job) for job in jobs)
-        yield from (("place", place) for name in nodes if name for place in self.topology.near(name))
+        yield from (("place", place) for place in self.topology.places(nodes) if place)
         # What a node holds is found by its node.
         yield from (component for component in components if not component.node)
+
+    def _touched_by(self, event: Event) -> Iterator[Touched]:
+        jobs = (event.job,) if event.job is not None else self.jobs_on.get(event.node, ())
+        return self._touched(jobs, [event.node], [event.component])
 
     def _jobs_of(self, event: Event, signal: Signal) -> tuple[str, ...]:
         if event.job is not None:
@@ -159,8 +168,7 @@ class _Grouping:
 
     def _candidates(self, event: Event) -> list[Draft]:
         """Return the incidents that have anything in common with *event*: no other can fit."""
-        jobs = (event.job,) if event.job is not None else self.jobs_on.get(event.node, ())
-        touched = self._touched(jobs, [event.node], [event.component])
+        touched = self._touched_by(event)
         ids = {incident_id for each in touched for incident_id in self.touching.get(each, ())}
         return [self.drafts.get(each) or self._draft(self.open_incidents[each]) for each in ids]
 

@@ -2,7 +2,8 @@
 
 from clusterwatch.detect.compiling import Catalog, compile_catalog
 from clusterwatch.detect.hangs import STARTUP_HANG, HangLimits, hangs
-from clusterwatch.detect.matcher import Hit, Matcher, compile_rules
+from clusterwatch.detect.lines import body
+from clusterwatch.detect.matcher import Hit, Matcher, compile_rules, unbeaten
 from clusterwatch.detect.noticing import notice
 from clusterwatch.detect.rules import Rule
 from clusterwatch.detect.state import ObserverState
@@ -15,8 +16,10 @@ __all__ = [
     "Matcher",
     "ObserverState",
     "Rule",
+    "body",
     "compile_catalog",
     "compile_rules",
     "hangs",
     "notice",
+    "unbeaten",
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -45,6 +46,11 @@ class Topology:
     def near(self, node: str) -> frozenset[str]:
         """Return the neighbourhoods of *node*: itself and everything it hangs on."""
         return self.neighbourhoods.get(node, frozenset()) | {node}
+
+    def places(self, nodes: Iterable[str]) -> set[str]:
+        """Return the neighbourhoods of all *nodes*, themselves included."""
+        names = set(nodes)
+        return names.union(*(self.neighbourhoods[name] for name in names & self.neighbourhoods.keys()))
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
+from functools import lru_cache
 from typing import Any, TypeVar
 
 import sqlalchemy as sa
@@ -30,16 +31,26 @@ def put_rows(
     connection: sa.Connection, table: sa.Table, rows: Sequence[Mapping[str, Any]], overwritten: Iterable[str]
 ) -> None:
     """Write *rows*; where the key is there, take over the columns *overwritten*."""
-    insert = _INSERT[connection.dialect.name](table)
-    changed = {name: insert.excluded[name] for name in overwritten}
-    _execute(connection, insert.on_conflict_do_update(index_elements=list(table.primary_key), set_=changed), rows)
+    if rows:
+        connection.execute(_upsert(connection.dialect.name, table, frozenset(overwritten)), rows)
 
 
 def add_rows(connection: sa.Connection, table: sa.Table, rows: Sequence[Mapping[str, Any]]) -> None:
     """Write those of *rows* whose key is not there yet."""
-    _execute(connection, _INSERT[connection.dialect.name](table).on_conflict_do_nothing(), rows)
-
-
-def _execute(connection: sa.Connection, statement: sa.Insert, rows: Sequence[Mapping[str, Any]]) -> None:
     if rows:
-        connection.execute(statement, rows)
+        connection.execute(_insert_if_new(connection.dialect.name, table), rows)
+
+
+# Building a statement costs as much as running it, and there are few: a table has one set of columns to overwrite.
+@lru_cache(maxsize=256)
+def _upsert(dialect: str, table: sa.Table, overwritten: frozenset[str]) -> sa.Insert:
+    insert = _INSERT[dialect](table)
+    changed = {name: insert.excluded[name] for name in sorted(overwritten)}
+    statement: sa.Insert = insert.on_conflict_do_update(index_elements=list(table.primary_key), set_=changed)
+    return statement
+
+
+@lru_cache(maxsize=256)
+def _insert_if_new(dialect: str, table: sa.Table) -> sa.Insert:
+    statement: sa.Insert = _INSERT[dialect](table).on_conflict_do_nothing()
+    return statement

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -28,16 +29,23 @@ def node_states(
         now: The present.
     """
     events = tuple(events)
-    names = {event.node for event in events} | {name for job in world.jobs.values() for name in job.nodes}
-    names |= set(world.watched) | set(world.nodes) | set(blamed)
     moved = _moved(events)
-    speaking = {event.node for event in events} | set(world.watched)
+    speaking = {event.node for event in events} | world.watched.keys()
     nodes = []
-    for name in sorted(names - {""}):
+    for name in sorted((_may_change(world, speaking, now) | moved.keys() | blamed.keys()) - {""}):
         before = world.nodes.get(name) or Node(name, NodeState.IN_SERVICE, now - SEEN_EVERY)
         after = _after(before, moved.get(name), blamed.get(name), diagnosed)
         nodes.append(_seen(after, now) if name in speaking else after)
     return tuple(node for node in nodes if world.nodes.get(node.name) != node)
+
+
+def _may_change(world: World, speaking: AbstractSet[str], now: datetime) -> set[str]:
+    """Return the nodes that are new, suspect, or heard again after a while; the others stay as they are."""
+    known = world.nodes
+    named = set(speaking).union(*(job.nodes for job in world.jobs.values()))
+    heard = {name for name in speaking & known.keys() if now - known[name].seen_at >= SEEN_EVERY}
+    suspect = {name for name, node in known.items() if node.state is NodeState.SUSPECT}
+    return (named - known.keys()) | heard | suspect
 
 
 def _moved(events: Iterable[Event]) -> dict[str, NodeState]:

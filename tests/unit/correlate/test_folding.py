@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from clusterwatch.correlate.folding import SAMPLES_KEPT, Draft, evidence_of
+from clusterwatch.correlate.folding import RANKS_KEPT, SAMPLES_KEPT, Draft, evidence_of
 from clusterwatch.model import (
     Cause,
     Component,
@@ -71,3 +71,24 @@ def test_window_reaches_around_all_evidence():
     near = [draft.is_near(event("exception", at=NOON + seconds(at)), minute, minute) for at in (-61, -60, 120, 121)]
 
     assert near == [False, True, True, False]
+
+
+def test_ten_thousand_ranks_that_say_the_same_are_named_only_while_they_are_few():
+    draft = draft_of(event("exception", rank(0), job="job-1"))
+
+    for number in range(1, 1000):
+        draft.add(event("exception", rank(number), NOON + seconds(1), job="job-1"), EXCEPTION, ["job-1"], NOON)
+
+    *named, others = draft.incident.evidence
+    assert [evidence.component for evidence in named] == [rank(number) for number in range(RANKS_KEPT)]
+    assert (others.component, others.count) == (Component(ComponentKind.JOB, "job-1"), 1000 - RANKS_KEPT)
+
+
+def test_rank_that_said_it_before_all_others_is_named_however_late_that_is_learned():
+    draft = draft_of(event("exception", rank(0), job="job-1"))
+    for number in range(1, 1000):
+        draft.add(event("exception", rank(number), job="job-1"), EXCEPTION, ["job-1"], NOON)
+
+    draft.add(event("exception", rank(7777), NOON - seconds(5), job="job-1"), EXCEPTION, ["job-1"], NOON)
+
+    assert draft.incident.evidence[0].component == rank(7777)
