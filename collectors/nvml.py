@@ -1,11 +1,11 @@
-"""NVIDIA's management library to readings: one sample per GPU, also for a GPU that no longer answers."""
+"""NVIDIA's management library to readings: a sample per GPU, also for one that answers no more, their number, Xids."""
 
 from __future__ import annotations
 
 import json
 import os
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import cast
 
@@ -14,43 +14,22 @@ from clusterwatch.model import Collected, Reading, Scalar
 from clusterwatch.reading.text import printable
 from clusterwatch.seams import Site
 from collectors._child import LineChild, NoAnswerError
+from collectors._nvml_fields import FIELDS, IDENTITY
+
+__all__ = ["COUNT", "FIELDS", "SAMPLE", "XID", "NvmlCollector", "with_lost"]
 
 SAMPLE = "gpu.sample"
 """Subject of the reading that holds one GPU's values."""
 
-FIELDS = (
-    "index",
-    "uuid",
-    "serial",
-    "pci",
-    "name",
-    "temperature_celsius",
-    "power_watts",
-    "memory_used_bytes",
-    "memory_total_bytes",
-    "utilization_percent",
-    "sm_clock_mhz",
-    "ecc_corrected_total",
-    "ecc_uncorrected_total",
-    "ecc_uncorrected_aggregate_total",
-    "remapped_correctable_rows",
-    "remapped_uncorrectable_rows",
-    "remap_pending",
-    "remap_failed",
-    "throttle_reasons",
-    "nvlinks_active",
-    "nvlinks_total",
-    "nvlink_errors_total",
-    "lost",
-    "error",
-)
-"""Fields of every sample; None where the driver or the GPU has no such value.
+COUNT = "gpu.count"
+"""Subject of the reading that says how many GPUs there are."""
 
-The ECC totals count since the driver was loaded, the aggregate over the life of the GPU. *throttle_reasons* are NVML's
-bits, *lost* says that the driver reaches the GPU no more, *error* in NVML's words why.
-"""
+XID = "gpu.xid"
+"""Subject of the reading of one Xid that the driver reported."""
 
-_IDENTITY = ("index", "uuid", "serial", "pci", "name")
+# The child is given up before the collector is, so that its silence is told in words.
+_MARGIN_SECONDS = 2.0
+_LEAST_SECONDS = 0.5
 
 Sample = Mapping[str, Scalar]
 
@@ -61,35 +40,47 @@ class NvmlCollector:
     name = "nvml"
     every_seconds = 10.0
     deadline_seconds = 8.0
+    scans = True
 
     def __init__(self) -> None:
         self._child = LineChild()
 
     def collect(self, site: Site, position: Mapping[str, object], now: datetime) -> Collected:
-        """Return a sample of each GPU that is here, or was seen since the node booted.
+        """Return a sample of each GPU that is here or was seen since the node booted, their number, and new Xids.
 
         Settings: *deadline_seconds* for one answer (default: two seconds less than the collector's own), *library_dir*
-        where libnvidia-ml.so.1 is (default: where the system looks).
+        where libnvidia-ml.so.1 is (default: where the system looks), *gpus* how many there should be.
 
         Raises:
             SourceError: The driver did not answer in time, or refused.
         """
-        answer = self._answer(site.settings)
+        answer = self._answer(site)
         if "error" in answer:
             raise SourceError(f'NVML refused: {answer["error"]}: check with "nvidia-smi" on this node')
-        if "condition" in answer:
-            return Collected(position=position, condition=str(answer["condition"]))
         known = _known(position, site.boot_id)
-        samples = with_lost(map(_sample, cast("list[Mapping[str, object]]", answer.get("gpus", []))), known)
-        readings = tuple(_reading(site, sample, now) for sample in samples)
+        listed = [_sample(gpu) for gpu in cast("list[Mapping[str, object]]", answer.get("gpus", []))]
+        expected = _expected(site.settings)
+        if "condition" in answer:
+            # Without a driver nothing is known of GPUs, unless somebody said that there are some.
+            missing = (_count(site, (), (), expected, now),) if expected else ()
+            return Collected(missing, position, condition=str(answer["condition"]))
+        samples = with_lost(listed, known)
+        xids = cast("list[Mapping[str, object]]", answer.get("xids", []))
+        readings = (
+            *(_xid(site, xid, number, samples, now) for number, xid in enumerate(xids)),
+            *(_reading(site, sample, now) for sample in samples),
+            _count(site, listed, samples, expected, now),
+        )
         return Collected(readings, {"boot_id": site.boot_id, "gpus": _identities(samples)})
 
     def close(self) -> None:
         """End the child."""
         self._child.close()
 
-    def _answer(self, settings: Mapping[str, object]) -> Mapping[str, object]:
-        deadline_seconds = float(str(settings.get("deadline_seconds", self.deadline_seconds - 2)))
+    def _answer(self, site: Site) -> Mapping[str, object]:
+        settings = site.settings
+        allowed_seconds = (site.deadline_seconds or self.deadline_seconds) - _MARGIN_SECONDS
+        deadline_seconds = float(str(settings.get("deadline_seconds", max(allowed_seconds, _LEAST_SECONDS))))
         environment = _environment(str(settings.get("library_dir", "")))
         # "-P": nothing is imported from the folder the service happens to run in.
         command = (sys.executable, "-P", "-m", "collectors._nvml_child")
@@ -128,12 +119,14 @@ def _sample(answer: Mapping[str, object]) -> Sample:
 def _named(sample: Sample, known: Sample | None) -> Sample:
     if sample["uuid"] is not None or known is None:
         return sample
-    return {**sample, **{name: known.get(name) for name in _IDENTITY}, "lost": True}
+    # One that has to be reset is there; what else cannot even say who it is, is not.
+    is_lost = not sample["reset_required"]
+    return {**sample, **{name: known.get(name) for name in IDENTITY}, "lost": is_lost}
 
 
 def _not_listed(known: Sample) -> Sample:
     nothing: dict[str, Scalar] = dict.fromkeys(FIELDS)
-    identity = {name: known.get(name) for name in _IDENTITY}
+    identity = {name: known.get(name) for name in IDENTITY}
     return {**nothing, **identity, "lost": True, "error": "the driver lists this GPU no more"}
 
 
@@ -151,7 +144,7 @@ def _key(sample: Sample) -> str:
 
 def _identities(samples: Iterable[Sample]) -> dict[str, dict[str, Scalar]]:
     seen = (sample for sample in samples if sample["uuid"] is not None)
-    return {_key(sample): {name: sample[name] for name in _IDENTITY} for sample in seen}
+    return {_key(sample): {name: sample[name] for name in IDENTITY} for sample in seen}
 
 
 def _known(position: Mapping[str, object], boot_id: str) -> Mapping[str, Sample]:
@@ -167,17 +160,47 @@ def _environment(library_dir: str) -> dict[str, str]:
     return {**os.environ, "LD_LIBRARY_PATH": ":".join(folder for folder in searched if folder)}
 
 
+def _expected(settings: Mapping[str, object]) -> int | None:
+    expected = settings.get("gpus")
+    return expected if isinstance(expected, int) else None
+
+
 def _reading(site: Site, sample: Sample, now: datetime) -> Reading:
+    return _told(site, SAMPLE, _key(sample), ", ".join(_words(sample)), sample, now)
+
+
+def _count(
+    site: Site, listed: Sequence[Sample], samples: Sequence[Sample], expected: int | None, now: datetime
+) -> Reading:
+    answering = sum(not sample["lost"] and sample["uuid"] is not None for sample in samples)
+    values: dict[str, Scalar] = {
+        "gpus_listed": len(listed),
+        "gpus_answering": answering,
+        "gpus_known": len(samples),
+        "gpus_expected": expected,
+    }
+    return _told(site, COUNT, "count", f"{answering} of {len(samples)} GPUs answer", values, now)
+
+
+def _xid(site: Site, xid: Mapping[str, object], number: int, samples: Sequence[Sample], now: datetime) -> Reading:
+    values: dict[str, Scalar] = {name: cast(Scalar, value) for name, value in xid.items()}
+    gpu = next((sample for sample in samples if sample["index"] == xid["index"]), None)
+    values |= {name: gpu[name] for name in IDENTITY} if gpu else {}
+    text = f"NVML reports Xid {xid['xid']} of GPU {values['index']} ({values.get('pci')})"
+    return _told(site, XID, f"xid{number}", text, values, now)
+
+
+def _told(site: Site, subject: str, place: str, text: str, values: Sample, now: datetime) -> Reading:
     return Reading(
         source=NvmlCollector.name,
         node=site.node,
-        position=f"{now.isoformat()}/{_key(sample)}",
+        position=f"{now.isoformat()}/{place}",
         observed_at=now,
         happened_at=now,
         boot_id=site.boot_id,
-        subject=SAMPLE,
-        text=", ".join(_words(sample)),
-        fields=sample,
+        subject=subject,
+        text=text,
+        fields=values,
     )
 
 

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from clusterwatch.detect.sightings import Sighting, default_component
+from clusterwatch.detect.sightings import Sighting, component_id, default_component
 from clusterwatch.detect.signals import ending
 from clusterwatch.model import Component, ComponentKind, Reading, Scalar, node_component
-from clusterwatch.model.kinds import PROCESS_EXITED
+from clusterwatch.model.kinds import GPU_XID, PROCESS_EXITED
 
 # First word of the kind -> what it happened to; everything else happened to the node.
 _OF_JOB = frozenset({"job", "attempt", "checkpoint", "training", "action"})
 _OF_RANK = frozenset({"process", "rank", "python"})
 _OF_COLLECTOR = frozenset({"collector"})
+# Of a GPU where one is named, of the node otherwise.
+_OF_GPU = frozenset({"gpu", "scan"})
+_GPU_NAMES = ("pci", "uuid", "index")
 
 
 def sighting_of_state(reading: Reading) -> Sighting:
@@ -35,6 +38,8 @@ def whole(value: Scalar) -> int | None:
 def _kind(reading: Reading) -> str:
     if reading.subject == PROCESS_EXITED:
         return f"{PROCESS_EXITED}.{ending(reading.fields)}"
+    if reading.subject == GPU_XID and (xid := whole(reading.fields.get("xid"))) is not None:
+        return f"{GPU_XID}.{xid}"
     return reading.subject
 
 
@@ -46,7 +51,14 @@ def _component(reading: Reading, rank: int | None) -> Component:
         return Component(ComponentKind.SERVICE, str(reading.fields.get("collector") or reading.source), reading.node)
     if family in _OF_RANK:
         return _process(reading, rank)
+    if family in _OF_GPU and (gpu := _gpu(reading)):
+        return Component(ComponentKind.GPU, component_id(ComponentKind.GPU, gpu), reading.node)
     return node_component(reading.node)
+
+
+def _gpu(reading: Reading) -> str:
+    named = (reading.fields.get(name) for name in _GPU_NAMES)
+    return next((str(name) for name in named if name not in (None, "")), "")
 
 
 def _process(reading: Reading, rank: int | None) -> Component:

@@ -70,6 +70,9 @@ GPU_SAMPLE = "gpu.sample"
 HOST_SAMPLE = "host.sample"
 """Subject of a reading of host values; becomes events only where a limit is crossed."""
 
+GPU_XID = "gpu.xid"
+"""Subject of a reading of an Xid that the driver told NVML; becomes gpu.xid.79. Fields: xid, pci, uuid, index."""
+
 GPU_COUNT = "gpu.count"
 """Subject of a reading of how many GPUs a node has; becomes an event only where they are fewer than before or wanted.
 

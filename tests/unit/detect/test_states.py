@@ -60,6 +60,10 @@ def test_exit_is_named_after_how_it_came(catalog: Catalog, fields: dict[str, Sca
         ("process.exit", {"exit_code": -9}, Component(ComponentKind.JOB, "job1")),
         ("collector.failed", {"collector": "nvml"}, Component(ComponentKind.SERVICE, "nvml", "node001")),
         ("host.rebooted", {}, Component(ComponentKind.NODE, "node001", "node001")),
+        ("gpu.xid", {"xid": 79, "pci": "0000:3b:00.0"}, Component(ComponentKind.GPU, "0000:3b:00", "node001")),
+        ("gpu.xid", {"xid": 79}, Component(ComponentKind.NODE, "node001", "node001")),
+        ("scan.wrong_answer", {"pci": "0000:3b:00.0"}, Component(ComponentKind.GPU, "0000:3b:00", "node001")),
+        ("scan.failed", {}, Component(ComponentKind.NODE, "node001", "node001")),
         ("kernel_log.lost", {"lost": 12}, Component(ComponentKind.NODE, "node001", "node001")),
         ("job_log.skipped", {"path": "/a.log", "bytes": 9}, Component(ComponentKind.NODE, "node001", "node001")),
     ],
@@ -68,6 +72,12 @@ def test_state_happened_to_what_it_speaks_about(
     catalog: Catalog, subject: str, fields: dict[str, Scalar], component: Component
 ) -> None:
     assert event_of(catalog, subject, fields).component == component
+
+
+def test_xid_that_nvml_reports_is_of_the_kind_that_the_kernel_log_gives(catalog: Catalog) -> None:
+    event = event_of(catalog, "gpu.xid", {"xid": 79, "pci": "0000:3b:00.0"})
+
+    assert (event.kind, event.severity) == ("gpu.xid.79", Severity.FATAL)
 
 
 def test_process_without_a_job_stands_for_itself(catalog: Catalog) -> None:
