@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+from clusterwatch.detect.patterns import linear, why_not_linear
 from clusterwatch.model import Cause
 
 T = TypeVar("T")
@@ -90,10 +91,13 @@ class Entry:
     def pattern(self, key: str = "pattern") -> re.Pattern[str]:
         """Return the regular expression at *key*; an empty one where it is none."""
         try:
-            return re.compile(self.text(key))
+            found = linear(re.compile(self.text(key)))
         except re.error as error:
             self.wrong(f"{key} is not a regular expression: {error}")
             return re.compile("")
+        for reason in why_not_linear(found):
+            self.wrong(f"{key} may stall on a long line: {reason}")
+        return found
 
     def one_of(self, key: str, known: Mapping[str, T], otherwise: T) -> T:
         """Return what *known* has under the name at *key*; *otherwise* where it has nothing."""

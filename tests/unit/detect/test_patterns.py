@@ -1,0 +1,135 @@
+"""Patterns whose time could grow faster than the line are told, and no others."""
+
+import re
+from time import perf_counter
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from clusterwatch.detect import Catalog, compile_catalog
+from clusterwatch.detect.matcher import LONGEST_LINE
+from clusterwatch.detect.patterns import linear, why_not_linear
+from clusterwatch.errors import CatalogError
+
+# From OWASP's page on ReDoS, and from outages that were made public (a firewall's rule, a trim of white space).
+CLASSICS = [
+    r"^(a+)+$",
+    r"^([a-zA-Z]+)*$",
+    r"^(a|aa)+$",
+    r"^(a|a?)+$",
+    r"^(.*a){20}$",
+    r"^(([a-z])+.)+[A-Z]([a-z])+$",
+    r"(.*,){11}P",
+    r"(x+x+)+y",
+    r"(?:\w+\s?)*end",
+    r"[\d.]+-[\d.]+:",
+    r"\s+$",
+    r".*.*=.*",
+    r"foo.*bar",
+    r"^.*error.*code$",
+    r"error (\w+) and \1",
+]
+HARMLESS = [
+    r"Xid \((?P<pci>[^)]{1,40})\): (?P<xid>\d+)",
+    r"^(?:\w+\.)*\w+Error: .*",
+    r"^foo.*bar",
+    r"\b\d+ of \d+ failed",
+    r"(?P<disk>\w+) is worn",
+    r"disk (\d+) died",
+    r"error .{0,200}code",
+    r"(?i)rank (\d+) .{0,80}?timed out",
+    r"key=(\w+),",
+    r"what was said: .*",
+    r"(?:NVRM|SXid): (?:GPU|link) \d+",
+]
+
+
+@pytest.mark.parametrize("pattern", CLASSICS)
+def test_pattern_that_stalls_is_told(pattern: str):
+    compiled = re.compile(pattern)
+
+    assert why_not_linear(compiled) or linear(compiled) is not compiled
+
+
+@pytest.mark.parametrize("pattern", HARMLESS)
+def test_pattern_that_does_not_is_not(pattern: str):
+    assert why_not_linear(linear(re.compile(pattern))) == ()
+
+
+def test_reason_names_what_meets_what_and_what_to_write():
+    (reason,) = why_not_linear(re.compile("foo.*bar"))
+
+    assert reason == (
+        ".* can take the same text as the search, which begins at every character: begin with ^ or \\b, or bound the "
+        "repeat: {0,80}"
+    )
+
+
+def test_repeat_at_the_beginning_is_tried_only_where_its_characters_begin():
+    slow = re.compile(r"(?P<disk>\w+) is worn")
+    line = "a" * LONGEST_LINE
+
+    begun = perf_counter()
+    found = linear(slow).search(line)
+
+    assert found is None
+    assert perf_counter() - begun < 0.05
+
+
+@given(st.text("ab1 isworn", max_size=30))
+def test_what_is_tried_less_finds_the_same(line: str):
+    for pattern in (r"(?P<disk>\w+) is worn", r"[ab]+1", r"[^a]+b"):
+        slow = re.compile(pattern)
+        found, expected = linear(slow).search(line), slow.search(line)
+
+        assert (found and found.span()) == (expected and expected.span())
+
+
+def test_site_rule_that_stalls_is_refused_with_its_name():
+    rule = """
+[[signal]]
+kind = "site.slow"
+meaning = "x"
+severity = "warning"
+role = "context"
+sources = ["https://example.org"]
+[[rule]]
+name = "slow"
+kind = "site.slow"
+literal = "worn"
+pattern = '^(a+)+ worn$'
+sources = ["https://example.org"]
+match = ["a worn"]
+"""
+
+    with pytest.raises(CatalogError, match=r"site/slow.toml: rule 'slow': pattern may stall on a long line"):
+        compile_catalog({"site/slow.toml": rule})
+
+
+def _hostile(rule_text: str, length: int) -> str:
+    return (rule_text * (length // max(len(rule_text), 1) + 1))[:length]
+
+
+def test_no_rule_of_the_catalogue_takes_more_than_its_share_of_a_line_twice_as_long(catalog: Catalog):
+    slower: list[str] = []
+    for rule in catalog.rules:
+        starts = [rule.literals[0], rule.literals[0] + " ", rule.match[0], rule.match[0][:-2] + "a", "1", "a ", "[("]
+        for start in starts:
+            short, long = _hostile(start, LONGEST_LINE // 2), _hostile(start, LONGEST_LINE)
+            # A machine that is busy makes one measurement slow, not the best of three.
+            if _seconds(rule.pattern, long) > 3.2 * _seconds(rule.pattern, short) + 0.002:
+                slower.append(f"{rule.name}: {start[:40]!r}")
+
+    assert slower == []
+
+
+def _seconds(pattern: re.Pattern[str], line: str) -> float:
+    found: list[float] = []
+    for _ in range(3):
+        begun = perf_counter()
+        pattern.search(line)
+        found.append(perf_counter() - begun)
+        if found[-1] < 0.0005:
+            break
+    return min(found)
