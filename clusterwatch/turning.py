@@ -145,8 +145,10 @@ class Turning:
     def world_after(self) -> World:
         """Return the world without what has ended."""
         open_incidents = {key: incident for key, incident in self.world.incidents.items() if incident.is_open}
+        ended = [value for key, value in self.world.diagnoses.items() if key not in open_incidents]
         return replace(
             self.world,
+            history=self.world.history.after(ended) if ended else self.world.history,
             incidents=open_incidents,
             diagnoses={key: value for key, value in self.world.diagnoses.items() if key in open_incidents},
             decisions={key: value for key, value in self.world.decisions.items() if key in open_incidents},
@@ -231,9 +233,7 @@ class Turning:
         made = classify.diagnose(
             replace(incident, evidence=self._evidence_that_counts(incident)),
             self.knowledge,
-            self._watched(incident),
-            self._placements(incident),
-            self._outlived(incident),
+            self._circumstances(incident),
             incident.revision + 1,
             self.now,
         )
@@ -243,6 +243,21 @@ class Turning:
         self.world = replace(self.world, diagnoses={**self.world.diagnoses, incident.id: made})
         self._put(replace(incident, revision=made.revision))
         return made
+
+    def _circumstances(self, incident: Incident) -> classify.Circumstances:
+        return classify.Circumstances(
+            watched=self._watched(incident),
+            placements=self._placements(incident),
+            outlived_at=self._outlived(incident),
+            planned=self._planned(incident),
+            topology=self.world.topology,
+            history=self.world.history,
+        )
+
+    def _planned(self, incident: Incident) -> frozenset[str]:
+        """Return the nodes on which work was announced for when the incident began."""
+        windows = (each for each in self.world.maintenance if each.starts_at <= incident.opened_at < each.ends_at)
+        return frozenset(name for window in windows for name in window.nodes)
 
     def _watched(self, incident: Incident) -> frozenset[str]:
         """Return the collectors that work on every node of the incident, or of its jobs when it names no node."""
@@ -270,8 +285,8 @@ class Turning:
         last_steps = [each.edges[Edge.LAST_STEP] for each in explained if Edge.LAST_STEP in each.edges]
         return min(last_steps, default=None)
 
-    def _placements(self, incident: Incident) -> list[Placement]:
-        return [placement for job_id in incident.jobs for placement in self.world.placements.get(job_id, ())]
+    def _placements(self, incident: Incident) -> tuple[Placement, ...]:
+        return tuple(placement for job_id in incident.jobs for placement in self.world.placements.get(job_id, ()))
 
     def _settle(self, incident: Incident, diagnosis: Diagnosis) -> None:
         if incident.state is not IncidentState.SETTLING:

@@ -257,9 +257,8 @@ class Examination:
         return replace(event, component=replace(component, node=placed.node if placed else ""))
 
     def _diagnosis(self, incident: Incident, untimed: frozenset[str]) -> Diagnosis:
-        made = classify.diagnose(
-            incident, self.catalog.knowledge, frozenset(self._sources), self._placements(), None, 1, self.now
-        )
+        known = classify.Circumstances(watched=frozenset(self._sources), placements=tuple(self._placements()))
+        made = classify.diagnose(incident, self.catalog.knowledge, known, 1, self.now)
         if not any(sample.event_id in untimed for each in incident.evidence for sample in each.samples):
             return made
         return replace(made, explanation=_TIME_OF_DAY.sub("", made.explanation))

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
+from clusterwatch.classify.circumstances import Circumstances
 from clusterwatch.classify.weighing import Weighed, Witness, weigh
 from clusterwatch.model import (
     UNDETERMINED_CAUSES,
@@ -32,29 +33,19 @@ LINES_KEPT = 12
 SUSPECTS_KEPT = 8
 
 
-def diagnose(
-    incident: Incident,
-    knowledge: Knowledge,
-    watched: frozenset[str],
-    placements: Iterable[Placement],
-    outlived_at: datetime | None,
-    revision: int,
-    now: datetime,
-) -> Diagnosis:
+def diagnose(incident: Incident, knowledge: Knowledge, known: Circumstances, revision: int, now: datetime) -> Diagnosis:
     """Return revision *revision* of why *incident* happened.
 
     Args:
         incident: With its folded evidence.
         knowledge: What kinds mean.
-        watched: Names of the collectors that work on its nodes.
-        placements: Where the ranks of its jobs run, to name nodes and GPUs of suspect ranks.
-        outlived_at: Until when the interrupted jobs still made steps: what they lived on after did not stop them.
+        known: What is known beside the evidence.
         revision: Number of this revision, from 1.
         now: When it is made.
     """
-    weighed = weigh(incident, knowledge, watched, outlived_at)
+    weighed = weigh(incident, knowledge, known)
     (cause, confidence), *others = weighed.by_likelihood()
-    suspects = _suspects(cause, weighed, {placement.rank: placement for placement in placements})
+    suspects = _suspects(cause, weighed, {placement.rank: placement for placement in known.placements})
     return Diagnosis(
         incident_id=incident.id,
         revision=revision,
@@ -117,6 +108,9 @@ def _suspects(cause: Cause, weighed: Weighed, placements: Mapping[int, Placement
             if blame is not None:
                 key = (blame.component, blame.rank)
                 blames[key] = max(blames.get(key, 0.0), blame.weight / voices_total)
+    for remark in weighed.remarks:
+        for component in remark.suspects if remark.weights.get(cause, 0.0) > 0 else ():
+            blames[component, None] = blames.get((component, None), 0.0) + remark.weights[cause]
     total = sum(blames.values())
     ordered = sorted(blames.items(), key=lambda pair: (-pair[1], pair[0][0], pair[0][1] or 0))
     return tuple(
@@ -180,6 +174,7 @@ def _explanation(cause: Cause, confidence: float, weighed: Weighed, suspects: It
     explained = sum(evidence.count for witness in silenced for evidence in witness.evidence)
     if explained:
         sentences.append(f"{explained} other signal{'s' if explained > 1 else ''} around it follow from that.")
+    sentences += [f"{remark.words}." for remark in weighed.remarks]
     if weighed.absent:
         sentences.append(f"Expected but not there: {'; '.join(each.if_absent for each in weighed.absent)}.")
     first = next(iter(suspects), None)

@@ -6,19 +6,33 @@ The rules:
 2. A fault explains the symptoms around it: they no longer speak for causes of their own. Without a fault,
    what may be a cause itself (an exception, a CUDA error) explains what only ever follows from others.
 3. Witnesses for one cause are not independent: the second speaks half as loud as the first, the third a quarter.
-4. An expected signal that is absent speaks too, but only where its source was watching.
-5. What a job lived on after for longer than clocks differ did not stop it, and is no witness.
-6. `unknown` stands at zero; Table 5 decides only between causes that the evidence leaves alike.
+4. The earliest fault is the likelier cause: one that came later than clocks differ speaks half as loud.
+5. An expected signal that is absent speaks too, but only where its source was watching.
+6. What a job lived on after for longer than clocks differ did not stop it, and is no witness.
+7. Circumstances speak as well: announced work, a place that the struck nodes share, what was to blame before.
+8. `unknown` stands at zero; base rates decide only between causes that the evidence leaves alike. They are those of
+   Table 5 at first, and become the cluster's own as its history grows.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from clusterwatch.model import TABLE5_ROW, Cause, Evidence, Expectation, Incident, Knowledge, Role, Signal
+from clusterwatch.classify.circumstances import Circumstances, Remark, remarks
+from clusterwatch.model import (
+    TABLE5_ROW,
+    Cause,
+    Evidence,
+    Expectation,
+    History,
+    Incident,
+    Knowledge,
+    Role,
+    Signal,
+)
 
 CLOCK_SKEW = timedelta(seconds=60)
 """Clocks of two nodes differ by up to this, so a symptom can carry an earlier time than its cause."""
@@ -26,7 +40,15 @@ CLOCK_SKEW = timedelta(seconds=60)
 PRIOR_STRENGTH = 0.1
 """How much of the log base rate counts: enough to break ties, too little to outvote a line of evidence."""
 
+OWN_PRIOR_STRENGTH = 0.4
+"""The same for the cluster's own history, once it is long."""
+
+TABLE5_WORTH = 50
+"""How many incidents of its own weigh as much as Table 5."""
+
+
 _EXPLAINED_BY_FAULT = {Role.FAULT: 1.0, Role.SUSPECT: 0.2, Role.SYMPTOM: 0.0, Role.CONTEXT: 0.0}
+_EXPLAINED_BY_EARLIER = {**_EXPLAINED_BY_FAULT, Role.FAULT: 0.5}
 _EXPLAINED_BY_SUSPECT = {Role.FAULT: 1.0, Role.SUSPECT: 1.0, Role.SYMPTOM: 0.2, Role.CONTEXT: 0.0}
 _UNEXPLAINED = {Role.FAULT: 1.0, Role.SUSPECT: 1.0, Role.SYMPTOM: 1.0, Role.CONTEXT: 0.0}
 
@@ -46,10 +68,11 @@ class Witness:
 
 @dataclass(frozen=True, slots=True)
 class Weighed:
-    """The witnesses, the expected signals that are absent, and the probability of each cause."""
+    """The witnesses, the expected signals that are absent, what circumstances say, and how likely each cause is."""
 
     witnesses: tuple[Witness, ...]
     absent: tuple[Expectation, ...]
+    remarks: tuple[Remark, ...]
     probabilities: Mapping[Cause, float]
 
     def by_likelihood(self) -> list[tuple[Cause, float]]:
@@ -57,23 +80,18 @@ class Weighed:
         return sorted(self.probabilities.items(), key=lambda pair: (-pair[1], pair[0]))
 
 
-def weigh(
-    incident: Incident, knowledge: Knowledge, watched: frozenset[str], outlived_at: datetime | None = None
-) -> Weighed:
-    """Return how likely each cause of *incident* is.
-
-    Args:
-        incident: Its evidence counts, not its diagnosis.
-        knowledge: What kinds mean.
-        watched: Collectors that work on the incident's nodes: what they did not see is absent.
-        outlived_at: Until when the interrupted jobs still made steps; None when that is not known.
-    """
-    witnesses = _witnesses(incident, knowledge, outlived_at)
-    absent = _absent(witnesses, watched)
+def weigh(incident: Incident, knowledge: Knowledge, known: Circumstances) -> Weighed:
+    """Return how likely each cause of *incident* is, by its evidence and what else is *known*."""
+    witnesses = _witnesses(incident, knowledge, known.outlived_at)
+    absent = _absent(witnesses, known.watched)
+    beside = remarks((each for witness in witnesses for each in witness.evidence), knowledge, known)
+    told = {cause for witness in witnesses for cause in witness.signal.weights}
     scores = {Cause.UNKNOWN: 0.0}
-    for cause in {cause for witness in witnesses for cause in witness.signal.weights}:
-        scores[cause] = _score(cause, witnesses, absent)
-    return Weighed(witnesses, absent, _softmax(scores))
+    for cause in told.union(*(remark.weights for remark in beside)) - {Cause.UNKNOWN}:
+        scores[cause] = _score(cause, witnesses, absent, beside) + _prior(cause, known.history)
+    if Cause.UNKNOWN in told:
+        scores[Cause.UNKNOWN] = _score(Cause.UNKNOWN, witnesses, absent, beside)
+    return Weighed(witnesses, absent, beside, _softmax(scores))
 
 
 def _witnesses(incident: Incident, knowledge: Knowledge, outlived_at: datetime | None) -> tuple[Witness, ...]:
@@ -94,9 +112,11 @@ def _witnesses(incident: Incident, knowledge: Knowledge, outlived_at: datetime |
     has_suspect = any(signal.role is Role.SUSPECT for signal in signals.values())
     by_suspect = _EXPLAINED_BY_SUSPECT if has_suspect else _UNEXPLAINED
 
-    def loudness(kind: str, found: Iterable[Evidence]) -> float:
-        explained = first_fault is not None and any(each.last_at >= first_fault - CLOCK_SKEW for each in found)
-        return (_EXPLAINED_BY_FAULT if explained else by_suspect)[signals[kind].role]
+    def loudness(kind: str, found: Sequence[Evidence]) -> float:
+        if first_fault is None or all(each.last_at < first_fault - CLOCK_SKEW for each in found):
+            return by_suspect[signals[kind].role]
+        is_later = min(each.first_at for each in found) > first_fault + CLOCK_SKEW
+        return (_EXPLAINED_BY_EARLIER if is_later else _EXPLAINED_BY_FAULT)[signals[kind].role]
 
     return tuple(Witness(signals[kind], tuple(found), loudness(kind, found)) for kind, found in by_meaning.items())
 
@@ -119,18 +139,28 @@ def _absent(witnesses: Iterable[Witness], watched: frozenset[str]) -> tuple[Expe
     )
 
 
-def _score(cause: Cause, witnesses: Iterable[Witness], absent: Iterable[Expectation]) -> float:
+def _score(
+    cause: Cause, witnesses: Iterable[Witness], absent: Iterable[Expectation], beside: Iterable[Remark]
+) -> float:
     weights = [witness.weight(cause) for witness in witnesses]
     speaking_for = sorted((weight for weight in weights if weight > 0), reverse=True)
     speaking_against = sum(weight for weight in weights if weight < 0)
     missing = sum(expectation.weights.get(cause, 0.0) for expectation in absent)
     supported = sum(weight / 2.0**place for place, weight in enumerate(speaking_for))
-    return supported + speaking_against + missing + _prior(cause)
+    return supported + speaking_against + missing + sum(remark.weights.get(cause, 0.0) for remark in beside)
 
 
-def _prior(cause: Cause) -> float:
+def _prior(cause: Cause, history: History) -> float:
+    """Return the log base rate of *cause*: of Table 5, and of the cluster's own incidents as they come to outnumber it.
+
+    Causes that are no row of Table 5 have a base rate only where the cluster has seen them.
+    """
     row = TABLE5_ROW[cause]
-    return PRIOR_STRENGTH * math.log(row.count / 10) if row is not None and cause is not Cause.UNKNOWN else 0.0
+    published = PRIOR_STRENGTH * math.log(row.count / 10) if row is not None else 0.0
+    share = history.total / (history.total + TABLE5_WORTH)
+    expected = history.total / len(Cause)
+    own = OWN_PRIOR_STRENGTH * math.log((history.causes.get(cause, 0) + 1) / (expected + 1))
+    return (1 - share) * published + share * own
 
 
 def _softmax(scores: Mapping[Cause, float]) -> dict[Cause, float]:

@@ -29,7 +29,7 @@ from clusterwatch.model import (
 
 SAMPLES_KEPT = 3
 TEXT_KEPT = 400
-RANKS_KEPT = 64
+RANKS_KEPT = 32
 
 _OF_JOBS = frozenset({ComponentKind.RANK, ComponentKind.JOB})
 

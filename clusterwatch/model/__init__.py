@@ -18,6 +18,7 @@ from clusterwatch.model.decision import (
 from clusterwatch.model.diagnosis import Alternative, Diagnosis, Suspect, WeighedLine
 from clusterwatch.model.event import Event, Severity, event_id, kind_and_parents
 from clusterwatch.model.fleet import CollectorStatus, MaintenanceWindow, Node, NodeState, Topology
+from clusterwatch.model.history import History
 from clusterwatch.model.incident import ENDED_STATES, NEXT_STATES, Evidence, Incident, IncidentState, Sample
 from clusterwatch.model.job import (
     ENDED_JOB_STATES,
@@ -60,6 +61,7 @@ __all__ = [
     "Event",
     "Evidence",
     "Expectation",
+    "History",
     "Incident",
     "IncidentState",
     "Interruption",

@@ -9,6 +9,7 @@ from datetime import datetime
 from clusterwatch.model.decision import Decision, Step
 from clusterwatch.model.diagnosis import Diagnosis
 from clusterwatch.model.fleet import MaintenanceWindow, Node, Topology
+from clusterwatch.model.history import History
 from clusterwatch.model.incident import Incident
 from clusterwatch.model.job import Attempt, Checkpoint, Interruption, Job, Placement, Progress
 
@@ -30,6 +31,7 @@ class World:
         nodes: By name.
         maintenance: Windows that have not ended.
         watched: Names of the collectors that work, by node.
+        history: What incidents that ended of late came to.
     """
 
     watching_since: datetime
@@ -45,6 +47,7 @@ class World:
     maintenance: tuple[MaintenanceWindow, ...] = ()
     topology: Topology = field(default_factory=Topology)
     watched: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    history: History = field(default_factory=History)
 
 
 @dataclass(frozen=True, slots=True)

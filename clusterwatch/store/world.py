@@ -9,7 +9,7 @@ from typing import TypeVar
 
 import sqlalchemy as sa
 
-from clusterwatch.model import ENDED_JOB_STATES, ENDED_STATES, Changes, Topology, World
+from clusterwatch.model import ENDED_JOB_STATES, ENDED_STATES, Changes, History, Topology, World
 from clusterwatch.store import steps as plan
 from clusterwatch.store.inbox import Cursor
 from clusterwatch.store.queries import fetch, fetch_decisions, latest_diagnoses
@@ -47,6 +47,9 @@ from clusterwatch.store.writing import add, add_rows, put
 WATCHED_SECONDS = 120
 """A collector that last looked longer ago is not watching: what it does not report means nothing."""
 
+HISTORY_DAYS = 30
+"""How long an ended incident teaches what is usual here."""
+
 K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
 
@@ -77,6 +80,7 @@ def open_world(connection: sa.Connection, now: datetime) -> World:
         maintenance=fetch(connection, MAINTENANCE, not_over, order=[maintenance_windows.c.happened_at]),
         topology=_topology(connection),
         watched=watched(connection, now),
+        history=_history(connection, now),
     )
 
 
@@ -111,6 +115,13 @@ def replace_topology(connection: sa.Connection, new: Topology, now: datetime) ->
     near = new.neighbourhoods.items()
     rows = [{"node": node, "neighbourhoods": sorted(names), "received_at": now} for node, names in near]
     add_rows(connection, topology, rows)
+
+
+def _history(connection: sa.Connection, now: datetime) -> History:
+    """Return what the incidents that ended in the last weeks came to."""
+    of_late = incidents.c.closed_at >= now - timedelta(days=HISTORY_DAYS)
+    closed = sa.select(incidents.c.id).where(incidents.c.state.in_(ENDED_STATES), of_late)
+    return History().after(latest_diagnoses(connection, closed).values())
 
 
 def _topology(connection: sa.Connection) -> Topology:

@@ -28,19 +28,19 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 
 @pytest.fixture
 def store(url: str) -> Iterator[Store]:
-    """A store that holds ten thousand events of the past."""
+    """A fresh store."""
     store = Store.open(url, create=True)
-    keep(store, url, EVENTS_KEPT)
     yield store
     store.close()
 
 
 @pytest.mark.parametrize("what", KINDS)
 def test_turn_costs_the_same_per_symptom_however_many_there_are(
-    store: Store, what: str, request: pytest.FixtureRequest
+    store: Store, url: str, what: str, request: pytest.FixtureRequest
 ):
     lease = store.acquire("bench", 3600)
     assert lease is not None
+    keep(store, lease, url, EVENTS_KEPT)
     print(f"\n{request.node.callspec.id}, {EVENTS_KEPT:,} events kept\n{HEADING}")
 
     found = {size: measured(store, lease, f"job-{size}", KINDS[what], size, REPEATS) for size in TARGET_P99_MS}

@@ -24,7 +24,7 @@ def test_turn_does_not_grow_with_what_is_kept(tmp_path: Path):
     medians = {}
 
     for kept in (FEW, MANY):
-        keep(store, url, kept)
+        keep(store, lease, url, kept)
         print(f"\nsqlite, {kept:,} events kept\n{HEADING}")
         for size in TARGET_P99_MS:
             times = measured(store, lease, f"job-{kept}-{size}", KINDS["symptoms"], size, REPEATS)

@@ -10,8 +10,8 @@ import sqlalchemy as sa
 
 from clusterwatch import detect, pipeline, resources
 from clusterwatch.clock import SystemClock
-from clusterwatch.model import Component, ComponentKind, Event, Trust, World
-from clusterwatch.store import Lease, Store, tables
+from clusterwatch.model import Changes, Component, ComponentKind, Event, Trust, World
+from clusterwatch.store import Cursor, Lease, Store, tables
 from clusterwatch.testing import NOON, event, seconds, training_job
 
 KNOWLEDGE = detect.compile_catalog(resources.catalog_texts()).knowledge
@@ -73,7 +73,7 @@ def taken(store: Store, lease: Lease, world: World, events: list[Event], turns: 
     return world
 
 
-def keep(store: Store, url: str, total: int) -> None:
+def keep(store: Store, lease: Lease, url: str, total: int) -> None:
     """Let *store* hold *total* events that were read long ago, copied by the database itself."""
     noise = [symptom("host.note", "job-past", number, text=f"noise {number}") for number in range(min(total, 1000))]
     store.record("node0000", "bench", noise, {}, None, AT)
@@ -90,6 +90,14 @@ def keep(store: Store, url: str, total: int) -> None:
             connection.execute(sa.text(f"insert into events (id, seq, {names}) {chosen}"))
             held, newest = held + more, newest + more
     engine.dispose()
+    store.commit_turn(lease, Changes(), _end_of_inbox(store, newest), AT)
+
+
+def _end_of_inbox(store: Store, newest: int) -> Cursor:
+    inbox, cursor = store.inbox(Cursor(0, newest))  # where events are numbered in the order of commit, it is empty
+    while inbox:
+        inbox, cursor = store.inbox(cursor)
+    return cursor
 
 
 def symptom(kind: str, job: str, rank: int, text: str = "it happened") -> Event:

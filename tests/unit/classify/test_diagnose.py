@@ -2,7 +2,7 @@
 
 import pytest
 
-from clusterwatch.classify import diagnose
+from clusterwatch.classify import Circumstances, diagnose
 from clusterwatch.correlate import Limits, add_events
 from clusterwatch.model import (
     Cause,
@@ -48,9 +48,10 @@ RANK2 = Component(ComponentKind.RANK, "2", "node001")
 WATCHED = frozenset({"kernel_log", "job_log"})
 
 
-def diagnosis_of(*events, watched=WATCHED, placements=(), outlived_at=None):
+def diagnosis_of(*events, watched=WATCHED, placements=(), outlived_at=None, **circumstances):
     (incident,) = add_events({}, events, KNOWLEDGE, {}, Topology(), Limits(), NOON).incidents.values()
-    return diagnose(incident, KNOWLEDGE, watched, placements, outlived_at, 1, NOON)
+    known = Circumstances(watched=watched, placements=tuple(placements), outlived_at=outlived_at, **circumstances)
+    return diagnose(incident, KNOWLEDGE, known, 1, NOON)
 
 
 def test_fault_explains_the_symptoms_around_it():
@@ -110,7 +111,7 @@ def test_rank_that_says_what_all_say_is_less_suspect_than_the_link_that_went_dow
     events = [*victims, event("link.down", nic, job="job-1")]
     (incident,) = add_events({}, events, knowledge, {}, Topology(), Limits(), NOON).incidents.values()
 
-    diagnosis = diagnose(incident, knowledge, WATCHED, (), None, 1, NOON)
+    diagnosis = diagnose(incident, knowledge, Circumstances(watched=WATCHED), 1, NOON)
 
     assert diagnosis.suspects[0].component == nic
 

@@ -1,0 +1,135 @@
+"""What is known beside an incident's own evidence, and what that says about its cause.
+
+1. Where work was announced, what stops is no fault.
+2. What strikes several nodes at once under one switch, rack or power domain sits there.
+3. A component that was to blame before is so again more likely than one that never was.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from clusterwatch.model import (
+    Cause,
+    Component,
+    ComponentKind,
+    Evidence,
+    History,
+    Knowledge,
+    Placement,
+    Role,
+    Topology,
+    node_component,
+)
+
+FEWEST_NODES = 3
+"""From how many nodes on a place they share is suspected; two may be chance."""
+
+MOST_APART = timedelta(minutes=2)
+_PLANNED_WEIGHT = 8.0
+_PER_TIME_BLAMED, _MOST_FOR_HISTORY = 0.7, 1.5
+
+_NETWORK = {Cause.NETWORK_SWITCH_CABLE: 2.5}
+_POWER = {Cause.POWER_SUPPLY: 2.0, Cause.HOST_MAINTENANCE: 1.0, Cause.SERVER_CHASSIS: 0.5}
+_SHARED_CAUSE: Mapping[Cause | None, Mapping[Cause, float]] = {
+    Cause.NETWORK_SWITCH_CABLE: _NETWORK,
+    Cause.NIC: _NETWORK,
+    Cause.GPU_NVLINK: _NETWORK,
+    Cause.POWER_SUPPLY: _POWER,
+    Cause.SERVER_CHASSIS: _POWER,
+    Cause.HOST_MAINTENANCE: _POWER,
+    Cause.FAULTY_GPU: _POWER,
+    Cause.IO_EXPANSION_BOARD: _POWER,
+}
+"""What a cause on each of several neighbours says about what they share."""
+
+_SWITCHES = ("switch", "leaf", "tor", "spine", "rail", "net")
+
+
+@dataclass(frozen=True, slots=True)
+class Circumstances:
+    """What is known beside the evidence.
+
+    Attributes:
+        watched: Names of the collectors that work on the incident's nodes: what they did not see is absent.
+        placements: Where the ranks of its jobs run, to name nodes and GPUs of suspect ranks.
+        outlived_at: Until when the interrupted jobs still made steps: what they lived on after did not stop them.
+        planned: Nodes on which work was announced for the time of the incident.
+        topology: Who is near whom.
+        history: Of ended incidents.
+    """
+
+    watched: frozenset[str] = frozenset()
+    placements: tuple[Placement, ...] = ()
+    outlived_at: datetime | None = None
+    planned: frozenset[str] = frozenset()
+    topology: Topology = field(default_factory=Topology)
+    history: History = field(default_factory=History)
+
+
+@dataclass(frozen=True, slots=True)
+class Remark:
+    """One circumstance that speaks: in words, in nats for each cause, and whom it points to."""
+
+    words: str
+    weights: Mapping[Cause, float]
+    suspects: tuple[Component, ...] = ()
+
+
+def remarks(evidence: Iterable[Evidence], knowledge: Knowledge, known: Circumstances) -> tuple[Remark, ...]:
+    """Return what the circumstances say about an incident with this *evidence*."""
+    telling = [each for each in evidence if knowledge[each.kind].role in (Role.FAULT, Role.SUSPECT)]
+    faults = [each for each in telling if knowledge[each.kind].role is Role.FAULT]
+    return (*_planned(telling, known), *_shared(faults, knowledge, known), *_repeated(telling, known))
+
+
+def _planned(telling: Iterable[Evidence], known: Circumstances) -> Iterator[Remark]:
+    nodes = {each.component.node for each in telling} - {""}
+    if nodes and nodes <= known.planned:
+        yield Remark(f"Work was announced on {_listed(nodes)}", {Cause.PLANNED_MAINTENANCE: _PLANNED_WEIGHT})
+
+
+def _shared(faults: Iterable[Evidence], knowledge: Knowledge, known: Circumstances) -> Iterator[Remark]:
+    by_node: dict[str, Evidence] = {}
+    for each in sorted(faults, key=lambda fault: fault.first_at):
+        if each.component.node:
+            by_node.setdefault(each.component.node, each)
+    if len(by_node) < FEWEST_NODES or not known.topology.neighbourhoods:
+        return
+    times = [each.first_at for each in by_node.values()]
+    place = _common_place(by_node, known.topology)
+    causes = Counter(knowledge[each.kind].leading_cause for each in by_node.values())
+    weights = _SHARED_CAUSE.get(causes.most_common(1)[0][0])
+    if place and weights and max(times) - min(times) <= MOST_APART:
+        words = f"{len(by_node)} nodes that share {place} failed within {(max(times) - min(times)).seconds} s"
+        yield Remark(words, weights, (_place_component(place),))
+
+
+def _common_place(nodes: Iterable[str], topology: Topology) -> str:
+    """Return the smallest neighbourhood that holds all *nodes*; "" when none does."""
+    common = frozenset.intersection(*(topology.near(node) for node in nodes))
+    members = Counter(place for places in topology.neighbourhoods.values() for place in places if place in common)
+    return min(members, key=lambda place: (members[place], place), default="")
+
+
+def _place_component(place: str) -> Component:
+    is_switch = place.lower().startswith(_SWITCHES)
+    return Component(ComponentKind.SWITCH if is_switch else ComponentKind.RACK, place)
+
+
+def _repeated(telling: Iterable[Evidence], known: Circumstances) -> Iterator[Remark]:
+    struck = {component for each in telling for component in (each.component, node_component(each.component.node))}
+    for component in sorted(struck & known.history.blamed.keys()):
+        times = known.history.blamed[component]
+        cause, count = max(times.items(), key=lambda pair: (pair[1], pair[0]))
+        words = f"{component} was to blame for {cause.value} {count} time{'s' if count > 1 else ''} before"
+        yield Remark(words, {cause: min(_PER_TIME_BLAMED * count, _MOST_FOR_HISTORY)}, (component,))
+
+
+def _listed(names: Iterable[str]) -> str:
+    ordered = sorted(names)
+    more = f" and {len(ordered) - 3} more" if len(ordered) > 3 else ""
+    return ", ".join(ordered[:3]) + more

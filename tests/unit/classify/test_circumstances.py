@@ -1,0 +1,113 @@
+"""What is known beside the evidence."""
+
+import pytest
+
+from clusterwatch.classify import Circumstances, diagnose
+from clusterwatch.correlate import Limits, add_events
+from clusterwatch.model import (
+    Cause,
+    Component,
+    ComponentKind,
+    History,
+    Knowledge,
+    Role,
+    Severity,
+    Signal,
+    Topology,
+    node_component,
+)
+from clusterwatch.testing import NOON, event, seconds
+
+GONE = Signal("node.gone", "the node is gone", Severity.FATAL, Role.FAULT, {Cause.HOST_MAINTENANCE: 2.5})
+LINK = Signal(
+    "link.down", "the link is down", Severity.ERROR, Role.FAULT, {Cause.NIC: 2.6, Cause.NETWORK_SWITCH_CABLE: 2.4}
+)
+ECC = Signal("gpu.ecc", "a memory error", Severity.ERROR, Role.FAULT, {Cause.FAULTY_GPU: 2.0, Cause.GPU_HBM: 1.8})
+KNOWLEDGE = Knowledge([GONE, LINK, ECC])
+RACK = Topology(
+    {f"node{number:03d}": frozenset({"rack-7", "row-1"}) for number in range(8)} | {"node100": frozenset({"row-1"})}
+)
+GPU = Component(ComponentKind.GPU, "0000:3b:00", "node001")
+
+
+def diagnosis_of(*events, **circumstances):
+    topology = circumstances.get("topology", Topology())
+    incidents = add_events({}, events, KNOWLEDGE, {}, topology, Limits(), NOON).incidents
+    (incident,) = incidents.values()
+    return diagnose(incident, KNOWLEDGE, Circumstances(**circumstances), 1, NOON)
+
+
+def gone(*numbers, apart=1.0):
+    return [event("node.gone", f"node{n:03d}", NOON + seconds(place * apart)) for place, n in enumerate(numbers)]
+
+
+def test_node_that_stops_while_work_is_announced_on_it_is_no_fault():
+    diagnosis = diagnosis_of(*gone(1), planned=frozenset({"node001"}))
+
+    assert diagnosis.cause is Cause.PLANNED_MAINTENANCE
+    assert "Work was announced on node001" in diagnosis.explanation
+
+
+def test_work_on_another_node_excuses_nothing():
+    assert diagnosis_of(*gone(1), planned=frozenset({"node002"})).cause is Cause.HOST_MAINTENANCE
+
+
+def test_nodes_of_a_rack_that_stop_at_once_are_one_incident_in_the_rack():
+    diagnosis = diagnosis_of(*gone(1, 2, 3, 4), topology=RACK)
+
+    assert diagnosis.suspects[0].component == Component(ComponentKind.RACK, "rack-7")
+    assert Cause.POWER_SUPPLY in {diagnosis.cause, *(each.cause for each in diagnosis.alternatives)}
+
+
+def test_links_of_a_switch_that_fail_at_once_are_the_switch():
+    switch = Topology({f"node{number:03d}": frozenset({"leaf-2"}) for number in range(8)})
+    links = [event("link.down", f"node{number:03d}", NOON + seconds(number)) for number in range(4)]
+
+    diagnosis = diagnosis_of(*links, topology=switch)
+
+    assert diagnosis.cause is Cause.NETWORK_SWITCH_CABLE
+    assert diagnosis.suspects[0].component == Component(ComponentKind.SWITCH, "leaf-2")
+
+
+@pytest.mark.parametrize(("numbers", "apart"), [((1, 2), 1.0), ((1, 2, 3, 4), 100.0)])
+def test_two_nodes_or_nodes_that_stop_one_after_another_say_nothing_of_their_rack(numbers, apart):
+    diagnosis = diagnosis_of(*gone(*numbers, apart=apart), topology=RACK)
+
+    assert diagnosis.suspects[0].component.kind is ComponentKind.NODE
+
+
+def test_part_that_was_to_blame_before_is_so_again_more_likely():
+    once = History().after([])
+    thrice = History(blamed={GPU: {Cause.GPU_HBM: 3}})
+
+    fresh = diagnosis_of(event("gpu.ecc", GPU), history=once)
+    again = diagnosis_of(event("gpu.ecc", GPU), history=thrice)
+
+    assert (fresh.cause, again.cause) == (Cause.FAULTY_GPU, Cause.GPU_HBM)
+    assert "was to blame for gpu_hbm 3 times before" in again.explanation
+
+
+def test_clusters_own_history_outvotes_table_5_as_it_grows():
+    fresh = diagnosis_of(event("link.down", "node001"))
+    learned = diagnosis_of(
+        event("link.down", "node001"), history=History(causes={Cause.NETWORK_SWITCH_CABLE: 400, Cause.NIC: 1})
+    )
+
+    assert learned.cause is Cause.NETWORK_SWITCH_CABLE
+    assert learned.confidence > fresh.confidence
+
+
+def test_history_learns_only_from_what_was_sure_and_blames_only_parts():
+    sure = diagnosis_of(event("gpu.ecc", GPU), history=History(blamed={GPU: {Cause.GPU_HBM: 9}}))
+    unsure = diagnosis_of(event("link.down", "node001"))
+
+    history = History().after([sure, unsure])
+
+    assert history.causes == {Cause.GPU_HBM: 1}
+    assert history.blamed == {GPU: {Cause.GPU_HBM: 1}}
+
+
+def test_node_that_was_to_blame_speaks_for_its_parts():
+    history = History(blamed={node_component("node001"): {Cause.NIC: 2}})
+
+    assert diagnosis_of(event("link.down", "node001"), history=history).cause is Cause.NIC
