@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from clusterwatch.detect import samples
+from clusterwatch.detect.bmc_samples import BMC
 from clusterwatch.detect.changes import Fields
 from clusterwatch.detect.devices import Device, compare_device, device_key
 from clusterwatch.detect.fabric_samples import FABRIC
 from clusterwatch.detect.sightings import Sighting
 from clusterwatch.model import Reading, Scalar
 
-DEVICES: dict[str, Device] = {device.subject: device for device in (*FABRIC,)}
+DEVICES: dict[str, Device] = {device.subject: device for device in (*FABRIC, *BMC)}
 
 SAMPLES = samples.SAMPLES | DEVICES.keys()
 """Subjects of the readings that are samples."""
