@@ -114,7 +114,7 @@ def fields_known(refinement: Refinement, rules: Iterable[Rule], others: Iterable
 def _leads_to(template: str, kind: str) -> bool:
     """Return whether events of *kind* may have come through the kind that *template* gives."""
     fixed, is_open, _ = template.partition("{")
-    return kind.startswith(fixed) if is_open else f"{kind}.".startswith(f"{fixed}.")
+    return f"{kind}.".startswith(fixed) if is_open else f"{kind}.".startswith(f"{fixed}.")
 
 
 def _special(template: str, fields: Mapping[str, Scalar]) -> str:

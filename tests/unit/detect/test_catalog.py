@@ -23,8 +23,8 @@ OTHERS = [
 ]
 
 REFINED = [
-    pytest.param(refinement, line, id=f"{refinement.to}-{n}")
-    for refinement in CATALOG.refinements.all
+    pytest.param(refinement, line, id=f"{number}-{refinement.to}-{n}")
+    for number, refinement in enumerate(CATALOG.refinements.all)
     for n, line in enumerate(refinement.match)
 ]
 
@@ -100,8 +100,11 @@ def test_refinement_makes_its_example_more_special(refinement: Refinement, line:
 
 @pytest.mark.parametrize(
     "entry",
-    [*CATALOG.rules, *CATALOG.knowledge, *CATALOG.refinements.all],
-    ids=lambda entry: getattr(entry, "name", None) or getattr(entry, "kind", None) or entry.to,
+    [
+        *(pytest.param(rule, id=f"rule-{rule.name}") for rule in CATALOG.rules),
+        *(pytest.param(signal, id=signal.kind) for signal in CATALOG.knowledge),
+        *(pytest.param(each, id=f"refine-{n}-{each.to}") for n, each in enumerate(CATALOG.refinements.all)),
+    ],
 )
 def test_entry_says_where_it_comes_from(entry: Rule | Signal | Refinement) -> None:
     assert entry.sources
@@ -151,7 +154,7 @@ def test_no_pattern_runs_away_on_a_hostile_line(rule: Rule) -> None:
 def test_xid_without_an_entry_means_what_any_xid_means() -> None:
     signal = CATALOG.knowledge["gpu.xid.999"]
 
-    assert (signal.kind, signal.role, signal.leading_cause) == ("gpu.xid", Role.CONTEXT, None)
+    assert (signal.kind, signal.severity, signal.leading_cause) == ("gpu.xid", Severity.WARNING, Cause.UNKNOWN)
 
 
 def test_program_errors_among_the_xids_do_not_blame_the_gpu_first() -> None:
