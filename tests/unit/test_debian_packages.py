@@ -22,7 +22,7 @@ def test_ordinary_user_is_told_the_command_that_installs_what_is_missing(tmp_pat
     result = ran(tmp_path, 1000, "not-installed")
 
     assert result.returncode == 1
-    assert "sudo apt-get install -y --no-install-recommends gcc libc6-dev prometheus ipmitool" in result.stderr
+    assert "sudo apt-get install -y --no-install-recommends gcc libc6-dev prometheus ripgrep ipmitool" in result.stderr
     assert not (tmp_path / "calls").exists()
 
 
