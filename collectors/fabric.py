@@ -164,7 +164,7 @@ class FabricCollector:
             look.told_of_fabric = f"the fabric was not asked: {silence}"
         else:
             look.told_of_fabric = ""
-            return [look.peer_reading(port) for port in found], ""
+            return look.peer_readings(found, is_sweep=settings.sweep), ""
         return [], look.told_of_fabric
 
 
@@ -187,6 +187,7 @@ class _Look:
         self._looks = Looks(FabricCollector.name, site, now, looked_before(position, site.boot_id))
         self._counters = totals_in(position, site.boot_id)
         self.known = _known(position, same_boot=position.get("boot_id") == site.boot_id)
+        self._has_swept = bool(position.get("has_swept")) and position.get("boot_id") == site.boot_id
         self.told_of_fabric = str(position.get("told_of_fabric", ""))
         self.conditions: list[str] = []
         self.seen: list[Port] = []
@@ -226,17 +227,27 @@ class _Look:
                 fields: dict[str, Scalar] = {**known.identity, **_remembered(known), "present": False, "answers": None}
                 yield self._looks.reading(PORT, key, fields, f"{key} is gone")
 
-    def peer_reading(self, port: FabricPort) -> Reading:
-        """Return the sample of a port at the other end of a link, or somewhere in the fabric."""
+    def peer_readings(self, ports: Iterable[FabricPort], *, is_sweep: bool) -> list[Reading]:
+        """Return samples of ports at the other end of a link, or of those in the whole fabric that counted errors."""
+        # A sweep tells no port without errors: one that earlier sweeps did not tell of stood at zero.
+        readings = [self._peer_reading(port, stood_at_zero=is_sweep and self._has_swept) for port in ports]
+        self._has_swept = self._has_swept or is_sweep
+        return readings
+
+    def _peer_reading(self, port: FabricPort, *, stood_at_zero: bool) -> Reading:
+        key, words = f"{port.guid}/{port.number}", f"{port.name} port {port.number}, cable to {port.other_end or '?'}"
         known = {name: value for name, value in port.counters.items() if value != LAST_VALUES.get(name)}
+        is_new = stood_at_zero and key not in self._counters
+        if is_new:
+            self._counters[key] = {name: [0, 0] for name in known}
         fields: dict[str, Scalar] = {
             "guid": port.guid,
             "peer": port.name,
             "peer_port": port.number,
             "other_end": port.other_end,
-            **self._totals(f"{port.guid}/{port.number}", known),
+            "is_new": is_new,
+            **self._totals(key, known),
         }
-        key, words = f"{port.guid}/{port.number}", f"{port.name} port {port.number}, cable to {port.other_end or '?'}"
         return self._looks.reading(PEER, key, fields, words)
 
     def position(self) -> dict[str, object]:
@@ -246,8 +257,8 @@ class _Look:
             for key, known in self.known.items()
             if known.identity
         }
-        kept = {"counters": self._counters, "ports": ports, "told_of_fabric": self.told_of_fabric}
-        return {**self._looks.position(), **kept}
+        kept = {"counters": self._counters, "ports": ports, "has_swept": self._has_swept}
+        return {**self._looks.position(), **kept, "told_of_fabric": self.told_of_fabric}
 
     def _totals(self, key: str, counters: Mapping[str, int]) -> dict[str, Scalar]:
         totals = Totals(self._counters.setdefault(key, {}), _TURNS_AT)

@@ -3,7 +3,8 @@
 1. A value that is missing says nothing: what was known of it stays.
 2. A counter needs two looks of one boot without a long pause between them: what it moved while nobody looked has no
    time and is no evidence.
-3. A counter that falls (cleared, or a new boot) starts anew.
+3. A counter that falls (cleared, or a new boot) starts anew. One that is told only from its first count on ("is_new")
+   stood at zero before.
 """
 
 from __future__ import annotations
@@ -84,6 +85,8 @@ def _grown(growth: Growth, reading: Reading, remembered: dict[str, Scalar]) -> i
     last = number(remembered.get(growth.name))
     if value is None:
         return 0
+    if last is None and reading.fields.get("is_new"):
+        last = 0
     remembered[growth.name] = int(value)
     window = f"{growth.kind}@"
     if last is None or value < last or not reading.fields.get("is_continuous"):
