@@ -15,6 +15,8 @@ _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 def catalog_texts(rules_dir: Path | None = None) -> dict[str, str]:
     """Return the text of each rule file by its name: the package's own first, then the site's as "site/NAME".
 
+    What published projects say of Xids comes with them, as "profiles/NAME".
+
     Raises:
         SourceError: If *rules_dir* or one of its files cannot be read.
     """
@@ -49,9 +51,13 @@ def page_template(name: str) -> str:
 
 
 def _package_rules() -> dict[str, str]:
-    folder = files("clusterwatch") / "detect" / "catalog"
+    detect = files("clusterwatch") / "detect"
+    return {**_texts_in(detect / "catalog"), **_texts_in(detect / "profiles", "profiles/")}
+
+
+def _texts_in(folder: Traversable, prefix: str = "") -> dict[str, str]:
     found = sorted((file for file in folder.iterdir() if file.name.endswith(".toml")), key=lambda file: file.name)
-    return {file.name: file.read_text(encoding="utf-8") for file in found}
+    return {prefix + file.name: file.read_text(encoding="utf-8") for file in found}
 
 
 def _site_rules(folder: Path) -> dict[str, str]:

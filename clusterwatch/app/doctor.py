@@ -80,7 +80,9 @@ def _configuration(around: Surroundings) -> Iterator[Finding]:
 
 def _rules(around: Surroundings) -> Iterator[Finding]:
     try:
-        catalog = detect.compile_catalog(resources.catalog_texts(around.settings.rules_dir))
+        catalog = detect.compile_catalog(
+            resources.catalog_texts(around.settings.rules_dir), around.settings.detect.profile
+        )
     except ClusterWatchError as error:
         yield Finding("detection rules", State.PROBLEM, str(error), "correct the rules in rules_dir")
     else:

@@ -81,14 +81,16 @@ class Answer:
     problems: tuple[str, ...]
 
 
-def offline_catalog(rules_dir: Path | None = None) -> Catalog:
+def offline_catalog(rules_dir: Path | None = None, profile: str = detect.DEFAULT_PROFILE) -> Catalog:
     """Return the detection catalogue for logs: ours and the site's, without the rules that only tell progress.
+
+    Xids are judged as *profile* does.
 
     Raises:
         CatalogError: With every mistake in the rules.
         SourceError: *rules_dir* cannot be read.
     """
-    catalog = detect.compile_catalog(resources.catalog_texts(rules_dir))
+    catalog = detect.compile_catalog(resources.catalog_texts(rules_dir), profile)
     # Most lines of a training log tell progress, and none of them tells why it ended.
     rules = tuple(rule for rule in catalog.rules if rule.kind != kinds.PROGRESS)
     return replace(catalog, rules=rules, matcher=detect.compile_rules(rules))

@@ -55,8 +55,8 @@ def limits_of(settings: Settings, modes: Mapping[str, Mode] | None = None) -> pi
 
 
 def catalog_of(settings: Settings) -> Catalog:
-    """Return the detection catalogue: ours and the site's."""
-    return detect.compile_catalog(resources.catalog_texts(settings.rules_dir))
+    """Return the detection catalogue, ours and the site's, with Xids judged as the settings say."""
+    return detect.compile_catalog(resources.catalog_texts(settings.rules_dir), settings.detect.profile)
 
 
 def store_of(settings: Settings, *, accept_simulated: bool = False) -> Store:

@@ -125,6 +125,13 @@ class PolicySettings(Section):
     """Mode of each actuator: observe, suggest, approve or auto. One that is not named keeps its own."""
 
 
+class DetectSettings(Section):
+    """How what is detected is judged."""
+
+    profile: str = Field(default="clusterwatch", min_length=1)
+    """Whose verdict on Xids counts: `clusterwatch`, or a project such as `nvidia`, `nvsentinel`, `gpud`, `eks`."""
+
+
 class HangSettings(Section):
     """When a job that prints nothing new counts as hanging."""
 
@@ -221,6 +228,7 @@ class Settings(BaseSettings):
     logs: LogSettings = Field(default_factory=LogSettings)
     collectors: dict[str, CollectorSettings] = Field(default_factory=dict)
     policy: PolicySettings = Field(default_factory=PolicySettings)
+    detect: DetectSettings = Field(default_factory=DetectSettings)
     hang: HangSettings = Field(default_factory=HangSettings)
     settle: SettleSettings = Field(default_factory=SettleSettings)
     responder: ResponderSettings = Field(default_factory=ResponderSettings)

@@ -5,21 +5,27 @@ from clusterwatch.detect.hangs import STARTUP_HANG, HangLimits, hangs
 from clusterwatch.detect.lines import body
 from clusterwatch.detect.matcher import Hit, Matcher, compile_rules, unbeaten
 from clusterwatch.detect.noticing import notice
+from clusterwatch.detect.opinions import DEFAULT_PROFILE, Opinion, Opinions, Verdict, provenance
 from clusterwatch.detect.rules import Rule
 from clusterwatch.detect.state import ObserverState
 
 __all__ = [
+    "DEFAULT_PROFILE",
     "STARTUP_HANG",
     "Catalog",
     "HangLimits",
     "Hit",
     "Matcher",
     "ObserverState",
+    "Opinion",
+    "Opinions",
     "Rule",
+    "Verdict",
     "body",
     "compile_catalog",
     "compile_rules",
     "hangs",
     "notice",
+    "provenance",
     "unbeaten",
 ]

@@ -6,8 +6,10 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
+from clusterwatch.detect import opinions
 from clusterwatch.detect.entries import Entry, entries_in
 from clusterwatch.detect.matcher import Matcher, compile_rules
+from clusterwatch.detect.opinions import DEFAULT_PROFILE, Opinions
 from clusterwatch.detect.refining import Mask, Refinement, Refinements, fields_known, mask_from
 from clusterwatch.detect.rules import COLLECTORS, Rule, field_name
 from clusterwatch.errors import CatalogError
@@ -33,6 +35,7 @@ class Catalog:
     knowledge: Knowledge
     matcher: Matcher
     refinements: Refinements = field(default_factory=Refinements)
+    opinions: Opinions = field(default_factory=Opinions)
 
 
 @dataclass(slots=True)
@@ -41,10 +44,11 @@ class _Draft:
     signals: dict[str, Signal] = field(default_factory=dict)
     rules: dict[str, Rule] = field(default_factory=dict)
     refinements: list[Refinement] = field(default_factory=list)
+    opinions: Opinions = field(default_factory=Opinions)
 
 
-def compile_catalog(texts: Mapping[str, str]) -> Catalog:
-    """Return the catalogue that the TOML *texts* (by file name) hold.
+def compile_catalog(texts: Mapping[str, str], profile: str = DEFAULT_PROFILE) -> Catalog:
+    """Return the catalogue that the TOML *texts* (by file name) hold, with Xids judged as *profile* does.
 
     Raises:
         CatalogError: With every mistake in every file, each with its file and rule.
@@ -54,12 +58,13 @@ def compile_catalog(texts: Mapping[str, str]) -> Catalog:
         for entry in entries_in(file, text, _ADDERS, draft.mistakes):
             _ADDERS[entry.table](draft, entry)
     knowledge = Knowledge(draft.signals.values())
-    draft.mistakes.extend(_loose_ends(draft, knowledge))
+    draft.mistakes.extend([*_loose_ends(draft, knowledge), *opinions.loose_ends(draft.opinions, profile)])
     if draft.mistakes:
         count = f"{len(draft.mistakes)} mistake{'s' if len(draft.mistakes) != 1 else ''}"
         raise CatalogError("\n".join([f"detection catalogue: {count}", *(f"  {line}" for line in draft.mistakes)]))
     rules = tuple(draft.rules.values())
-    return Catalog(rules, knowledge, compile_rules(rules), Refinements(draft.refinements))
+    judged = Knowledge(opinions.under_profile(knowledge, draft.opinions, profile))
+    return Catalog(rules, judged, compile_rules(rules), Refinements(draft.refinements), draft.opinions)
 
 
 def _add_signal(draft: _Draft, entry: Entry) -> None:
@@ -182,7 +187,21 @@ def _masks(entry: Entry) -> dict[str, tuple[Mask, ...]]:
     return found
 
 
-_ADDERS = {"signal": _add_signal, "rule": _add_rule, "refine": _add_refinement}
+def _add_project(draft: _Draft, entry: Entry) -> None:
+    opinions.add_project(draft.opinions, entry)
+
+
+def _add_xid(draft: _Draft, entry: Entry) -> None:
+    opinions.add_xid(draft.opinions, entry)
+
+
+_ADDERS = {
+    "signal": _add_signal,
+    "rule": _add_rule,
+    "refine": _add_refinement,
+    "project": _add_project,
+    "xid": _add_xid,
+}
 
 
 def _loose_ends(draft: _Draft, knowledge: Knowledge) -> Iterable[str]:

@@ -121,5 +121,5 @@ def entries_in(file: str, text: str, tables: Iterable[str], mistakes: list[str])
             mistakes.append(f"{file}: {table!r} is not one of {', '.join(f'[[{name}]]' for name in known)}")
             continue
         for values in entries:
-            name = str(values.get("name") or values.get("kind") or "without a name")
+            name = str(values.get("name") or values.get("kind") or values.get("number") or "without a name")
             yield Entry(file, table, name, values, mistakes)
