@@ -66,6 +66,9 @@ class Collector(Protocol):
 
     A source that does not exist here is a stated condition, not an error. What it raises is recorded against
     its name and never stops another collector.
+
+    A collector of which a single look says something about the node's health may declare `scans = True`:
+    `clusterwatch scan` then takes it, with the position {}.
     """
 
     name: str

@@ -26,6 +26,7 @@ class HostCollector:
     name = "host"
     every_seconds = 10.0
     deadline_seconds = 8.0
+    scans = True
 
     def __init__(self, mount_probe: Sequence[str] = COMMAND) -> None:
         """*mount_probe* is the program that is asked about a mount which may hang."""

@@ -59,6 +59,7 @@ class KernelLogCollector:
     name = "kernel_log"
     every_seconds = 1.0
     deadline_seconds = 5.0
+    scans = True
 
     def __init__(self) -> None:
         self._ring = KernelRing()

@@ -26,6 +26,7 @@ from clusterwatch.cli import (
     nodes,
     rules,
     run,
+    scan,
     service,
     status,
 )
@@ -33,7 +34,7 @@ from clusterwatch.errors import AmbiguousIdError, ClusterWatchError, ConfigError
 
 # In the order of --help. Modules import nothing heavy before one of their commands runs.
 _GROUPS = (("config", config.app), ("db", db.app))
-_COMMANDS = (service, run, diagnose, evaluate, status, incidents, jobs, events, nodes, rules, dashboards, doctor)
+_COMMANDS = (service, run, diagnose, evaluate, status, incidents, jobs, events, nodes, rules, dashboards, scan, doctor)
 
 FAILED, USAGE, UNREACHABLE = 1, 2, 3
 

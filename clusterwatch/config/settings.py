@@ -172,6 +172,25 @@ class RetentionSettings(Section):
     """Days after which events are deleted; incidents keep the lines that tell of them."""
 
 
+class ScanSettings(Section):
+    """One look at everything on a node: `clusterwatch scan`, and the check that policies run."""
+
+    deadline_seconds: Positive = 60
+    """Seconds for all checks together; what has not answered by then has failed."""
+    kernel_log_seconds: NotNegative = 600
+    """How far back the kernel log is read."""
+    compute: Literal["gpu", "cpu", "off"] = "gpu"
+    """Where sums with a known answer are computed; they take a few seconds and 0.5 GB of each GPU."""
+    rounds: int = Field(default=3, ge=2, le=1000)
+    """How often each sum is computed."""
+    python: str = ""
+    """Python interpreter that has torch; the one that runs ClusterWatch otherwise."""
+    dcgmi: str = "dcgmi"
+    """NVIDIA's dcgmi, whose quick diagnostics are run where it is installed; empty to leave them out."""
+    skip: tuple[str, ...] = ()
+    """Names of checks to leave out."""
+
+
 class JobSettings(Section):
     """A job that runs on this node without `clusterwatch run`."""
 
@@ -233,6 +252,7 @@ class Settings(BaseSettings):
     settle: SettleSettings = Field(default_factory=SettleSettings)
     responder: ResponderSettings = Field(default_factory=ResponderSettings)
     retention: RetentionSettings = Field(default_factory=RetentionSettings)
+    scan: ScanSettings = Field(default_factory=ScanSettings)
     jobs: tuple[JobSettings, ...] = ()
     topology: TopologySettings = Field(default_factory=TopologySettings)
 

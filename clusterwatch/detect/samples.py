@@ -8,7 +8,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from clusterwatch.detect import gpu
@@ -102,13 +102,20 @@ def compare(previous: Fields | None, reading: Reading) -> tuple[dict[str, Scalar
     return remembered, list(noticed.values())
 
 
-def at_zero(reading: Reading) -> dict[str, Scalar]:
-    """Return what would be remembered had the driver just started: each counter that starts with it stands at zero.
+def since_the_driver_started(readings: Iterable[Reading]) -> dict[str, dict[str, Scalar]]:
+    """Return what would be remembered of the sampled things had somebody looked when the driver started.
 
-    With it one look tells what stands now, whenever it happened.
+    With it one look tells what has happened since, whenever it did. Only counters of which each count matters are
+    among it: what a healthy part does now and then adds up over weeks.
     """
-    counters = (counter for counter in SUBJECTS[reading.subject].counters if counter.is_volatile)
-    return {_BOOT: reading.boot_id, **{counter.name: 0 for counter in counters}}
+    zeros = {sample_key(reading): _zeros(reading) for reading in readings if reading.subject in SAMPLES}
+    return {key: zero for key, zero in zeros.items() if zero}
+
+
+def _zeros(reading: Reading) -> dict[str, Scalar]:
+    counters = SUBJECTS[reading.subject].counters
+    counts = {counter.name: 0 for counter in counters if counter.is_volatile and counter.least <= 1}
+    return {_BOOT: reading.boot_id, **counts} if counts else {}
 
 
 def _still_valid(before: Fields, sampled: Sampled, boot_id: str) -> Mapping[str, Scalar]:
