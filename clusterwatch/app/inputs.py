@@ -1,4 +1,4 @@
-"""Paths to lines of text: files, folders, standard input; through decompression and archives, holding little of each.
+"""Paths to lines of text, or to blocks of them: files, folders, standard input; decompressed, unpacked, little at once.
 
 1. What a file is, its first bytes tell, not its name: gzip, Zstandard, xz, bzip2, tar, text, or nothing to read.
 2. Nothing here stops a neighbour: what cannot be read is a `Problem`, and the rest goes on.
@@ -21,20 +21,25 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, BinaryIO, cast
+from typing import IO, TYPE_CHECKING, Any, BinaryIO, Generic, TypeVar, cast
 
 import zstandard
 
+from clusterwatch.reading.blocks import BLOCK_BYTES, Block, blocks
 from clusterwatch.reading.splitting import raw_lines
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer
+
+T = TypeVar("T")
 
 STDIN = "-"
 """The path that means standard input."""
 
 _CHUNK_BYTES = 256 * 1024
 _HEAD_BYTES = 8 * 1024
+# Less than is asked for at once: what is more goes straight to where it is wanted.
+_HELD_BYTES = 64 * 1024
 _NESTED_COMPRESSIONS = 3
 _TAR_MARK, _TAR_MARK_AT = b"ustar", 257
 
@@ -57,11 +62,15 @@ _MOST_NOT_TEXT = 0.2
 
 @dataclass(frozen=True, slots=True)
 class InputLine:
-    """One line: *path* it stands in ("stdin", or "ARCHIVE:MEMBER"), its number from 1, its bytes (their beginning)."""
+    """One line: *path* it stands in ("stdin", or "ARCHIVE:MEMBER"), its number from 1, its bytes (their beginning).
+
+    *start* is the offset of its first byte in the file.
+    """
 
     path: str
     number: int
     raw: bytes
+    start: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +87,16 @@ class FileRead:
     path: str
 
 
+@dataclass(frozen=True, slots=True)
+class InputBlock:
+    """Lines of the file at *path*, one after the other until its `FileRead`."""
+
+    path: str
+    block: Block
+
+
 Found = InputLine | Problem | FileRead
+FoundBlock = InputBlock | Problem | FileRead
 
 
 def lines_in(paths: Iterable[str], on_bytes: Callable[[int], None] = lambda count: None) -> Iterator[Found]:
@@ -86,13 +104,36 @@ def lines_in(paths: Iterable[str], on_bytes: Callable[[int], None] = lambda coun
 
     *on_bytes* is told how many bytes of the files were read since it was told last.
     """
+    return _found_in(paths, _Reader(_lines_of, on_bytes))
+
+
+def blocks_in(paths: Iterable[str], on_bytes: Callable[[int], None] = lambda count: None) -> Iterator[FoundBlock]:
+    """Yield blocks of lines of everything under *paths*, and what could not be read; a block lives until the next."""
+    buffer = bytearray(2 * BLOCK_BYTES)
+    return _found_in(paths, _Reader(lambda stream, path: _blocks_of(stream, path, buffer), on_bytes))
+
+
+def _found_in(paths: Iterable[str], reader: _Reader[T]) -> Iterator[T | Problem | FileRead]:
     for path in paths:
         if path == STDIN:
-            yield from _Reader("stdin", on_bytes).found_in(sys.stdin.buffer)
+            yield from reader.found_in(sys.stdin.buffer, "stdin")
         elif _is_folder(Path(path)):
-            yield from _in_folder(Path(path), on_bytes)
+            yield from _in_folder(Path(path), reader)
         else:
-            yield from _in_file(path, on_bytes)
+            yield from _in_file(path, reader)
+
+
+def _lines_of(stream: io.BufferedReader, path: str) -> Iterator[InputLine]:
+    number = 1
+    for line in raw_lines(iter(lambda: stream.read1(_CHUNK_BYTES), b""), 0):
+        if not line.is_rest:
+            yield InputLine(path, number, line.raw, line.start)
+        number += line.has_ended
+
+
+def _blocks_of(stream: io.BufferedReader, path: str, buffer: bytearray) -> Iterator[InputBlock]:
+    for block in blocks(stream, buffer=buffer):
+        yield InputBlock(path, block)
 
 
 def size_of(paths: Iterable[str]) -> int:
@@ -136,21 +177,21 @@ def _regular_file(path: Path) -> tuple[int, int] | None:
     return (found.st_dev, found.st_ino) if stat.S_ISREG(found.st_mode) else None
 
 
-def _in_folder(folder: Path, on_bytes: Callable[[int], None]) -> Iterator[Found]:
+def _in_folder(folder: Path, reader: _Reader[T]) -> Iterator[T | Problem | FileRead]:
     errors: list[OSError] = []
     is_empty = True
     for file in _files(folder, errors):
         is_empty = False
-        yield from _in_file(str(file), on_bytes)
+        yield from _in_file(str(file), reader)
     yield from (Problem(f"{error.filename}: {_words_of(error)}") for error in errors)
     if is_empty and not errors:
         yield Problem(f"{folder}: holds no file")
 
 
-def _in_file(path: str, on_bytes: Callable[[int], None]) -> Iterator[Found]:
+def _in_file(path: str, reader: _Reader[T]) -> Iterator[T | Problem | FileRead]:
     try:
-        with Path(path).open("rb") as handle:
-            yield from _Reader(path, on_bytes).found_in(handle)
+        with Path(path).open("rb", buffering=0) as handle:
+            yield from reader.found_in(handle, path)
     except (OSError, ValueError) as error:
         yield Problem(f"{path}: {_words_of(error)}")
 
@@ -160,22 +201,23 @@ def _words_of(error: Exception) -> str:
     return known or (error.strerror if isinstance(error, OSError) else "") or str(error) or type(error).__name__
 
 
-class _Reader:
-    """Reads one file, and those inside it."""
+class _Reader(Generic[T]):
+    """Reads files, and those inside them, into what *taken* makes of a stream of text."""
 
-    def __init__(self, path: str, on_bytes: Callable[[int], None]) -> None:
-        self._path = path
+    def __init__(self, taken: Callable[[io.BufferedReader, str], Iterator[T]], on_bytes: Callable[[int], None]) -> None:
+        self._taken = taken
         self._on_bytes = on_bytes
-        self._has_lines = False
+        self._has_text = False
 
-    def found_in(self, handle: BinaryIO) -> Iterator[Found]:
+    def found_in(self, handle: BinaryIO, path: str) -> Iterator[T | Problem | FileRead]:
+        self._has_text = False
         try:
-            yield from self._decoded(_buffered(_Stream(handle, self._on_bytes)), self._path, 0)
+            yield from self._decoded(_buffered(_Stream(handle, self._on_bytes)), path, 0)
         except (*_DAMAGE, OSError) as error:
-            rest = "the lines before the damage were read" if self._has_lines else "nothing of it was read"
-            yield Problem(f"{self._path}: damaged or cut short ({_words_of(error)}); {rest}")
+            rest = "the lines before the damage were read" if self._has_text else "nothing of it was read"
+            yield Problem(f"{path}: damaged or cut short ({_words_of(error)}); {rest}")
 
-    def _decoded(self, stream: io.BufferedReader, path: str, depth: int) -> Iterator[Found]:
+    def _decoded(self, stream: io.BufferedReader, path: str, depth: int) -> Iterator[T | Problem | FileRead]:
         head = stream.peek(_HEAD_BYTES)[:_HEAD_BYTES]
         opener = next((opener for mark, opener in _OPENERS if head.startswith(mark)), None)
         if opener is not None and depth < _NESTED_COMPRESSIONS:
@@ -186,22 +228,19 @@ class _Reader:
         elif problem := _why_not_text(head):
             yield Problem(f"{path}: {problem}")
         else:
-            yield from self._lines(stream, path)
+            yield from self._text(stream, path)
 
-    def _members(self, stream: io.BufferedReader, path: str, depth: int) -> Iterator[Found]:
+    def _members(self, stream: io.BufferedReader, path: str, depth: int) -> Iterator[T | Problem | FileRead]:
         with tarfile.open(fileobj=stream, mode="r|") as archive:
             for member in archive:
                 content = archive.extractfile(member) if member.isreg() else None
                 if content is not None and depth < _NESTED_COMPRESSIONS:
                     yield from self._decoded(_buffered(_Stream(content)), f"{path}:{member.name}", depth + 1)
 
-    def _lines(self, stream: io.BufferedReader, path: str) -> Iterator[Found]:
-        number = 1
-        for line in raw_lines(iter(lambda: stream.read1(_CHUNK_BYTES), b""), 0):
-            if not line.is_rest:
-                self._has_lines = True
-                yield InputLine(path, number, line.raw)
-            number += line.has_ended
+    def _text(self, stream: io.BufferedReader, path: str) -> Iterator[T | FileRead]:
+        for each in self._taken(stream, path):
+            self._has_text = True
+            yield each
         yield FileRead(path)
 
 
@@ -217,6 +256,10 @@ class _Stream(io.RawIOBase):
 
     def readinto(self, buffer: Buffer) -> int:
         view = memoryview(buffer)
+        if isinstance(self._stream, io.RawIOBase):
+            count = self._stream.readinto(view) or 0
+            self._on_bytes(count)
+            return count
         chunk = self._stream.read1(len(view)) if hasattr(self._stream, "read1") else self._stream.read(len(view))
         view[: len(chunk)] = chunk
         self._on_bytes(len(chunk))
@@ -225,7 +268,7 @@ class _Stream(io.RawIOBase):
 
 def _buffered(stream: IO[bytes] | io.RawIOBase) -> io.BufferedReader:
     # What decompresses is no RawIOBase by name, and one by what it can do.
-    return io.BufferedReader(cast("io.RawIOBase", stream), _CHUNK_BYTES)
+    return io.BufferedReader(cast("io.RawIOBase", stream), _HELD_BYTES)
 
 
 _OPENERS: tuple[tuple[bytes, Callable[[io.BufferedReader], Any]], ...] = (

@@ -5,21 +5,23 @@
 3. A line without a time happened after the one before it. Where a whole file has none, its lines happened at the time
    of the first line that has one: no order is known between two such files, and none is claimed.
 4. Who passes logs asks about one failure: everything joins as far as it may be one fault, whenever it happened.
-5. What is held does not grow with the input: alike events fold, and of each meaning only the first ones are kept.
+5. What is held does not grow with the input: alike events fold, and of each meaning and wording only some are kept.
+6. Of files only the lines that may say anything are decoded; an excerpt is read line by line, with the same result.
 """
 
 from __future__ import annotations
 
 import re
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from clusterwatch import classify, correlate, detect, pipeline, resources
-from clusterwatch.app.inputs import InputLine, Problem, lines_in
-from clusterwatch.detect import Catalog, ObserverState
+from clusterwatch.app.inputs import InputBlock, InputLine, Problem, blocks_in
+from clusterwatch.app.keeping import Kept
+from clusterwatch.app.skimming import CARRIED_BYTES, Skim
+from clusterwatch.detect import Assembly, Catalog, ObserverState
 from clusterwatch.model import (
     Cause,
     ComponentKind,
@@ -46,10 +48,7 @@ UNKNOWN_NODE = "unknown"
 """Node of a kernel's line where neither the line nor the file names one."""
 
 LINES_PER_CHUNK = 2_000
-EVENTS_PER_MEANING = 200
-"""Of events of one meaning the first are kept; what repeats on one component is folded before it is counted here."""
-
-_MOST_REPEATS = 20_000
+_MOST_REPEATS = 2_000
 _MOST_PARTS = 100
 _MOST_PLACED = 65_536
 _LINE_CHARACTERS = 4096
@@ -108,9 +107,9 @@ def diagnose_paths(
     """
     problems: list[str] = []
     examination = Examination(catalog, now)
-    for found in lines_in(paths, on_bytes):
-        if isinstance(found, InputLine):
-            examination.take(found)
+    for found in blocks_in(paths, on_bytes):
+        if isinstance(found, InputBlock):
+            examination.take_block(found)
         elif isinstance(found, Problem):
             problems.append(found.words)
         else:
@@ -121,20 +120,26 @@ def diagnose_paths(
 def diagnose_text(text: str, catalog: Catalog, now: datetime, name: str = "log") -> tuple[Diagnosis, ...]:
     """Return what one excerpt says happened, gravest first."""
     examination = Examination(catalog, now)
+    start = 0
     for number, line in enumerate(text.split("\n"), start=1):
-        examination.take(InputLine(name, number, line.encode("utf-8", "replace")))
+        raw = line.encode("utf-8", "replace")
+        examination.take(InputLine(name, number, raw, start))
+        start += len(raw) + 1
     return examination.diagnoses()
 
 
 @dataclass(slots=True)
 class _File:
-    """What is remembered of the file being read."""
+    """What is remembered of the file being read; *at* is of the line with that number that began at *start*."""
 
     path: str
     rank: int | None
     node: str
-    at: datetime = _NO_TIME
+    at: datetime | None = None
+    number: int = 0
+    start: int = 0
     kernel_node: str = ""
+    open_texts: dict[int | None, Assembly] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -153,21 +158,33 @@ class Examination:
     _file: _File = field(default_factory=lambda: _File("", None, ""))
     _readings: list[Reading] = field(default_factory=list)
     _state: ObserverState = field(default_factory=ObserverState)
-    _events: list[Event] = field(default_factory=list)
-    _kept: Counter[str] = field(default_factory=Counter)
+    _kept: Kept = field(default_factory=Kept)
     _sources: set[str] = field(default_factory=set)
     _nodes: set[str] = field(default_factory=set)
     _placed: dict[int, RankSeen] = field(default_factory=dict)
+    _skim: Skim | None = None
 
-    def take(self, line: InputLine) -> None:
-        """Take the next line."""
+    def take(self, line: InputLine) -> bool:
+        """Take the next line; return whether the text it belongs to goes on behind it."""
         if line.path != self._file.path:
             self.end_of(line.path)
             self._file = _File(line.path, rank_in_path(line.path), node_in_path(line.path))
         self.lines += 1
-        self._readings.extend(self._readings_in(line))
+        readings = list(self._readings_in(line))
+        self._readings.extend(readings)
         if len(self._readings) >= LINES_PER_CHUNK:
             self._observe()
+        # Every part is followed, whatever the ones before it opened.
+        return bool([reading for reading in readings if self._goes_on(reading)])
+
+    def take_block(self, found: InputBlock) -> None:
+        """Take what may say anything of the next lines of a file."""
+        if self._skim is None:
+            selector = detect.Selector(self.catalog.rules)
+            self._skim = Skim(selector, self.take, self._take_placement, self._time_in)
+        lines, skimmed = self.lines, self._skim.lines
+        self._skim.read(found.path, found.block)
+        self.lines = lines + self._skim.lines - skimmed
 
     def end_of(self, path: str) -> None:
         """Note that the file at *path* was read."""
@@ -177,7 +194,8 @@ class Examination:
         """Return one diagnosis for each incident in the lines taken, gravest first; no line is taken after that."""
         self._observe()
         self._close_windows()
-        events, untimed = _timed([self._with_node(event) for event in self._events])
+        also = self._skim.passed_over() if self._skim else {}
+        events, untimed = _timed([self._with_node(_counted(event, also)) for event in self._kept.events()])
         job = _job_on(self._nodes, self.now)
         grouped = correlate.add_events({}, events, self.catalog.knowledge, {job.id: job}, Topology(), _LIMITS, self.now)
         explained = [(incident, self._diagnosis(incident, untimed)) for incident in grouped.incidents.values()]
@@ -185,7 +203,7 @@ class Examination:
 
     def _readings_in(self, line: InputLine) -> Iterator[Reading]:
         found = sourced(printable(decode(line.raw), _LINE_CHARACTERS), self.now)
-        at = self._time_of(found.at)
+        at = self._time_of(line, found.at)
         node = self._node_of(found.source, found.node)
         is_kernel = found.source == KERNEL_LOG
         self._sources.add(found.source)
@@ -208,9 +226,30 @@ class Examination:
     def _rank_of(self, labelled: int | None) -> int | None:
         return labelled if labelled is not None else self._file.rank
 
-    def _time_of(self, at: datetime | None) -> datetime:
-        self._file.at = at or self._file.at + _NEXT_LINE
-        return self._file.at
+    def _time_of(self, line: InputLine, at: datetime | None) -> datetime:
+        file = self._file
+        if at is not None:
+            file.at, file.number, file.start = at, line.number, line.start
+        elif file.at is None or line.start - file.start > CARRIED_BYTES:
+            return _NO_TIME + line.number * _NEXT_LINE
+        return file.at + (line.number - file.number) * _NEXT_LINE
+
+    def _time_in(self, raw: bytes) -> datetime | None:
+        return sourced(printable(decode(raw), _LINE_CHARACTERS), self.now).at
+
+    def _take_placement(self, raw: bytes) -> None:
+        found = sourced(printable(decode(raw), _LINE_CHARACTERS), self.now)
+        self._nodes.add(self._node_of(found.source, found.node))
+        self._note_rank(rank_seen(found.text))
+
+    def _goes_on(self, reading: Reading) -> bool:
+        rank, text = detect.body(reading.text)
+        rank = reading.rank if reading.rank is not None else rank
+        texts = self._file.open_texts
+        assembly = detect.assemble(texts.pop(rank, None), text, rank).open
+        if assembly is not None:
+            texts[rank] = assembly
+        return bool(texts)
 
     def _node_of(self, source: str, named: str) -> str:
         """Return the node of a line. What the kernel of one node says fills a file; a job's log may hold many nodes."""
@@ -246,9 +285,8 @@ class Examination:
     def _keep(self, events: Iterable[Event]) -> None:
         for event in events:
             signal = self.catalog.knowledge[event.kind]
-            if signal.role is not Role.CONTEXT and self._kept[signal.kind] < EVENTS_PER_MEANING:
-                self._kept[signal.kind] += 1
-                self._events.append(event)
+            if signal.role is not Role.CONTEXT:
+                self._kept.add(event, signal.kind)
 
     def _with_node(self, event: Event) -> Event:
         """Return *event* with the node of its rank where only another line named it."""
@@ -277,6 +315,11 @@ def _timed(events: Sequence[Event]) -> tuple[list[Event], frozenset[str]]:
         return list(events), untimed
     shift = first - _NO_TIME
     return [_moved(event, shift) if event.id in untimed else event for event in events], untimed
+
+
+def _counted(event: Event, also: Mapping[str, int]) -> Event:
+    """Return *event* with what was passed over because it says the same."""
+    return replace(event, count=event.count + also[event.origin]) if event.origin in also else event
 
 
 def _moved(event: Event, shift: timedelta) -> Event:

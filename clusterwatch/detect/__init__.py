@@ -1,5 +1,6 @@
 """Readings to events: rules as data, changes over time, and absences."""
 
+from clusterwatch.detect.assembling import assemble
 from clusterwatch.detect.compiling import Catalog, compile_catalog
 from clusterwatch.detect.hangs import STARTUP_HANG, HangLimits, hangs
 from clusterwatch.detect.lines import body
@@ -7,11 +8,13 @@ from clusterwatch.detect.matcher import Hit, Matcher, compile_rules, unbeaten
 from clusterwatch.detect.noticing import notice
 from clusterwatch.detect.opinions import DEFAULT_PROFILE, Opinion, Opinions, Verdict, provenance
 from clusterwatch.detect.rules import Rule
-from clusterwatch.detect.state import ObserverState
+from clusterwatch.detect.selecting import Selected, Selector
+from clusterwatch.detect.state import Assembly, ObserverState
 
 __all__ = [
     "DEFAULT_PROFILE",
     "STARTUP_HANG",
+    "Assembly",
     "Catalog",
     "HangLimits",
     "Hit",
@@ -20,7 +23,10 @@ __all__ = [
     "Opinion",
     "Opinions",
     "Rule",
+    "Selected",
+    "Selector",
     "Verdict",
+    "assemble",
     "body",
     "compile_catalog",
     "compile_rules",

@@ -9,6 +9,7 @@ All give the same: every occurrence of every literal, those that overlap include
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 
 Found = list[tuple[int, int]]
@@ -43,6 +44,42 @@ def scanner(literals: Sequence[bytes], engine: str = "auto") -> Scan:
             if engine != "auto":
                 raise
     raise AssertionError("the last engine needs nothing that is not always there")
+
+
+def sensor(patterns: Sequence[bytes], engine: str = "auto") -> Callable[[memoryview], bool]:
+    """Return what tells whether a text holds any of *patterns*: short regular expressions of bytes."""
+    if engine in ("auto", "hyperscan"):
+        try:
+            return _sensor_of_hyperscan(patterns)
+        except ImportError:
+            if engine != "auto":
+                raise
+    search = re.compile(b"|".join(patterns)).search
+    return lambda text: search(text) is not None
+
+
+def _sensor_of_hyperscan(patterns: Sequence[bytes]) -> Callable[[memoryview], bool]:
+    import hyperscan
+
+    database = hyperscan.Database()
+    # "." of hyperscan's classes is a byte, as here; a newline is taken by no pattern.
+    flags = hyperscan.HS_FLAG_SINGLEMATCH
+    database.compile(expressions=list(patterns), ids=list(range(len(patterns))), flags=[flags] * len(patterns))
+    found: list[int] = []
+
+    def note(pattern: int, _start: int, _end: int, _flags: int, _context: object) -> bool:
+        found.append(pattern)
+        return True
+
+    def holds_any(text: memoryview) -> bool:
+        found.clear()
+        try:
+            database.scan(text, match_event_handler=note)  # type: ignore[type-var]  # any buffer will do
+        except hyperscan.ScanTerminated:
+            return True
+        return bool(found)
+
+    return holds_any
 
 
 def _with_hyperscan(literals: Sequence[bytes]) -> Scan:

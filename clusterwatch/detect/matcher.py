@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from itertools import accumulate
 from typing import NamedTuple
 
-from clusterwatch.detect.engines import scanner
+from clusterwatch.detect.engines import Found, scanner
 from clusterwatch.detect.rules import Rule
 
 # A log line of a megabyte is seldom an error message; what is, says so at its beginning.
@@ -58,23 +58,7 @@ class Matcher:
         *size* is how much of *text* counts; None for all.
         """
         size = len(text) if size is None else size
-        lines: list[HeldLine] = []
-        rfind, find = text.rfind, text.find
-        start, line_end, held = 0, -1, list[int]()
-        for end, literal in self._scan(memoryview(text)[:size]):
-            if end <= line_end:
-                held.append(literal)
-                continue
-            if held:
-                lines.append((start, line_end, tuple(held)))
-            start = rfind(b"\n", line_end + 1, end) + 1 or line_end + 1
-            line_end = find(b"\n", end, size)
-            if line_end < 0:
-                line_end = size
-            held = [literal]
-        if held:
-            lines.append((start, line_end, tuple(held)))
-        return lines
+        return held_lines(text, size, self._scan(memoryview(text)[:size]))
 
     def hits_in(self, text: bytes | bytearray, size: int | None = None) -> list[HitLine]:
         """Return the lines of *text* (UTF-8, lines ended by line feeds) that a rule matches, with their hits.
@@ -151,6 +135,27 @@ def _surely_beaten(rule: Rule, others: Mapping[str, Rule]) -> frozenset[str]:
     """Return the names of *others* that need not be tried where *rule* matches, whatever the source of the line."""
     beaten = (others[name] for name in rule.beats if name in others)
     return frozenset(other.name for other in beaten if not rule.collectors or rule.collectors == other.collectors)
+
+
+def held_lines(text: bytes | bytearray, size: int, found: Found) -> list[HeldLine]:
+    """Return the lines of the first *size* bytes of *text* that hold one of *found*, in order."""
+    lines: list[HeldLine] = []
+    rfind, find = text.rfind, text.find
+    start, line_end, held = 0, -1, list[int]()
+    for end, literal in found:
+        if end <= line_end:
+            held.append(literal)
+            continue
+        if held:
+            lines.append((start, line_end, tuple(held)))
+        start = rfind(b"\n", line_end + 1, end) + 1 or line_end + 1
+        line_end = find(b"\n", end, size)
+        if line_end < 0:
+            line_end = size
+        held = [literal]
+    if held:
+        lines.append((start, line_end, tuple(held)))
+    return lines
 
 
 def compile_rules(rules: Iterable[Rule], engine: str = "auto") -> Matcher:

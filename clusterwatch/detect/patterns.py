@@ -26,7 +26,7 @@ from re import _constants as sre  # type: ignore[attr-defined]  # typeshed does 
 from re import _parser as parser  # type: ignore[attr-defined]  # typeshed does not know it
 from typing import Any
 
-WIDEST = 1_000
+WIDEST = 4_096
 """A repeat may be bounded by this much and still count as bounded."""
 
 FEW = 8
@@ -76,7 +76,7 @@ class _Run:
     has_edge: bool = False
 
     def behind(self, taken: int) -> _Run:
-        return replace(self, needs=self.needs | {taken})
+        return self if taken in self.needs else _Run(self.takes, self.words, self.needs | {taken}, self.has_edge)
 
     def meets(self, other: _Run) -> bool:
         both = self.takes & other.takes
@@ -101,6 +101,8 @@ def linear(pattern: re.Pattern[str]) -> re.Pattern[str]:
 
     Such a repeat takes everything from where its characters begin, so a search has to try only there.
     """
+    if pattern.pattern[:1].isalnum() or "+" not in pattern.pattern:
+        return pattern
     items = _parsed(pattern)
     while items and items[0][0] is sre.SUBPATTERN and items[0][1][1:3] == (0, 0):
         items = items[0][1][3]

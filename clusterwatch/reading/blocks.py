@@ -34,9 +34,13 @@ class Block(NamedTuple):
     is_whole: bool = True
 
 
-def blocks(stream: Readable, block_bytes: int = BLOCK_BYTES) -> Iterator[Block]:
-    """Yield *stream* in blocks that end with a line, or where a line of more than `LONGEST_LINE_BYTES` is given up."""
-    buffer = bytearray(2 * block_bytes)
+def blocks(stream: Readable, block_bytes: int = BLOCK_BYTES, buffer: bytearray | None = None) -> Iterator[Block]:
+    """Yield *stream* in blocks that end with a line, or where a line of more than `LONGEST_LINE_BYTES` is given up.
+
+    *buffer* is used where it is large enough, to spare making one for each of many streams.
+    """
+    if buffer is None or len(buffer) < 2 * block_bytes:
+        buffer = bytearray(2 * block_bytes)
     start = held = 0
     while True:
         if len(buffer) - held < block_bytes:

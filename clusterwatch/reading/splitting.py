@@ -59,6 +59,11 @@ def raw_lines(chunks: Iterable[bytes], start: int, is_rest: bool = False) -> Ite
         yield line.unfinished()
 
 
+def kept(raw: bytes) -> bytes:
+    """Return what is held of a line of at most `LONGEST_LINE_BYTES`, the same as `raw_lines` gives."""
+    return raw if len(raw) <= KEPT_BYTES else next(raw_lines([raw, b"\n"], 0)).raw
+
+
 class _Open:
     """The line that is being read: the bar it was, and the piece that stands behind the last carriage return."""
 

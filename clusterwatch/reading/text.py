@@ -18,6 +18,24 @@ _ESCAPE = re.compile(
 # read differently from what it holds (CVE-2021-42574).
 _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f-\x9f\ud800-\udfff\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
 
+NOISE = (
+    rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]",
+    rb"\xc2[\x80-\x9f]",
+    rb"\xd8\x9c",
+    rb"\xe2\x80[\x8e\x8f\xa8-\xae]",
+    rb"\xe2\x81[\xa6-\xa9]",
+)
+"""What bytes of UTF-8 hold where `printable` would take anything out of their text, as regular expressions."""
+
+_ESCAPED_NOISE = re.compile(
+    rb"\x1b\[[0-?]*[ -/]*[@-~]|\x1b[\]PX^_][^\x07\x1b\n]*(?:\x07|\x1b\\)|\x1b[ -/]*[0-~]|" + b"|".join(NOISE)
+)
+
+
+def without_noise(raw: bytes) -> bytes:
+    """Return lines in UTF-8 without what `printable` takes out of each; line ends stay."""
+    return _ESCAPED_NOISE.sub(b"", raw)
+
 
 def printable(text: str, limit: int = 4096) -> str:
     """Return *text* without ANSI escapes and control characters, cut to *limit* characters.

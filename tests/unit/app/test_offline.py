@@ -171,4 +171,4 @@ def test_state_does_not_grow_with_the_devices_that_lines_name(catalog: Catalog):
         examination.take(InputLine("kern.log", number, text.encode()))
 
     assert len(examination._state.repeats) <= 22_000
-    assert len(examination._events) <= 200
+    assert len(list(examination._kept.events())) <= 200

@@ -107,6 +107,12 @@ match = ["a worn"]
         compile_catalog({"site/slow.toml": rule})
 
 
+def test_no_rule_of_the_catalogue_would_be_refused(catalog: Catalog):
+    refused = {rule.name: reasons for rule in catalog.rules if (reasons := why_not_linear(rule.pattern))}
+
+    assert refused == {}
+
+
 def _hostile(rule_text: str, length: int) -> str:
     return (rule_text * (length // max(len(rule_text), 1) + 1))[:length]
 

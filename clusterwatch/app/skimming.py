@@ -1,0 +1,262 @@
+"""Blocks of a log to the few lines of it that are worth decoding, each with its number.
+
+1. The first lines of a file and the first of each block show whose they are.
+2. A line that may say anything is taken; before it the nearest one with a time, so that it is known when it happened;
+   behind it as many as belong to the text it opens.
+3. A passage that many files hold, but for its numbers, is taken from the first ones only: of a thousand ranks that
+   wait for the one that failed, some are enough. An earlier one than those is taken still.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from clusterwatch.app.inputs import InputLine
+from clusterwatch.detect import Selected, Selector
+from clusterwatch.reading.blocks import Block
+from clusterwatch.reading.splitting import kept
+
+CARRIED_BYTES = 64 * 1024
+"""How far behind a line its time still holds for lines without one."""
+
+ALIKE_TAKEN = 24
+"""So many passages that differ in numbers alone are taken; the others are counted."""
+
+_HEAD_LINES = 5
+_MOST_OPEN_LINES = 400
+_PASSAGE_GAP_BYTES = 2 * 1024
+_PASSAGE_BYTES = 32 * 1024
+_BEYOND_BYTES = 400
+_MOST_PASSAGES = 50_000
+_TIMES_TRIED = 8
+
+_MAYBE_TIME = re.compile(rb"\d\d:\d\d:\d\d|^\W{0,3}[1-3]\d{9}", re.MULTILINE)
+_NUMBER = re.compile(rb"0x[0-9a-f]+|\d+")
+
+
+@dataclass(slots=True)
+class _Passage:
+    """What is known of passages that differ in numbers alone."""
+
+    seen: int = 0
+    earliest: datetime | None = None
+    origins: tuple[str, ...] = ()
+    passed_over: int = 0
+
+
+@dataclass(slots=True)
+class Skim:
+    """Blocks taken one by one, and the lines given on.
+
+    Attributes:
+        take: Takes a line, and tells whether the text it belongs to goes on behind it.
+        take_placement: Takes the bytes of a line that only says where a rank runs.
+        time_of: The time that the bytes of a line carry; None where they carry none.
+        lines: How many lines the blocks held.
+    """
+
+    selector: Selector
+    take: Callable[[InputLine], bool]
+    take_placement: Callable[[bytes], None]
+    time_of: Callable[[bytes], datetime | None]
+    lines: int = 0
+    _path: str = ""
+    _number: int = 1
+    _tail: bytes = b""
+    _tail_number: int = 1
+    _left_open: int = 0
+    _is_inside: bool = False
+    _passages: dict[int, _Passage] = field(default_factory=dict)
+
+    def read(self, path: str, block: Block) -> None:
+        """Take the lines of *block* that are worth it."""
+        if block.start == 0 or path != self._path:
+            self._path, self._number, self._tail, self._left_open, self._is_inside = path, 1, b"", 0, False
+        _Page(self, block).read()
+
+    def passed_over(self) -> dict[str, int]:
+        """Return how many alike passages were passed over for a line, by where it stands ("PATH:NUMBER")."""
+        return {
+            origin: passage.passed_over
+            for passage in self._passages.values()
+            if passage.passed_over
+            for origin in passage.origins
+        }
+
+
+class _Page:
+    """One block being read: the place in it, and the number of the line there."""
+
+    def __init__(self, skim: Skim, block: Block) -> None:
+        self._skim = skim
+        self._block = block
+        self._text, self._size = block.buffer, block.end
+        self._at, self._number = 0, skim._number
+        self._origins: list[str] = []
+
+    def read(self) -> None:
+        begin = self._begin_of_lines()
+        selected = [each for each in self._skim.selector.lines(self._text, self._size) if each.start >= begin]
+        self._take_first()
+        self._take_open()
+        index = 0
+        while index < len(selected):
+            index = self._passage(selected, index)
+        self._close()
+
+    def _begin_of_lines(self) -> int:
+        """Return where the first line begins: what stands before it is the rest of one that was given up."""
+        if not self._skim._is_inside:
+            return 0
+        found = self._text.find(b"\n", 0, self._size)
+        begin = self._size if found < 0 else found + 1
+        self._skim._is_inside = found < 0
+        self._number += found >= 0
+        self._at = begin
+        return begin
+
+    def _take_first(self) -> None:
+        for _ in range(_HEAD_LINES if self._block.start == 0 else 1):
+            if self._at < self._size:
+                self._take_next()
+
+    def _take_open(self) -> None:
+        while self._skim._left_open and self._at < self._size:
+            self._skim._left_open -= 1
+            if not self._take_next():
+                self._skim._left_open = 0
+
+    def _passage(self, selected: list[Selected], index: int) -> int:
+        """Take the passage that begins with the line at *index*; return the index of what follows it."""
+        first = selected[index]
+        if first.start < self._at:
+            return index + 1
+        if first.is_placement:
+            self._skim.take_placement(bytes(self._text[first.start : first.end]))
+            return index + 1
+        end = index + 1
+        while end < len(selected) and _goes_on(selected[end - 1], selected[end], first):
+            end += 1
+        last = selected[end - 1]
+        passage = self._known(first.start, last.end)
+        if not self._is_worth_it(passage, first):
+            self._move_to(first.start)
+            self._move_to(min(last.end + 1, self._size))
+            passage.passed_over += 1
+            return end
+        self._origins = []
+        self._take_time_before(first.start)
+        for each in selected[index:end]:
+            self._take_at(each)
+        passage.origins = tuple(self._origins)
+        return end
+
+    def _known(self, start: int, end: int) -> _Passage:
+        passages = self._skim._passages
+        # What an exception says stands behind its last frame.
+        beyond = self._text.rfind(b"\n", end, min(end + _BEYOND_BYTES, self._size))
+        shape = hash(_NUMBER.sub(b"0", self._text[start : max(beyond, end)]))
+        if len(passages) >= _MOST_PASSAGES and shape not in passages:
+            return _Passage()
+        return passages.setdefault(shape, _Passage())
+
+    def _is_worth_it(self, passage: _Passage, first: Selected) -> bool:
+        passage.seen += 1
+        at = self._skim.time_of(bytes(self._text[first.start : first.end]))
+        is_earlier = at is not None and (passage.earliest is None or at < passage.earliest)
+        if is_earlier:
+            passage.earliest = at
+        return is_earlier or passage.seen <= ALIKE_TAKEN
+
+    def _take_at(self, line: Selected) -> None:
+        if line.start < self._at:
+            return
+        self._move_to(line.start)
+        goes_on = self._take_next()
+        if goes_on:
+            self._skim._left_open = _MOST_OPEN_LINES
+            self._take_open()
+
+    def _take_time_before(self, start: int) -> None:
+        """Take the nearest line before *start* that carries a time, unless the line there does, or one was taken."""
+        end = self._text.find(b"\n", start, self._size)
+        if self._is_timed(bytes(self._text[start : end if end >= 0 else self._size])):
+            return
+        least = max(self._at, start - CARRIED_BYTES)
+        found = self._timed_line(bytes(self._text[least:start]), whole=least == self._at)
+        if found is not None:
+            self._move_to(least + found)
+            self._take_next()
+        elif least == 0 and self._skim._tail:
+            self._take_from_tail(CARRIED_BYTES - start)
+
+    def _take_from_tail(self, reach: int) -> None:
+        tail = self._skim._tail
+        found = self._timed_line(tail[-reach:] if reach > 0 else b"", whole=False)
+        if found is None:
+            return
+        at = max(len(tail) - reach, 0) + found
+        end = tail.index(b"\n", at)
+        number = self._skim._tail_number + tail.count(b"\n", 0, at)
+        start = self._block.start - len(tail) + at
+        self._skim.take(InputLine(self._skim._path, number, kept(tail[at:end]), start))
+
+    def _timed_line(self, text: bytes, whole: bool) -> int | None:
+        """Return where the last line of *text* that carries a time begins; its first line may be half of one."""
+        end = len(text)
+        for _ in range(_TIMES_TRIED):
+            begins = [
+                text.rfind(b"\n", 0, found.start()) + 1 for found in _MAYBE_TIME.finditer(text, max(end - 4096, 0), end)
+            ]
+            begins = begins or [text.rfind(b"\n", 0, found.start()) + 1 for found in _MAYBE_TIME.finditer(text, 0, end)]
+            if not begins or (begins[-1] == 0 and not whole):
+                return None
+            begin = begins[-1]
+            if self._is_timed(text[begin : text.find(b"\n", begin)]):
+                return begin
+            end = begin
+        return None
+
+    def _is_timed(self, raw: bytes) -> bool:
+        return _MAYBE_TIME.search(raw) is not None and self._skim.time_of(raw) is not None
+
+    def _move_to(self, at: int) -> None:
+        if at > self._at:
+            self._number += self._text.count(b"\n", self._at, at)
+            self._at = at
+
+    def _take_next(self) -> bool:
+        """Take the line that begins here; return whether its text goes on behind it."""
+        start = self._at
+        end = self._text.find(b"\n", start, self._size)
+        if end < 0:
+            end = self._size
+        self._at = min(end + 1, self._size)
+        line = InputLine(self._skim._path, self._number, kept(bytes(self._text[start:end])), self._block.start + start)
+        self._number += end < self._size
+        self._origins.append(f"{line.path}:{line.number}")
+        return self._skim.take(line)
+
+    def _close(self) -> None:
+        """Remember what the next block needs."""
+        skim = self._skim
+        begin = max(self._size - CARRIED_BYTES, 0)
+        lines = self._text.count(b"\n", self._at, self._size)
+        last = self._number + lines
+        skim._tail = bytes(self._text[begin : self._size])
+        skim._tail_number = last - skim._tail.count(b"\n")
+        ends_open = self._text[self._size - 1] != _LINE_FEED
+        skim.lines += last - skim._number + ends_open
+        skim._number = last
+        skim._is_inside = skim._is_inside or not self._block.is_whole
+
+
+def _goes_on(last: Selected, this: Selected, first: Selected) -> bool:
+    is_near = this.start - last.end <= _PASSAGE_GAP_BYTES and this.end - first.start <= _PASSAGE_BYTES
+    return is_near and not this.is_placement
+
+
+_LINE_FEED = 10
