@@ -1,6 +1,7 @@
 """Texts of several lines to one finding: Python tracebacks and torchelastic's table of failures.
 
-1. A text begins where its first line is seen; what stands before it there stands before its other lines too.
+1. A text begins where its first line is seen; what stands before it there stands before its other lines too. A
+   traceback whose beginning was cut off begins with its first frame.
 2. Its own lines are consumed. Lines of others in between are passed on; too many of them end it.
 3. A traceback ends with the exception's line, which is passed on too: the rules look at it first.
 4. A table of failures tells each failed rank when its "traceback" or "msg" line is seen.
@@ -21,6 +22,7 @@ MOST_UNDER_HEADING = 400
 
 _TRACEBACK = re.compile(r"Traceback \(most recent call last\):")
 _FRAME = re.compile(r'\s+File "(?P<path>[^"]*)", line (?P<line>\d+)')
+_FRAME_OF_CUT = re.compile(r'\s{1,2}File "[^"]{1,400}", line \d+, in ')
 _CHAINED = re.compile(r"During handling of the above exception|The above exception was the direct cause")
 _EXCEPTION = re.compile(
     r"(?P<exception>(?:[A-Za-z_]\w*\.)*(?:[A-Z]\w*(?:Error|Exception|Interrupt|Exit|Timeout|Failure|Warning)"
@@ -54,11 +56,15 @@ def assemble(assembly: Assembly | None, line: str, rank: int | None) -> Assemble
         return _in_table(assembly, line, rank)
     if begins:
         return Assembled(_begin("traceback", line[: begins.start()], rank), consumed=True)
-    if assembly is not None and assembly.form != "heading":
-        return _in_traceback(assembly, line)
     if _ROOT in line or _FAILURES.match(line):
         prefix = line.partition(_ROOT)[0] if _ROOT in line else ""
         return Assembled(replace(_begin("elastic", prefix, rank), values=_section(line)), consumed=True)
+    if assembly is not None and assembly.form != "heading":
+        return _in_traceback(assembly, line)
+    cut = _FRAME_OF_CUT.search(line) if '", line ' in line else None
+    if cut is not None:
+        opened = _begin("traceback", line[: cut.start()], rank)
+        return Assembled(_with_frame(opened, line[cut.start() :]), consumed=True)
     return Assembled(_under_heading(assembly))
 
 

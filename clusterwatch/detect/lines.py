@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from clusterwatch.detect.assembling import Assembled, assemble, headed
 from clusterwatch.detect.matcher import Hit, unbeaten
@@ -18,6 +18,9 @@ from clusterwatch.model.kinds import EXCEPTION, PROGRESS
 
 # As written before each line by torchrun's tee ("[rank2]: ") and by srun --label ("2: ").
 _RANK_PREFIX = re.compile(r"\[rank(?P<torch>\d{1,6})\]: ?|(?P<srun>\d{1,6}): ")
+# Behind what a launcher or a logger put before it.
+_RANK_INSIDE = re.compile(r"\[rank(\d{1,6})\]:|\bRank (\d{1,6})\]")
+_LOOKED_AT_FOR_RANK = 200
 
 _NONE = Refinements()
 
@@ -51,7 +54,9 @@ def read_line(
     assembled = assemble(open_text, line, rank)
     if assembled.consumed:
         return assembled.open, _failure(reading, assembled)
-    counted = unbeaten(hit for hit in hits if hit.rule.applies_to(reading.source))
+    if rank is None and (hits or assembled.exception):
+        rank = _rank_inside(line)
+    counted = _telling(unbeaten(hit for hit in hits if hit.rule.applies_to(reading.source)))
     owner = rank if rank is not None or not assembled.exception or open_text is None else open_text.rank
     told = [hit for hit in counted if not hit.rule.heading]
     under = open_text if open_text is not None and open_text.form == "heading" else None
@@ -97,13 +102,33 @@ def _sighting(
         return (
             Sighting(reading, PROGRESS, default_component(reading, None), progress, hit.rule.name) if progress else None
         )
-    own_rank = whole(fields.get("rank"))
-    rank = own_rank if own_rank is not None else rank
+    rank = _rank_of(reading, fields, rank)
     component = _component(hit, fields, reading, rank, under)
     if "pci" in fields and component.kind in PCI_NAMED:
         fields["pci"] = component.id
     kind, known = refinements.refined(kind_from(hit.rule.kind, fields), fields, hit.match.string)
     return Sighting(reading, kind, component, known, hit.rule.name, rank=rank)
+
+
+def _rank_inside(line: str) -> int | None:
+    found = _RANK_INSIDE.search(line, 0, _LOOKED_AT_FOR_RANK)
+    return int(found[1] or found[2]) if found else None
+
+
+def _telling(hits: Sequence[Hit]) -> Sequence[Hit]:
+    """Return *hits* without the one that only says that something was raised, where another knows what."""
+    return [hit for hit in hits if hit.rule.kind != EXCEPTION] or hits
+
+
+def _rank_of(reading: Reading, fields: Mapping[str, Scalar], rank: int | None) -> int | None:
+    """Return the rank that *fields* name, else *rank*, else the local rank, the same on the job's first node.
+
+    Of a job whose attempts are followed the ranks are placed: there a local rank would name another node's.
+    """
+    named = whole(fields.get("rank"))
+    if named is not None or rank is not None:
+        return named if named is not None else rank
+    return whole(fields.get("local_rank")) if reading.attempt is None else None
 
 
 def _exception(reading: Reading, exception: dict[str, Scalar], rank: int | None) -> Sighting:

@@ -49,6 +49,8 @@ NOT_FROM_LINES = (
     "scan",
     "fabric",
     "pcie",
+    "edac",
+    "mce",
     "bmc.sensor",
     "disk",
     "host",
@@ -187,7 +189,7 @@ def test_rank_that_torchrun_names_first_is_suspected_before_a_later_one_and_one_
 def test_first_rank_with_an_error_of_its_own_is_a_suspect_until_another_was_killed() -> None:
     root = CATALOG.knowledge["torchelastic.root_cause.error"]
 
-    assert (root.role, root.weights) == (Role.SUSPECT, {Cause.UNKNOWN: 1.5, Cause.SOFTWARE_BUG: 0.8})
+    assert (root.role, root.leading_cause) == (Role.SUSPECT, Cause.SOFTWARE_BUG)
     # A rank that lost its peer can end before the peer that was killed.
     assert strength("torchelastic.root_cause.error") < strength("torchelastic.failure.sigkill")
 

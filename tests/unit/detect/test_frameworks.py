@@ -45,7 +45,7 @@ def test_killed_rank_is_named_by_torchrun_and_its_peers_are_symptoms(catalog: Ca
         ("gloo.connection_closed", 1),
         ("gloo.connection_closed", 0),
         ("torchelastic.closing", None),
-        ("torchelastic.failed", None),
+        ("torchelastic.failed.sigkill", None),
         ("torchelastic.child_failed", None),
         ("torchelastic.failure.sigterm", 0),
         ("torchelastic.root_cause.sigkill", 2),
@@ -96,7 +96,8 @@ def test_source_lines_of_a_traceback_are_no_messages(catalog: Catalog) -> None:
         ("KeyboardInterrupt", "python.interrupted"),
         ("ConnectionResetError: [Errno 104] Connection reset by peer", "python.connection_lost"),
         ("AssertionError", "python.exception"),
-        ("omegaconf.errors.ConfigAttributeError: Key 'lr' is not in struct", "python.exception"),
+        ("omegaconf.errors.ConfigAttributeError: Missing key lr", "python.exception"),
+        ("omegaconf.errors.ConfigAttributeError: Key 'lr' is not in struct", "training.settings_mismatch"),
     ],
 )
 def test_last_line_of_a_traceback_is_known_by_its_wording(catalog: Catalog, last_line: str, kind: str) -> None:
@@ -105,6 +106,67 @@ def test_last_line_of_a_traceback_is_known_by_its_wording(catalog: Catalog, last
     (event,) = events_of(catalog, log)
 
     assert (event.kind, event.fields["where"]) == (kind, "train.py:7")
+
+
+def test_traceback_whose_beginning_was_cut_off_still_tells_its_last_frame(catalog: Catalog) -> None:
+    log = """\
+      File "/app/train.py", line 42, in <module>
+        main()
+      File "/app/lib/model.py", line 9, in main
+    shapes.ShapeTrouble: bad shape (3, 4)
+    """
+
+    (event,) = events_of(catalog, log)
+
+    assert (event.kind, event.fields["where"]) == ("python.exception", "model.py:9")
+
+
+def test_table_of_failures_is_read_behind_a_traceback_that_was_never_finished(catalog: Catalog) -> None:
+    log = """\
+    Traceback (most recent call last):
+      File "/app/launch.py", line 7, in run
+    Root Cause (first observed failure):
+    [0]:
+      time      : 2026-11-21_04:51:35
+      host      : node001
+      rank      : 2 (local_rank: 2)
+      exitcode  : -9 (pid: 349)
+      error_file: <N/A>
+      traceback : Signal 9 (SIGKILL) received by PID 349
+    """
+
+    (event,) = events_of(catalog, log)
+
+    assert (event.kind, event.rank) == ("torchelastic.root_cause.sigkill", 2)
+
+
+def test_exception_without_its_traceback_is_one(catalog: Catalog) -> None:
+    (event,) = events_of(catalog, "RuntimeError: mat1 and mat2 shapes cannot be multiplied (8x128 and 256x64)\n")
+
+    assert (event.kind, event.fields["exception"]) == ("python.exception", "RuntimeError")
+
+
+def test_line_that_another_rule_knows_is_not_told_as_any_exception_too(catalog: Catalog) -> None:
+    (event,) = events_of(catalog, "RuntimeError: CUDA error: device-side assert triggered\n")
+
+    assert event.kind == "cuda.device_assert"
+
+
+@pytest.mark.parametrize(
+    "prefix", ["10.0.0.2: [rank7]:[E808 10:31:07 ProcessGroupNCCL.cpp:1895] ", "worker-3 | [PG 0 Rank 7] "]
+)
+def test_rank_is_found_behind_what_a_launcher_put_before_it(catalog: Catalog, prefix: str) -> None:
+    (event, *_) = events_of(catalog, f"{prefix}CUDA error: uncorrectable NVLink error detected during the execution\n")
+
+    assert (event.kind, event.rank) == ("cuda.nvlink_error", 7)
+
+
+def test_local_rank_is_no_rank_where_the_ranks_of_the_attempt_are_known(catalog: Catalog) -> None:
+    line = "failed (exitcode: -9) local_rank: 2 (pid: 915) of binary: /opt/venv/bin/python3\n"
+
+    (event,) = events_of(catalog, line)
+
+    assert (event.rank, event.fields["local_rank"]) == (None, 2)
 
 
 def test_chained_exceptions_are_told_one_by_one(catalog: Catalog) -> None:
