@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 MOST_OF_A_TURN = 0.9
 """A counter that was above this share of its end and is low now has turned over; otherwise somebody cleared it."""
 
+_STARTED = ""
+
 
 @dataclass(slots=True)
 class Totals:
@@ -16,19 +18,34 @@ class Totals:
     The first look gives 0: what a counter stands at before anybody looked has no time. A counter that was cleared, or
     began anew with its driver, counts on from 0; one that turns over at *turns_at* counts over its end. One that is
     missing for a while keeps its total.
+
+    Attributes:
+        stored: As it was after the look before; changed in place.
+        turns_at: Where counters turn over, by their names.
+        sparse: Counters that never moved from 0 are not stored: most devices have many of them.
+        moved: Names of the counters that moved at the last `add`.
     """
 
     stored: dict[str, list[int]] = field(default_factory=dict)
     turns_at: Mapping[str, int] = field(default_factory=dict)
+    sparse: bool = False
+    moved: tuple[str, ...] = ()
 
     def add(self, raw: Mapping[str, int]) -> dict[str, int]:
         """Return the totals of the counters in *raw*, with what they moved since the last call."""
-        for name, value in raw.items():
-            last, total = self.stored.get(name, [value, 0])
-            self.stored[name] = [value, total + self._moved(name, last, value)]
-        return {name: self.stored[name][1] for name in raw}
+        is_first = _STARTED not in self.stored
+        before = {name: self._last(name, value, is_first) for name, value in raw.items()}
+        after = {name: total + self._growth(name, last, raw[name]) for name, (last, total) in before.items()}
+        kept = {name: [raw[name], after[name]] for name in raw if not self.sparse or raw[name] or after[name]}
+        self.stored.update({_STARTED: [1, 0], **kept} if self.sparse and raw else kept)
+        self.moved = tuple(name for name in raw if after[name] > before[name][1])
+        return after
 
-    def _moved(self, name: str, last: int, value: int) -> int:
+    def _last(self, name: str, value: int, is_first: bool) -> tuple[int, int]:
+        last, total = self.stored.get(name, [0 if self.sparse and not is_first else value, 0])
+        return last, total
+
+    def _growth(self, name: str, last: int, value: int) -> int:
         if value >= last:
             return value - last
         end = self.turns_at.get(name, 0)

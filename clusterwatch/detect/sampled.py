@@ -7,10 +7,11 @@ from clusterwatch.detect.bmc_samples import BMC
 from clusterwatch.detect.changes import Fields
 from clusterwatch.detect.devices import Device, compare_device, device_key
 from clusterwatch.detect.fabric_samples import FABRIC
+from clusterwatch.detect.pcie_samples import PCIE_EDAC
 from clusterwatch.detect.sightings import Sighting
 from clusterwatch.model import Reading, Scalar
 
-DEVICES: dict[str, Device] = {device.subject: device for device in (*FABRIC, *BMC)}
+DEVICES: dict[str, Device] = {device.subject: device for device in (*FABRIC, *BMC, *PCIE_EDAC)}
 
 SAMPLES = samples.SAMPLES | DEVICES.keys()
 """Subjects of the readings that are samples."""
@@ -25,8 +26,3 @@ def compare(previous: Fields | None, reading: Reading) -> tuple[dict[str, Scalar
     """Return what to remember of a sample, and what changed since *previous* (None the first time)."""
     device = DEVICES.get(reading.subject)
     return compare_device(device, previous, reading) if device else samples.compare(previous, reading)
-
-
-def at_zero(reading: Reading) -> dict[str, Scalar]:
-    """Return what would be remembered had the driver just started; a device's totals begin with the first look."""
-    return {} if reading.subject in DEVICES else samples.at_zero(reading)
