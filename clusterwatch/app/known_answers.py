@@ -16,7 +16,7 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 
@@ -83,11 +83,26 @@ class Device:
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """What a run of the child told: *is_done* when it came to its end, *condition* when nothing can compute here."""
+    """What a run of the child told.
+
+    Attributes:
+        devices: In the child's order.
+        condition: Why nothing can compute here; "" when something can.
+        is_done: The child came to its end.
+        busy: Id of the device that it was at last.
+    """
 
     devices: tuple[Device, ...] = ()
     condition: str = ""
     is_done: bool = False
+    busy: str = ""
+
+    def ended(self, how: str) -> tuple[Device, ...]:
+        """Return the devices, the one at work with the error that it never ended where the child did not."""
+        if self.is_done:
+            return self.devices
+        why = f"the computation did not end: {how}"
+        return tuple(replace(each, error=each.error or why) if each.id == self.busy else each for each in self.devices)
 
 
 def computed(site: Site, now: datetime, seconds: float, *, python: str, device: str, rounds: int) -> Collected:
@@ -104,9 +119,9 @@ def computed(site: Site, now: datetime, seconds: float, *, python: str, device: 
     answered = answers_in(lines)
     if answered.condition:
         return Collected(condition=answered.condition)
-    verdicts = list(judged(answered.devices, size))
-    if not answered.is_done:
-        verdicts.append((FAILED, f"the computation did not end: {ending}", {}))
+    verdicts = list(judged(answered.ended(ending), size))
+    if not answered.busy:
+        verdicts.append((FAILED, f"the computation did not begin: {ending}", {}))
     return Collected(tuple(_reading(site, now, number, *verdict) for number, verdict in enumerate(verdicts)))
 
 
@@ -115,11 +130,12 @@ def answers_in(lines: Iterable[str]) -> Answered:
     identities: dict[str, Mapping[str, Scalar]] = {}
     digests: dict[str, dict[str, list[str]]] = {}
     errors: dict[str, str] = {}
-    condition, is_done = "", False
+    condition, busy, is_done = "", "", False
     for answer in _objects(lines):
         device = str(answer.get("device", ""))
         condition = str(answer.get("condition", condition))
         is_done = is_done or bool(answer.get("done"))
+        busy = device if "begins" in answer else busy
         if "name" in answer:
             identities[device] = {name: value for name, value in answer.items() if name != "device"}
         if "digest" in answer:
@@ -135,7 +151,7 @@ def answers_in(lines: Iterable[str]) -> Answered:
         )
         for device, identity in identities.items()
     )
-    return Answered(tuple(devices), condition, is_done)
+    return Answered(tuple(devices), condition, is_done, busy)
 
 
 Verdict = tuple[str, str, Mapping[str, Scalar]]

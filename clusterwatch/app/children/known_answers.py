@@ -39,6 +39,7 @@ def main() -> None:
     if not devices:
         say(condition="torch sees no GPU here")
     for device in devices:
+        say(device=str(device), begins=True)
         try:
             compute(torch, device, request["size"], request["rounds"])
         except Exception as error:  # of CUDA, cuBLAS or torch: the device could not do it, which is the finding
@@ -62,12 +63,13 @@ def devices_of(torch: Any, kind: str) -> list[Any]:
 def identity(properties: Any, index: int) -> dict[str, Any]:
     """Return what names the GPU; torch numbers only those that it may see."""
     place = [getattr(properties, f"pci_{part}_id", None) for part in ("domain", "bus", "device")]
+    known = [part for part in place if part is not None]
     uuid = getattr(properties, "uuid", None)
     return {
         "name": properties.name,
         "multiprocessors": getattr(properties, "multi_processor_count", None),
         "index": index,
-        "pci": None if None in place else "{:04x}:{:02x}:{:02x}.0".format(*place),
+        "pci": "{:04x}:{:02x}:{:02x}.0".format(*known) if len(known) == len(place) else None,
         "uuid": None if uuid is None else f"GPU-{uuid}",
     }
 
