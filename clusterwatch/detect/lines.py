@@ -22,6 +22,8 @@ _RANK_PREFIX = re.compile(r"\[rank(?P<torch>\d{1,6})\]: ?|(?P<srun>\d{1,6}): ")
 _RANK_INSIDE = re.compile(r"\[rank(\d{1,6})\]:|\bRank (\d{1,6})\]")
 _LOOKED_AT_FOR_RANK = 200
 
+_FRAME = 'File "'
+
 _NONE = Refinements()
 
 
@@ -53,7 +55,9 @@ def read_line(
     rank = rank_in(reading) if rank_in(reading) is not None else labelled
     assembled = assemble(open_text, line, rank)
     if assembled.consumed:
-        return assembled.open, _failure(reading, assembled)
+        hits = _of_frames(hits)
+        if not hits:
+            return assembled.open, _failure(reading, assembled)
     if rank is None and (hits or assembled.exception):
         rank = _rank_inside(line)
     counted = _telling(unbeaten(hit for hit in hits if hit.rule.applies_to(reading.source)))
@@ -108,6 +112,11 @@ def _sighting(
         fields["pci"] = component.id
     kind, known = refinements.refined(kind_from(hit.rule.kind, fields), fields, hit.match.string)
     return Sighting(reading, kind, component, known, hit.rule.name, rank=rank)
+
+
+def _of_frames(hits: Sequence[Hit]) -> Sequence[Hit]:
+    """Return those of *hits* that read a frame of a traceback: where it went tells when its end was cut off."""
+    return [hit for hit in hits if _FRAME in hit.match[0]]
 
 
 def _rank_inside(line: str) -> int | None:
