@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from clusterwatch.detect import opinions
 from clusterwatch.detect.entries import Entry, entries_in
@@ -24,6 +24,7 @@ _RULE_KEYS = _EXAMPLE_KEYS | frozenset(
 _REFINE_KEYS = frozenset(["kind", "to", "pattern", "when", "bits", "mask", "sources", "match"])
 _GROUP = re.compile(r"\{(\w+)\}")
 _MOST_BITS = 64
+_ALL = "*"
 _SEVERITIES = {severity.name.lower(): severity for severity in Severity}
 
 
@@ -62,7 +63,7 @@ def compile_catalog(texts: Mapping[str, str], profile: str = DEFAULT_PROFILE) ->
     if draft.mistakes:
         count = f"{len(draft.mistakes)} mistake{'s' if len(draft.mistakes) != 1 else ''}"
         raise CatalogError("\n".join([f"detection catalogue: {count}", *(f"  {line}" for line in draft.mistakes)]))
-    rules = tuple(draft.rules.values())
+    rules = tuple(_with_all_beaten(draft.rules.values()))
     judged = Knowledge(opinions.under_profile(knowledge, draft.opinions, profile))
     return Catalog(rules, judged, compile_rules(rules), Refinements(draft.refinements), draft.opinions)
 
@@ -125,6 +126,14 @@ def _add_rule(draft: _Draft, entry: Entry) -> None:
     )
     _check_names(rule, entry)
     draft.rules[name] = rule
+
+
+def _with_all_beaten(rules: Iterable[Rule]) -> Iterator[Rule]:
+    """Yield *rules* with the names that "*" stands for: of all rules but those that beat all themselves."""
+    known = tuple(rules)
+    others = frozenset(rule.name for rule in known if _ALL not in rule.beats)
+    for rule in known:
+        yield replace(rule, beats=rule.beats - {_ALL} | others) if _ALL in rule.beats else rule
 
 
 def _component(entry: Entry) -> tuple[ComponentKind | None, str]:
@@ -208,7 +217,7 @@ def _loose_ends(draft: _Draft, knowledge: Knowledge) -> Iterable[str]:
     for rule in draft.rules.values():
         if knowledge[_GROUP.sub("*", rule.kind)] is UNLISTED:
             yield f"{rule.file}: rule {rule.name!r}: no signal says what {rule.kind!r} means"
-        for name in sorted(rule.beats - draft.rules.keys()):
+        for name in sorted(rule.beats - draft.rules.keys() - {_ALL}):
             yield f"{rule.file}: rule {rule.name!r}: beats {name!r}, which is no rule"
     for each in draft.refinements:
         known = fields_known(each, draft.rules.values(), draft.refinements)

@@ -24,7 +24,7 @@ class Rule:
             (the node; for job logs the rank or the job).
         collectors: Which sources it applies to; empty for all.
         ints: Groups that become numbers.
-        beats: Names of rules that do not count on a line where this one matches.
+        beats: Names of rules that do not count on a line where this one matches; in a file "*" stands for all others.
         heading: Whether it only names what the lines after it in the same stream are about ("GPU 0000:3b:00.0" above a
             list of its counters): a rule for that kind of component that finds no id in its own line takes this one.
         sources: Where the wording is documented.

@@ -94,3 +94,16 @@ def test_names_are_taken_once() -> None:
         compile_catalog({"a.toml": SIGNAL + RULE, "b.toml": SIGNAL + RULE})
 
     assert str(error.value).count("stands twice in the catalogue") == 2
+
+
+def test_rule_may_beat_all_others() -> None:
+    other = RULE.replace('name = "worn"', 'name = "other"')
+    speaking = RULE.replace('name = "worn"', 'name = "speaking"\nbeats = ["*"]')
+
+    catalog = compile_catalog({"signals.toml": SIGNAL, "site.toml": RULE + other + speaking})
+
+    assert {rule.name: rule.beats for rule in catalog.rules} == {
+        "worn": frozenset(),
+        "other": frozenset(),
+        "speaking": frozenset({"worn", "other"}),
+    }
