@@ -162,6 +162,7 @@ class Examination:
     _sources: set[str] = field(default_factory=set)
     _nodes: set[str] = field(default_factory=set)
     _placed: dict[int, RankSeen] = field(default_factory=dict)
+    _largest: int = 0
     _skim: Skim | None = None
 
     def take(self, line: InputLine) -> bool:
@@ -262,10 +263,10 @@ class Examination:
         if seen is None or seen.rank >= seen.ranks:
             return
         # Of a job's many communicators the largest numbers the ranks as everybody else does.
-        largest = max((each.ranks for each in self._placed.values()), default=0)
-        if seen.ranks > largest:
+        if seen.ranks > self._largest:
             self._placed.clear()
-        if seen.ranks >= largest and len(self._placed) < _MOST_PLACED:
+            self._largest = seen.ranks
+        if seen.ranks == self._largest and len(self._placed) < _MOST_PLACED:
             self._placed[seen.rank] = seen
 
     def _observe(self) -> None:

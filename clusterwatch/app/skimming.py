@@ -32,6 +32,7 @@ _PASSAGE_BYTES = 32 * 1024
 _BEYOND_BYTES = 400
 _MOST_PASSAGES = 50_000
 _TIMES_TRIED = 8
+_NEAR_BYTES = 4 * 1024
 
 _MAYBE_TIME = re.compile(rb"\d\d:\d\d:\d\d|^\W{0,3}[1-3]\d{9}", re.MULTILINE)
 _NUMBER = re.compile(rb"0x[0-9a-f]+|\d+")
@@ -66,15 +67,17 @@ class Skim:
     _path: str = ""
     _number: int = 1
     _tail: bytes = b""
-    _tail_number: int = 1
     _left_open: int = 0
     _is_inside: bool = False
+    _sure_to: int = 0
+    _firsts: set[int] = field(default_factory=set)
     _passages: dict[int, _Passage] = field(default_factory=dict)
 
     def read(self, path: str, block: Block) -> None:
         """Take the lines of *block* that are worth it."""
         if block.start == 0 or path != self._path:
             self._path, self._number, self._tail, self._left_open, self._is_inside = path, 1, b"", 0, False
+            self._sure_to, self._firsts = 0, set()
         _Page(self, block).read()
 
     def passed_over(self) -> dict[str, int]:
@@ -100,8 +103,8 @@ class _Page:
     def read(self) -> None:
         begin = self._begin_of_lines()
         selected = [each for each in self._skim.selector.lines(self._text, self._size) if each.start >= begin]
-        self._take_first()
         self._take_open()
+        self._take_first(selected)
         index = 0
         while index < len(selected):
             index = self._passage(selected, index)
@@ -118,9 +121,12 @@ class _Page:
         self._at = begin
         return begin
 
-    def _take_first(self) -> None:
+    def _take_first(self, selected: list[Selected]) -> None:
+        """Take the lines that only show whose the file is; one that may say more is taken with its time."""
+        first = selected[0].start if selected else self._size
         for _ in range(_HEAD_LINES if self._block.start == 0 else 1):
-            if self._at < self._size:
+            if self._at < first and not self._skim._left_open:
+                self._skim._firsts.add(self._block.start + self._at)
                 self._take_next()
 
     def _take_open(self) -> None:
@@ -148,7 +154,6 @@ class _Page:
             passage.passed_over += 1
             return end
         self._origins = []
-        self._take_time_before(first.start)
         for each in selected[index:end]:
             self._take_at(each)
         passage.origins = tuple(self._origins)
@@ -174,48 +179,51 @@ class _Page:
     def _take_at(self, line: Selected) -> None:
         if line.start < self._at:
             return
+        self._take_time_before(line.start)
         self._move_to(line.start)
-        goes_on = self._take_next()
-        if goes_on:
+        if self._take_next():
             self._skim._left_open = _MOST_OPEN_LINES
             self._take_open()
+        self._skim._sure_to = self._block.start + self._at
 
     def _take_time_before(self, start: int) -> None:
         """Take the nearest line before *start* that carries a time, unless the line there does, or one was taken."""
         end = self._text.find(b"\n", start, self._size)
-        if self._is_timed(bytes(self._text[start : end if end >= 0 else self._size])):
+        if self._block.start + start == self._skim._sure_to or self._is_timed(
+            bytes(self._text[start : end if end >= 0 else self._size])
+        ):
             return
-        least = max(self._at, start - CARRIED_BYTES)
-        found = self._timed_line(bytes(self._text[least:start]), whole=least == self._at)
-        if found is not None:
-            self._move_to(least + found)
-            self._take_next()
-        elif least == 0 and self._skim._tail:
-            self._take_from_tail(CARRIED_BYTES - start)
+        sure_to = self._skim._sure_to - self._block.start
+        if sure_to > 0 or start >= CARRIED_BYTES:
+            least = max(sure_to, start - CARRIED_BYTES)
+            before, number = bytes(self._text[least:start]), self._number_at(least)
+        else:
+            tail = self._skim._tail
+            least = max(sure_to, start - CARRIED_BYTES, -len(tail))
+            before = tail[len(tail) + least :] + bytes(self._text[:start])
+            number = self._skim._number - tail.count(b"\n", len(tail) + least)
+        found = self._timed_line(before, is_whole=least in (sure_to, -self._block.start))
+        begin = self._block.start + least + (found or 0)
+        if found is not None and begin not in self._skim._firsts:
+            raw = kept(before[found : before.index(b"\n", found)])
+            self._skim.take(InputLine(self._skim._path, number + before.count(b"\n", 0, found), raw, begin))
 
-    def _take_from_tail(self, reach: int) -> None:
-        tail = self._skim._tail
-        found = self._timed_line(tail[-reach:] if reach > 0 else b"", whole=False)
-        if found is None:
-            return
-        at = max(len(tail) - reach, 0) + found
-        end = tail.index(b"\n", at)
-        number = self._skim._tail_number + tail.count(b"\n", 0, at)
-        start = self._block.start - len(tail) + at
-        self._skim.take(InputLine(self._skim._path, number, kept(tail[at:end]), start))
+    def _number_at(self, at: int) -> int:
+        if at >= self._at:
+            return self._number + self._text.count(b"\n", self._at, at)
+        return self._number - self._text.count(b"\n", at, self._at)
 
-    def _timed_line(self, text: bytes, whole: bool) -> int | None:
+    def _timed_line(self, text: bytes, is_whole: bool) -> int | None:
         """Return where the last line of *text* that carries a time begins; its first line may be half of one."""
         end = len(text)
         for _ in range(_TIMES_TRIED):
-            begins = [
-                text.rfind(b"\n", 0, found.start()) + 1 for found in _MAYBE_TIME.finditer(text, max(end - 4096, 0), end)
+            places = [*_MAYBE_TIME.finditer(text, max(end - _NEAR_BYTES, 0), end)] or [
+                *_MAYBE_TIME.finditer(text, 0, end)
             ]
-            begins = begins or [text.rfind(b"\n", 0, found.start()) + 1 for found in _MAYBE_TIME.finditer(text, 0, end)]
-            if not begins or (begins[-1] == 0 and not whole):
+            begin = text.rfind(b"\n", 0, places[-1].start()) + 1 if places else 0
+            if not places or (begin == 0 and not is_whole):
                 return None
-            begin = begins[-1]
-            if self._is_timed(text[begin : text.find(b"\n", begin)]):
+            if self._is_timed(text[begin : text.index(b"\n", begin)]):
                 return begin
             end = begin
         return None
@@ -246,8 +254,9 @@ class _Page:
         begin = max(self._size - CARRIED_BYTES, 0)
         lines = self._text.count(b"\n", self._at, self._size)
         last = self._number + lines
-        skim._tail = bytes(self._text[begin : self._size])
-        skim._tail_number = last - skim._tail.count(b"\n")
+        skim._tail = (skim._tail if begin == 0 else b"") + bytes(self._text[begin : self._size])
+        skim._tail = skim._tail[-CARRIED_BYTES:]
+        skim._firsts = {first for first in skim._firsts if first >= self._block.start + self._size - CARRIED_BYTES}
         ends_open = self._text[self._size - 1] != _LINE_FEED
         skim.lines += last - skim._number + ends_open
         skim._number = last
