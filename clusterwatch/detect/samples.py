@@ -99,7 +99,9 @@ def compare(previous: Fields | None, reading: Reading) -> tuple[dict[str, Scalar
         move = _move(counter, last, value)
         if move and noticed.keys().isdisjoint((counter.kind, *counter.unless)):
             noticed[counter.kind] = _sighting(reading, counter.kind, f"{counter.text}, {move}")
-    return remembered, list(noticed.values())
+    # It is committed with every look: what does not hold and what has no value need not be in it.
+    kept = {name: value for name, value in remembered.items() if value is not None and value is not False}
+    return kept, list(noticed.values())
 
 
 def since_the_driver_started(readings: Iterable[Reading]) -> dict[str, dict[str, Scalar]]:
