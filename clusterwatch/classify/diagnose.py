@@ -100,6 +100,7 @@ class _Blame:
 
 def _suspects(cause: Cause, weighed: Weighed, placements: Mapping[int, Placement]) -> tuple[Suspect, ...]:
     blames: dict[tuple[Component, int | None], float] = {}
+    since: dict[tuple[Component, int | None], datetime] = {}
     for witness in weighed.witnesses:
         # Who says the same as many others is one of the many that were hit, hardly the one that hit them.
         voices_total = len({(evidence.component, _rank_of(evidence)) for evidence in witness.evidence})
@@ -108,11 +109,14 @@ def _suspects(cause: Cause, weighed: Weighed, placements: Mapping[int, Placement
             if blame is not None:
                 key = (blame.component, blame.rank)
                 blames[key] = max(blames.get(key, 0.0), blame.weight / voices_total)
+                since[key] = min(since.get(key, evidence.first_at), evidence.first_at)
     for remark in weighed.remarks:
         for component in remark.suspects if remark.weights.get(cause, 0.0) > 0 else ():
             blames[component, None] = blames.get((component, None), 0.0) + remark.weights[cause]
     total = sum(blames.values())
-    ordered = sorted(blames.items(), key=lambda pair: (-pair[1], pair[0][0], pair[0][1] or 0))
+    last = max(since.values(), default=None)
+    # Of those who are blamed alike, the one that spoke first is likelier to have hit the others.
+    ordered = sorted(blames.items(), key=lambda pair: (-pair[1], since.get(pair[0], last), pair[0][0], pair[0][1] or 0))
     return tuple(
         Suspect(component, round(weight / total, 3), rank, _gpu_of(component, _placement(rank, placements)))
         for (component, rank), weight in ordered[:SUSPECTS_KEPT]

@@ -41,6 +41,7 @@ _KERNEL_TAG = re.compile(
     rf"|^\[ *\d{{1,9}}\.\d{{6}}\] (?P<node_2>{_HOST}) )kernel: ?"
 )
 _FROM_NODE = re.compile(rf"(?P<node>{_HOST}): (?=(?:<\d{{1,3}}>)?\[ *\d{{1,9}}\.\d{{6}}\]|NVRM: )")  # pdsh, clush
+_TOLD_OF = re.compile(rf"(?P<node>{_HOST})(?: \| |: )")  # what gathers checks of many nodes, before what it quotes
 _DMESG_WITH_DATE = re.compile(r"\[(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun) [A-Z][a-z]{2} ")
 _KERNEL_PRIORITIES = ("kern", *(f"<{level}>" for level in range(8)))
 _KMSG = re.compile(r"\d{1,4},\d{1,20},\d{1,20},[^;]{0,200};")
@@ -214,7 +215,11 @@ def _kernel_line(text: str, near: datetime) -> SourcedLine | None:
     if _is_kernels(text, bare) or _KERNEL_WORDS.match(_without_priority(rest)):
         return _kernel(rest, node, stamp.at if stamp and stamp.at.year in _YEARS else None)
     quoted = text.find("NVRM: ")
-    return _kernel(text[quoted:], node, _time_in(text, near)) if quoted >= 0 else None
+    if quoted < 0:
+        return None
+    told = _TOLD_OF.match(text)
+    named = node_in_path(told["node"]) if told else ""
+    return _kernel(text[quoted:], node or named, _time_in(text, near))
 
 
 def _is_kernels(text: str, bare: str) -> bool:

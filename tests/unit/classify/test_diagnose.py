@@ -149,3 +149,11 @@ def test_probabilities_add_up_to_at_most_one():
     diagnosis = diagnosis_of(event("gpu.lost", GPU), event("exception", "node001"))
 
     assert diagnosis.confidence + sum(each.confidence for each in diagnosis.alternatives) == pytest.approx(1, abs=0.1)
+
+
+def test_of_parts_that_are_blamed_alike_the_one_that_spoke_first_is_suspected_first():
+    other = Component(ComponentKind.GPU, "0000:0a:00", "node001")
+
+    diagnosis = diagnosis_of(event("gpu.lost", GPU), event("gpu.lost", other, NOON + seconds(1)))
+
+    assert [suspect.component for suspect in diagnosis.suspects] == [GPU, other]

@@ -73,6 +73,20 @@ def test_kernel_line_of_syslog_names_its_node_and_time():
     assert (found.node, found.at) == ("node1", datetime(2026, 1, 16, 11, 42, 38, tzinfo=UTC))
 
 
+@pytest.mark.parametrize(
+    ("line", "node"),
+    [
+        (f"node-066 | ERROR: nhc: Health check failed: check_gpu_xid: [331534.832215] {XID}", "node-066"),
+        (f"gpu12: check failed: {XID}", "gpu12"),
+        (f"ERROR: check failed: {XID}", ""),
+    ],
+)
+def test_driver_that_a_check_quotes_speaks_for_the_node_that_was_checked(line: str, node: str):
+    found = sourced(line, NOON)
+
+    assert (found.node, found.text) == (node, XID)
+
+
 def test_line_of_a_daemon_names_its_node_and_keeps_the_program():
     found = sourced("Jan 16 11:42:38 node1 slurmd[812]: error: Node failure", NOON)
 
