@@ -55,16 +55,18 @@ def compare_device(
 ) -> tuple[dict[str, Scalar], list[Sighting]]:
     """Return what to remember of a sample, and what changed since *previous* (None the first time)."""
     remembered = dict(previous or {})
-    noticed = [
-        _sighting(device, reading, condition.kind, condition.text, {})
+    noticed = {
+        condition.kind: _sighting(device, reading, condition.kind, condition.text, {})
         for condition in device.conditions
         if _becomes_true(condition, reading, remembered, is_first=previous is None)
-    ]
+    }
     for growth in device.growths:
         grown = _grown(growth, reading, remembered)
         if grown:
-            noticed.append(_sighting(device, reading, growth.kind, growth.text, {"growth": grown}))
-    return remembered, noticed
+            # Of several counters of one kind the first that grew tells it.
+            told = _sighting(device, reading, growth.kind, growth.text, {"growth": grown})
+            noticed.setdefault(growth.kind, told)
+    return remembered, list(noticed.values())
 
 
 def named(template: str, fields: Mapping[str, Scalar]) -> str:
@@ -88,7 +90,7 @@ def _grown(growth: Growth, reading: Reading, remembered: dict[str, Scalar]) -> i
     if last is None and reading.fields.get("is_new"):
         last = 0
     remembered[growth.name] = int(value)
-    window = f"{growth.kind}@"
+    window = f"{growth.name}@"
     if last is None or value < last or not reading.fields.get("is_continuous"):
         remembered.pop(window, None)
         return 0

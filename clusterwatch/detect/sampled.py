@@ -6,12 +6,13 @@ from clusterwatch.detect import samples
 from clusterwatch.detect.bmc_samples import BMC
 from clusterwatch.detect.changes import Fields
 from clusterwatch.detect.devices import Device, compare_device, device_key
+from clusterwatch.detect.disk_samples import DISKS
 from clusterwatch.detect.fabric_samples import FABRIC
 from clusterwatch.detect.pcie_samples import PCIE_EDAC
 from clusterwatch.detect.sightings import Sighting
 from clusterwatch.model import Reading, Scalar
 
-DEVICES: dict[str, Device] = {device.subject: device for device in (*FABRIC, *BMC, *PCIE_EDAC)}
+DEVICES: dict[str, Device] = {device.subject: device for device in (*FABRIC, *BMC, *PCIE_EDAC, *DISKS)}
 
 SAMPLES = samples.SAMPLES | DEVICES.keys()
 """Subjects of the readings that are samples."""
