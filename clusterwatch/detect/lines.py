@@ -13,7 +13,7 @@ from clusterwatch.detect.sightings import PCI_NAMED, Sighting, component_of, def
 from clusterwatch.detect.signals import ending
 from clusterwatch.detect.state import Assembly
 from clusterwatch.detect.states import rank_in, whole
-from clusterwatch.model import Component, Reading, Scalar
+from clusterwatch.model import Component, ComponentKind, Reading, Scalar, node_component
 from clusterwatch.model.kinds import EXCEPTION, PROGRESS
 
 # As written before each line by torchrun's tee ("[rank2]: ") and by srun --label ("2: ").
@@ -87,9 +87,15 @@ def _component(
     """Return what a line is about: what it names, else what the heading above it names, else the default."""
     found = component_of(hit.rule, fields, reading, rank)
     kind = hit.rule.component_kind
-    if under is None or kind is None or found.kind is kind or kind not in under.values:
+    # A rule for a node always finds one: that of its reading.
+    named = "node" in fields if kind is ComponentKind.NODE else found.kind is kind
+    if under is None or kind is None or named or kind not in under.values:
         return found
-    return Component(kind, under.values[kind], reading.node)
+    return (
+        node_component(under.values[kind])
+        if kind is ComponentKind.NODE
+        else Component(kind, under.values[kind], reading.node)
+    )
 
 
 def _sighting(

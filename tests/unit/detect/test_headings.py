@@ -1,14 +1,17 @@
 """Lines that only say what the next ones are about."""
 
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 
+import clusterwatch.detect
 from clusterwatch.detect import Catalog, ObserverState, compile_catalog, notice
 from clusterwatch.detect.assembling import MOST_UNDER_HEADING
 from clusterwatch.errors import CatalogError
 from clusterwatch.model import Component, ComponentKind, Reading
 
+CATALOG_FOLDER = Path(clusterwatch.detect.__file__).parent / "catalog"
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
 RULES = """
@@ -147,3 +150,12 @@ def test_heading_that_names_nothing_is_a_mistake() -> None:
 def test_heading_is_true_or_false() -> None:
     with pytest.raises(CatalogError, match="heading must be true or false"):
         compile_catalog({"rules.toml": RULES.replace("heading = true", 'heading = "yes"')})
+
+
+def test_node_that_a_scheduler_describes_is_blamed_for_the_reason_below_its_name() -> None:
+    texts = {path.name: path.read_text() for path in CATALOG_FOLDER.glob("*.toml")}
+    readings = [line("NodeName=cn07 Arch=x86_64", 1), line("   Reason=Not responding [slurm@2024-06-01T10:22:31]", 2)]
+
+    _, events, _ = notice(ObserverState(), readings, compile_catalog(texts), NOON)
+
+    assert Component(ComponentKind.NODE, "cn07", "cn07") in [event.component for event in events]
