@@ -36,6 +36,10 @@ FIELDS = (
     "driver_version",
     "temperature_celsius",
     "temperature_margin_celsius",
+    "temperature_margin_at_max_celsius",
+    "temperature_margin_at_memory_max_celsius",
+    "temperature_margin_at_slowdown_celsius",
+    "temperature_margin_at_shutdown_celsius",
     "temperature_max_celsius",
     "temperature_slowdown_celsius",
     "temperature_shutdown_celsius",
@@ -100,7 +104,8 @@ FIELDS = (
 ECC totals count since the driver was loaded, those with *aggregate* over the life of the GPU. *throttle_reasons* are
 NVML's bits, *throttle* what they mean. *nvlinks_down* lists the links that are not active ("4,11"),
 *nvlink_errors_by_link* what each link counted ("4:12 11:3"). *fabric_health* is "" while the fabric is well.
-*temperature_margin_celsius* is how far the GPU is from its limit. *lost* says that the driver reaches the GPU no more,
+*temperature_margin_celsius* is how far the GPU is from its limit, *temperature_margin_at_...* what that is when clocks
+fall or the GPU is switched off. *lost* says that the driver reaches the GPU no more,
 *error* in NVML's words why.
 """
 

@@ -62,7 +62,14 @@ _OLD_ECC = {
     if hasattr(pynvml, name := f"NVML_FI_DEV_ECC_{bits}_{life}_{unit}")
 }
 
-_MEMORY_TEMPERATURE = {"memory_temperature_celsius": pynvml.NVML_FI_DEV_MEMORY_TEMP}
+# The last four are margins at which something happens, since Hopper; they may be negative.
+_TEMPERATURES = {
+    "memory_temperature_celsius": pynvml.NVML_FI_DEV_MEMORY_TEMP,
+    "temperature_margin_at_max_celsius": pynvml.NVML_FI_DEV_TEMPERATURE_GPU_MAX_TLIMIT,
+    "temperature_margin_at_memory_max_celsius": pynvml.NVML_FI_DEV_TEMPERATURE_MEM_MAX_TLIMIT,
+    "temperature_margin_at_slowdown_celsius": pynvml.NVML_FI_DEV_TEMPERATURE_SLOWDOWN_TLIMIT,
+    "temperature_margin_at_shutdown_celsius": pynvml.NVML_FI_DEV_TEMPERATURE_SHUTDOWN_TLIMIT,
+}
 
 # Per link: what is summed, and the fields that count it; the first that the GPU has is taken.
 _LINK_FIELDS = {
@@ -303,7 +310,7 @@ GROUPS: tuple[Group, ...] = (
     _threshold("temperature_max_celsius", pynvml.NVML_TEMPERATURE_THRESHOLD_GPU_MAX),
     _threshold("temperature_slowdown_celsius", pynvml.NVML_TEMPERATURE_THRESHOLD_SLOWDOWN),
     _threshold("temperature_shutdown_celsius", pynvml.NVML_TEMPERATURE_THRESHOLD_SHUTDOWN),
-    _in_fields(_MEMORY_TEMPERATURE),
+    _in_fields(_TEMPERATURES),
     _threshold("memory_temperature_max_celsius", pynvml.NVML_TEMPERATURE_THRESHOLD_MEM_MAX),
     _one("power_watts", lambda gpu: pynvml.nvmlDeviceGetPowerUsage(gpu) / 1000),
     _one("power_limit_watts", lambda gpu: pynvml.nvmlDeviceGetEnforcedPowerLimit(gpu) / 1000),

@@ -186,7 +186,8 @@ def _xid(site: Site, xid: Mapping[str, object], number: int, samples: Sequence[S
     values: dict[str, Scalar] = {name: cast(Scalar, value) for name, value in xid.items()}
     gpu = next((sample for sample in samples if sample["index"] == xid["index"]), None)
     values |= {name: gpu[name] for name in IDENTITY} if gpu else {}
-    text = f"NVML reports Xid {xid['xid']} of GPU {values['index']} ({values.get('pci')})"
+    of_which = f"GPU {values['index']} ({values.get('pci')})" if gpu else "a GPU"
+    text = f"NVML reports Xid {xid['xid']} of {of_which}"
     return _told(site, XID, f"xid{number}", text, values, now)
 
 

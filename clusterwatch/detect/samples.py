@@ -100,7 +100,9 @@ def compare(previous: Fields | None, reading: Reading) -> tuple[dict[str, Scalar
         if move and noticed.keys().isdisjoint((counter.kind, *counter.unless)):
             noticed[counter.kind] = _sighting(reading, counter.kind, f"{counter.text}, {move}")
     # It is committed with every look: what does not hold and what has no value need not be in it.
-    kept = {name: value for name, value in remembered.items() if value is not None and value is not False}
+    kept: dict[str, Scalar] = {
+        name: value for name, value in remembered.items() if value is not None and value is not False
+    }
     return kept, list(noticed.values())
 
 

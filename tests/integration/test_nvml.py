@@ -87,7 +87,12 @@ def test_stand_in_has_the_signatures_of_nvidias_header(tmp_path: Path):
         )
     )
 
+    unknown = tmp_path / "unknown.c"
+    unknown.write_text(right + "nvmlReturn_t nvmlDeviceGetHealth(nvmlDevice_t gpu) { return reach(gpu, NULL); }\n")
+
     assert (fake_nvml.built(tmp_path) / "libnvidia-ml.so.1").exists()
+    with pytest.raises(subprocess.CalledProcessError):
+        fake_nvml.built(tmp_path, source=unknown)
     with pytest.raises(subprocess.CalledProcessError) as refusal:
         fake_nvml.built(tmp_path, source=wrong)
     assert "conflicting types for" in refusal.value.stderr
@@ -100,6 +105,7 @@ def test_each_gpu_gives_a_sample_with_every_field(machine: Machine):
         "gpu 1 temperature 83",
         "gpu 1 margin 4",
         f"gpu 1 field {pynvml.NVML_FI_DEV_MEMORY_TEMP} 88",
+        f"gpu 1 field {pynvml.NVML_FI_DEV_TEMPERATURE_SHUTDOWN_TLIMIT} -7",
         "gpu 1 ecc_corrected 5",
         "gpu 1 ecc_uncorrected 2",
         "gpu 1 ecc_uncorrected_aggregate 9",
@@ -143,6 +149,7 @@ def test_each_gpu_gives_a_sample_with_every_field(machine: Machine):
         "driver_version": "580.95.05",
         "temperature_celsius": 83,
         "temperature_margin_celsius": 4,
+        "temperature_margin_at_shutdown_celsius": -7,
         "temperature_max_celsius": 87,
         "temperature_slowdown_celsius": 90,
         "temperature_shutdown_celsius": 95,

@@ -9,8 +9,8 @@ from pathlib import Path
 
 SOURCE = Path(__file__).parents[1] / "data" / "fake_nvml" / "fake_nvml.c"
 
-# A signature that differs from the header's is an error of its own; the rest would hide one.
-STRICT = ("-Wall", "-Wextra", "-Werror")
+# A signature that differs from the header is an error of its own; a function that it does not have must be one too.
+STRICT = ("-Wall", "-Wextra", "-Wmissing-prototypes", "-Werror")
 
 
 def header_folder() -> Path:

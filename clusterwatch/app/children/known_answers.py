@@ -38,12 +38,21 @@ def main() -> None:
     devices = devices_of(torch, request["device"])
     if not devices:
         say(condition="torch sees no GPU here")
-    for device in devices:
-        say(device=str(device), begins=True)
-        try:
-            compute(torch, device, request["size"], request["rounds"])
-        except Exception as error:  # of CUDA, cuBLAS or torch: the device could not do it, which is the finding
-            say(device=str(device), error=f"{type(error).__name__}: {error}"[:400])
+    matmul = torch.backends.cuda.matmul
+    matmul.allow_fp16_reduced_precision_reduction = False
+    matmul.allow_bf16_reduced_precision_reduction = False
+    working = list(devices)
+    for name, format_name, magnitude in PROBLEMS:
+        # Made once for all devices: on the host it takes longer than the product does on a GPU.
+        operands = [operand(torch, request["size"], seed, format_name, magnitude) for seed in (1, 2)]
+        matmul.allow_tf32 = name == "tf32"
+        for device in list(working):
+            say(device=str(device), begins=name)
+            try:
+                compute(torch, device, name, operands, magnitude is not None, request["rounds"])
+            except Exception as error:  # of CUDA, cuBLAS or torch: the device could not do it, which is the finding
+                say(device=str(device), error=f"{type(error).__name__}: {error}"[:400])
+                working.remove(device)
     say(done=True)
 
 
@@ -74,18 +83,18 @@ def identity(properties: Any, index: int) -> dict[str, Any]:
     }
 
 
-def compute(torch: Any, device: Any, size: int, rounds: int) -> None:
-    """Compute each problem *rounds* times on *device*."""
-    matmul = torch.backends.cuda.matmul
-    matmul.allow_fp16_reduced_precision_reduction = False
-    matmul.allow_bf16_reduced_precision_reduction = False
-    for name, format_name, magnitude in PROBLEMS:
-        matmul.allow_tf32 = name == "tf32"
-        left, right = (operand(torch, size, seed, format_name, magnitude).to(device) for seed in (1, 2))
-        for number in range(rounds):
-            result = torch.matmul(left, right).cpu()
-            exact = result if magnitude is None else result.to(torch.float64).to(torch.int64)
-            say(device=str(device), problem=name, round=number, digest=digest(exact))
+def compute(torch: Any, device: Any, name: str, operands: list[Any], is_exact: bool, rounds: int) -> None:
+    """Compute the product *rounds* times on *device*, and tell each result."""
+    left, right = (each.to(device) for each in operands)
+    known: dict[bytes, str] = {}
+    for number in range(rounds):
+        result = torch.matmul(left, right).cpu().contiguous()
+        bits = bits_of(result)
+        if bits not in known:
+            # Whole numbers are the same number in every format: one answer serves them all.
+            exact = bits_of(result.to(torch.float64).to(torch.int64)) if is_exact else bits
+            known[bits] = hashlib.sha256(exact).hexdigest()[:32]
+        say(device=str(device), problem=name, round=number, digest=known[bits])
 
 
 def operand(torch: Any, size: int, seed: int, format_name: str, magnitude: int | None) -> Any:
@@ -106,11 +115,9 @@ def scrambled(torch: Any, size: int, seed: int) -> Any:
     return ((bits ^ (bits >> 16)) * 668265263) & _LOW_31_BITS
 
 
-def digest(result: Any) -> str:
-    """Return a digest of every bit of *result*; torch may be here without numpy."""
-    held = result.contiguous()
-    size = held.numel() * held.element_size()
-    return hashlib.sha256(ctypes.string_at(held.data_ptr(), size)).hexdigest()[:32]
+def bits_of(held: Any) -> bytes:
+    """Return every bit of *held*, a matrix on the host; torch may be here without numpy."""
+    return ctypes.string_at(held.data_ptr(), held.numel() * held.element_size())
 
 
 def say(**answer: Any) -> None:

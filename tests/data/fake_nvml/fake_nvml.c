@@ -295,13 +295,15 @@ nvmlReturn_t nvmlDeviceGetFieldValues(nvmlDevice_t gpu, int count, nvmlFieldValu
     REACH(gpu, "fields");
     for (int each = 0; each < count; each++) {
         char key[64];
+        const long long missing = -1000;
         long long value;
         unsigned field = values[each].fieldId, link = values[each].scopeId;
         snprintf(key, sizeof key, link ? "link %2$u field %1$u" : "field %1$u", field, link);
-        value = of(gpu, key, -1);
-        values[each].nvmlReturn = value < 0 ? NVML_ERROR_NOT_SUPPORTED : NVML_SUCCESS;
-        values[each].valueType = NVML_VALUE_TYPE_UNSIGNED_LONG_LONG;
-        values[each].value.ullVal = value < 0 ? 0 : (unsigned long long)value;
+        value = of(gpu, key, missing);
+        values[each].nvmlReturn = value == missing ? NVML_ERROR_NOT_SUPPORTED : NVML_SUCCESS;
+        values[each].valueType = value < 0 ? NVML_VALUE_TYPE_SIGNED_INT : NVML_VALUE_TYPE_UNSIGNED_LONG_LONG;
+        if (value < 0) values[each].value.siVal = (int)value;
+        else values[each].value.ullVal = (unsigned long long)value;
     }
     return NVML_SUCCESS;
 }

@@ -3,7 +3,8 @@ from datetime import UTC, datetime
 import pytest
 
 from clusterwatch.detect import Catalog, ObserverState, notice
-from clusterwatch.model import Component, ComponentKind, Event, Reading, Scalar, node_component
+from clusterwatch.detect.samples import SUBJECTS
+from clusterwatch.model import Cause, Component, ComponentKind, Event, Reading, Scalar, node_component
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 HEALTHY: dict[str, Scalar] = {
@@ -119,6 +120,32 @@ def test_change_of_a_gpu_is_told_once(catalog: Catalog, change: dict[str, Scalar
 
     assert (event.kind, event.component) == (kind, Component(ComponentKind.GPU, "0000:3b:00", "node001"))
     assert "GPU 3" in event.text
+
+
+@pytest.mark.parametrize("subject", sorted(SUBJECTS))
+def test_what_a_sample_can_show_has_a_meaning_of_its_own(catalog: Catalog, subject: str) -> None:
+    kinds = {change.kind for change in (*SUBJECTS[subject].conditions, *SUBJECTS[subject].counters)}
+
+    assert {kind for kind in kinds if catalog.knowledge[kind].kind != kind} == set()
+
+
+@pytest.mark.parametrize(
+    ("kind", "cause"),
+    [
+        ("gpu.ecc.uncorrected.dram", Cause.GPU_HBM),
+        ("gpu.ecc.uncorrected.sram", Cause.GPU_SRAM),
+        ("gpu.sram.threshold", Cause.GPU_SRAM),
+        ("gpu.too_hot", Cause.GPU_THERMAL),
+        ("gpu.nvlink.recovery_failed", Cause.GPU_NVLINK),
+        ("gpu.fabric.unhealthy", Cause.GPU_NVLINK),
+        ("gpu.pcie.narrow", Cause.IO_EXPANSION_BOARD),
+        ("gpu.count.fell", Cause.FAULTY_GPU),
+        ("scan.wrong_answer", Cause.SILENT_DATA_CORRUPTION),
+        ("scan.unstable_answer", Cause.SILENT_DATA_CORRUPTION),
+    ],
+)
+def test_change_speaks_most_for_the_part_that_it_names(catalog: Catalog, kind: str, cause: Cause) -> None:
+    assert catalog.knowledge[kind].leading_cause is cause
 
 
 def test_gpu_that_stays_as_it_is_gives_nothing(catalog: Catalog) -> None:
