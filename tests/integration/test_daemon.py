@@ -111,7 +111,7 @@ def marker():
 def test_kernel_messages_are_seen_classified_and_kept_with_their_sequence_numbers(daemon, marker):
     say_to_the_kernel(
         fell_off_the_bus(0x3B, marker),
-        f"NVRM: Xid (PCI:0000:86:00): 94, pid={marker}, name=python3, Contained: CE User Channel (0x9). RST: No",
+        f"NVRM: Xid (PCI:0000:86:00): 94, pid={marker}, name=python3, Contained: DRAM (0x9). RST: No",
         f"Out of memory: Killed process {marker} (python3) total-vm:913000kB, anon-rss:900000kB, file-rss:0kB",
         f"python3[{marker}]: segfault at 10 ip 00007f31c2 sp 00007ffd91 error 4 in libtorch_cpu.so[7f31c0000000+1000]",
         f"NVRM: Xid (PCI:0000:5e:00): 43, pid={marker}, name=python3, Ch 00000010",
@@ -120,7 +120,7 @@ def test_kernel_messages_are_seen_classified_and_kept_with_their_sequence_number
     wait_until(lambda: len(daemon.events(marker)) == 3 and len(daemon.events(marker, "kernel")) == 2, daemon)
 
     kinds = {each["kind"]: each for each in daemon.events(marker) + daemon.events(marker, "kernel")}
-    assert set(kinds) == {"gpu.xid.79", "gpu.xid.94", "kernel.oom_kill", "kernel.segfault", "gpu.xid.43"}
+    assert set(kinds) == {"gpu.xid.79", "gpu.xid.94.dram", "kernel.oom_kill", "kernel.segfault", "gpu.xid.43"}
     assert all(each["origin"] == f"/dev/kmsg:{each['fields']['seq']}" for each in kinds.values())
     assert kinds["gpu.xid.43"]["severity"] == "warning"
     wait_until(lambda: len(daemon.json("incidents", "list", "--all")) >= 3, daemon)

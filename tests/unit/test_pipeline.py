@@ -196,7 +196,7 @@ def struck_again_on_the_way_back(text):
 
 
 def test_second_fault_that_strikes_on_the_way_back_is_dealt_with_as_what_it_is():
-    memory = "NVRM: Xid (PCI:0000:86:00): 95, pid=7, name=python3, Uncontained: FBHUB. RST: Yes, D-RST: No"
+    memory = "NVRM: Xid (PCI:0000:86:00): 95, pid=7, name=python3, Uncontained: DRAM. RST: Yes, D-RST: No"
 
     responder = struck_again_on_the_way_back(memory)
 
