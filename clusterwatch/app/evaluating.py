@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -35,6 +35,24 @@ class Evaluation:
     def misses(self) -> tuple[Answered, ...]:
         """The cases whose cause is not acceptable."""
         return tuple(each for each in self.answers if not each.is_acceptable)
+
+
+def cases_under(paths: Iterable[Path]) -> tuple[Case, ...]:
+    """Return the cases in the files at *paths*, and in every *.jsonl of those that are folders.
+
+    Raises:
+        SourceError: As `cases_in`, or a folder holds no such file.
+    """
+    return tuple(case for path in paths for file in _files(path) for case in cases_in(file))
+
+
+def _files(path: Path) -> list[Path]:
+    if not path.is_dir():
+        return [path]
+    files = sorted(path.glob("*.jsonl"))
+    if not files:
+        raise SourceError(f"{path} holds no *.jsonl file")
+    return files
 
 
 def cases_in(path: Path) -> tuple[Case, ...]:

@@ -21,7 +21,10 @@ def register(app: typer.Typer) -> None:
 
 
 def evaluate(
-    cases: Annotated[Path, typer.Argument(metavar="CASES.jsonl", help='One {"id", "text", "cause", ...} a line.')],
+    cases: Annotated[
+        list[Path],
+        typer.Argument(metavar="CASES.jsonl...", help='One {"id", "text", "cause", ...} a line; or folders of such.'),
+    ],
     predictions: Annotated[
         Path | None, typer.Option(metavar="OUT.jsonl", help="Write what was said of each case there.")
     ] = None,
@@ -41,7 +44,7 @@ def evaluate(
     from clusterwatch.cli.views.evaluation import evaluation_json, evaluation_markdown, evaluation_page, predicted_lines
     from clusterwatch.clock import SystemClock
 
-    asked = evaluating.cases_in(cases)
+    asked = evaluating.cases_under(cases)
     make = evaluating.evaluate_unseen if unseen else evaluating.evaluate
     with _progress(len(asked)) as on_case:
         evaluation = make(asked, offline_catalog(rules_dir), SystemClock().now(), on_case)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from clusterwatch.app.evaluating import cases_in, evaluate, evaluate_unseen, origin_of
+from clusterwatch.app.evaluating import cases_in, cases_under, evaluate, evaluate_unseen, origin_of
 from clusterwatch.app.offline import offline_catalog
 from clusterwatch.detect import Catalog, compile_catalog
 from clusterwatch.errors import SourceError
@@ -104,3 +104,13 @@ def test_broken_file_says_which_line_and_what_is_wrong(tmp_path, line, words):
 def test_missing_file_is_named(tmp_path):
     with pytest.raises(SourceError, match="nowhere"):
         cases_in(tmp_path / "nowhere.jsonl")
+
+
+def test_folder_is_all_its_files(tmp_path):
+    (tmp_path / "a.jsonl").write_text('{"id": "a", "text": "x", "cause": "nic"}')
+    (tmp_path / "b.jsonl").write_text('{"id": "b", "text": "x", "cause": "cpu"}')
+
+    assert [case.id for case in cases_under([tmp_path])] == ["a", "b"]
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(SourceError, match="holds no"):
+        cases_under([tmp_path / "empty"])
