@@ -2,7 +2,7 @@
 # that the tests need, and those only as root.
 
 .DEFAULT_GOAL := help
-.PHONY: demo run test test-packages check bench soak lock reference clean help
+.PHONY: demo run test test-packages check bench soak lock reference accuracy clean help
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -60,6 +60,9 @@ lock: ## Pin the versions in requirements.lock again (needs uv).
 
 reference: $(RUN) ## Write docs/configuration.md from the settings model.
 	$(BIN)/python -c 'from clusterwatch.config import reference_markdown; print(reference_markdown(), end="")' > docs/configuration.md
+
+accuracy: $(TEST) ## Measure how often the diagnosis is right; writes the tables of docs/accuracy.md.
+	CLUSTERWATCH_WRITE_DOCS=1 $(BIN)/python -m pytest -q tests/unit/docs -k generated_block
 
 clean: ## Remove .venv, caches and builds.
 	rm -rf $(VENV) dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

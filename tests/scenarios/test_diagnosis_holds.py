@@ -7,10 +7,10 @@ from datetime import UTC, datetime, timedelta
 from random import Random
 
 import pytest
-from cases import all_cases
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cases import all_cases
 from clusterwatch.app.offline import diagnose_text, offline_catalog
 from clusterwatch.classify import Circumstances, diagnose
 from clusterwatch.classify.scoring import Case

@@ -5,6 +5,7 @@ CLUSTERWATCH_WRITE_DOCS=1 writes the generated blocks again instead of comparing
 
 import ast
 import inspect
+import json
 import os
 import re
 import shlex
@@ -17,9 +18,14 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from cases import all_cases
 from clusterwatch import detect, pipeline, resources
 from clusterwatch.act.local_process import VARIABLES
+from clusterwatch.app.evaluating import evaluate, evaluate_unseen
+from clusterwatch.app.offline import diagnose_text, offline_catalog
 from clusterwatch.cli import app
+from clusterwatch.cli.views.diagnosis import diagnosis_json
+from clusterwatch.cli.views.evaluation import evaluation_markdown
 from clusterwatch.config import load
 from clusterwatch.goodput import Reason
 from clusterwatch.model import NEXT_STATES, NEXT_STEP_STATES, Cause, ComponentKind, Event, Role, kinds
@@ -62,7 +68,25 @@ def variables_table():
     return "\n".join(["| variable | meaning |", "|---|---|", *rows, ""])
 
 
+def example_diagnosis():
+    """Return what the command prints about the example, without what the page does not speak of."""
+    text = (EXAMPLES / "logs" / "lost-gpu.log").read_text()
+    found = diagnosis_json(diagnose_text(text, offline_catalog(), NOON, "lost-gpu.log")[0])
+    told = {
+        name: found[name] for name in ("cause", "confidence", "alternatives", "suspects", "evidence", "explanation")
+    }
+    told["evidence"] = [{**line, "text": f"{line['text'][:60]}..."} for line in told["evidence"]]
+    return f"```json\n{json.dumps(told, indent=2)}\n```\n"
+
+
+def accuracy(make):
+    return evaluation_markdown(make(tuple(all_cases()), offline_catalog(), NOON))
+
+
 GENERATED = {
+    "diagnosis-example": example_diagnosis,
+    "accuracy": lambda: accuracy(evaluate),
+    "accuracy-unseen": lambda: accuracy(evaluate_unseen),
     "incident-states": lambda: state_diagram(NEXT_STATES, "open"),
     "step-states": lambda: state_diagram(NEXT_STEP_STATES, "recorded"),
     "kinds": kinds_table,
