@@ -77,8 +77,10 @@ def component_of(rule: Rule, fields: Mapping[str, Scalar], reading: Reading, ran
     node = str(fields.get("node") or reading.node)
     if rule.component_kind is ComponentKind.NODE:
         return node_component(node)
-    named = filled(rule.component_id, fields)
-    if not re.search(r"\w", named):
+    # "{pci}|{gpu}": the first that the line holds, because drivers leave one or the other out.
+    names = (filled(template, fields) for template in rule.component_id.split("|"))
+    named = next((name for name in names if re.search(r"\w", name)), "")
+    if not named:
         return default_component(reading, rank)
     return Component(rule.component_kind, component_id(rule.component_kind, named), node)
 
