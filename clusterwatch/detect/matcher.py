@@ -103,12 +103,12 @@ class Matcher:
         line = line[:LONGEST_LINE]
         if len(tried) == 1:
             rule = tried[0][1]
-            match = rule.pattern.search(line)
+            match = rule.found_in(line)
             return () if match is None else (Hit(rule, match),)
         found: list[tuple[int, Hit]] = []
         beaten: frozenset[str] = frozenset()
         for order, rule, beats in tried:
-            if rule.name not in beaten and (match := rule.pattern.search(line)) is not None:
+            if rule.name not in beaten and (match := rule.found_in(line)) is not None:
                 found.append((order, Hit(rule, match)))
                 beaten |= beats
         return tuple([hit for _, hit in sorted(found)])

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from clusterwatch.model import ComponentKind, Scalar
+from clusterwatch.reading.lines import unprefixed
 
 COLLECTORS = frozenset({"kernel_log", "job_log"})
 """Collectors a rule may be restricted to; lines of any other source are tried against all rules."""
@@ -19,7 +20,7 @@ class Rule:
     Attributes:
         kind: Kind of the event; may hold groups of the pattern: "gpu.xid.{xid}".
         literals: A matching line contains at least one of them; what makes most lines cheap to pass over.
-        pattern: Searched in the line; its named groups become the event's fields.
+        pattern: Searched in the line (see `found_in`); its named groups become the event's fields.
         component_kind, component_id: What it happened to, the id a template of groups; None for the default
             (the node; for job logs the rank or the job).
         collectors: Which sources it applies to; empty for all.
@@ -49,6 +50,13 @@ class Rule:
     def applies_to(self, collector: str) -> bool:
         """Return whether lines seen by *collector* are tried against this rule."""
         return not self.collectors or collector in self.collectors or collector not in COLLECTORS
+
+    def found_in(self, line: str) -> re.Match[str] | None:
+        """Return where the pattern matches *line*; "^" also stands for the place behind what carried the line."""
+        match = self.pattern.search(line)
+        if match is None and "^" in self.pattern.pattern:
+            return self.pattern.search(unprefixed(line))
+        return match
 
     def fields(self, match: re.Match[str]) -> Mapping[str, Scalar]:
         """Return the groups of *match* that took part, numbers where the rule says so."""

@@ -93,6 +93,32 @@ def ranked_line(text: str, near: datetime) -> tuple[int | None, str]:
     return rank, text[: len(text) - len(stamp.rest)] + rest if rank is not None else text
 
 
+# Each begins where the one before ended; all are short and none overlaps another, so the whole is linear.
+_STAMP_OF_ANY_STYLE = (
+    r"\d{4}[-/]\d\d[-/]\d\d[T _]\d\d:\d\d:\d\d(?:[.,:]\d{1,9})?(?: ?(?:Z|UTC|[+-]\d\d:?\d\d))?"
+    rf"|(?:(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun),? )?(?:{_MONTH}) {{1,2}}\d{{1,2}} \d\d:\d\d:\d\d(?:[.,]\d{{1,9}})?(?: \d{{4}})?"
+    r"|\d\d:\d\d:\d\d(?:[.,]\d{1,9})?| *\d{1,9}\.\d{6}"
+)
+_CARRIED = re.compile(
+    rf"(?:\[(?:{_STAMP_OF_ANY_STYLE})\]|(?:{_STAMP_OF_ANY_STYLE})(?=[ \t\]]))[ \t:,]{{0,4}}"
+    # A host, where the tag of a program follows; the tag; a container's stream; a rank; a pod; a priority.
+    r"|[A-Za-z0-9][\w.-]{0,63} (?=[A-Za-z][\w./-]{0,40}\[\d{1,10}\]: )|[A-Za-z][\w./-]{0,40}\[\d{1,10}\]: "
+    r"|std(?:out|err) [FP] |\[(?:rank|default|trainer|worker)? ?:? ?\d{1,6}\]: ?|\[pod/[\w./-]{1,200}\] |<\d{1,3}>"
+)
+_MOST_CARRIED = 6
+
+
+def unprefixed(text: str) -> str:
+    """Return *text* without what carried it: times, host and program, container stream, rank."""
+    at = 0
+    for _ in range(_MOST_CARRIED):
+        found = _CARRIED.match(text, at)
+        if found is None:
+            break
+        at = found.end()
+    return text[at:]
+
+
 def timestamp(text: str, near: datetime) -> tuple[datetime | None, str]:
     """Return the time a line begins with, in UTC, and the rest; (None, text) where there is none.
 

@@ -58,7 +58,10 @@ _KERNEL_WORDS = re.compile(
 )
 _SYSLOG = re.compile(
     r"(?:<\d{1,3}>)?"
-    r"(?:[A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d(?:\.\d{1,9})?|\d{4}-\d\d-\d\dT[\d:.]{8,18}(?:Z|[+-]\d\d:?\d\d))"
+    r"(?:[A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d(?:\.\d{1,9})?|\d{4}-\d\d-\d\dT[\d:.]{8,18}(?:Z|[+-]\d\d:?\d\d)"
+    # Behind such a time any program's line may stand ("2026-01-20T11:58:04Z dial tcp: ..."): a host has a number in its
+    # name, or a program with a process id follows it.
+    r"(?= [\w.]{0,60}[\d-]| \S{1,60} [\w./@-]{1,60}\[\d{1,10}\]: ))"
     rf" (?P<node>{_HOST}) (?=[A-Za-z][\w./@-]{{1,60}}(?:\[\d+\])?: )"
 )
 _NCCL = re.compile(rf"(?P<node>{_HOST}):\d{{1,10}}:\d{{1,10}} \[\d{{1,3}}\] NCCL ")

@@ -36,7 +36,7 @@ HARMLESS = (
 )
 
 STYLES = {
-    "syslog": "Jan 20 11:58:04 node001 {}",
+    "syslog": "Jan 20 11:58:04 node001 app[4711]: {}",
     "iso": "2026-01-20T11:58:04.123456Z {}",
     "date and milliseconds": "2026-01-20 11:58:04,123 {}",
     "kubectl --timestamps": "2026-01-20T11:58:04.123456789Z {}",

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clusterwatch.reading.lines import decode, leading_stamp, rank_prefix, ranked_line, timestamp
+from clusterwatch.reading.lines import decode, leading_stamp, rank_prefix, ranked_line, timestamp, unprefixed
 
 NEAR = datetime(2025, 3, 1, tzinfo=UTC)
 
@@ -154,3 +154,26 @@ def test_of_a_progress_bar_the_last_part_that_holds_anything_is_read(raw, text):
 @given(st.binary())
 def test_no_bytes_raise(raw):
     assert not decode(raw).endswith(("\r", "\n"))
+
+
+@pytest.mark.parametrize(
+    "carried",
+    [
+        "2026-01-20T11:58:04.123Z ",
+        "2026-01-20 11:58:04,123 ",
+        "[2026-01-20 11:58:04] ",
+        "Jan 20 11:58:04 node001 app[4711]: ",
+        "[Tue Jan 20 11:58:04 2026] ",
+        "[  812.123456] ",
+        "2026-01-20T11:58:04.123456789Z stderr F ",
+        "[pod/train-0/pytorch] 2026-01-20T11:58:04Z [rank3]: ",
+        "",
+    ],
+)
+def test_what_carried_a_line_is_told_from_the_line(carried):
+    assert unprefixed(f"{carried}Killed") == "Killed"
+
+
+@pytest.mark.parametrize("line", ["Killed by 12:30", "12 ranks failed", "node001 is down", "error 5: no", "3 [2] 1"])
+def test_line_that_nothing_carried_stays_whole(line):
+    assert unprefixed(line) == line
