@@ -12,7 +12,8 @@ from typing import Any
 
 import pynvml
 
-from collectors._nvml_values import ABSENT, GROUPS, Answer, Group
+from collectors._nvml_calls import ABSENT, Answer
+from collectors._nvml_values import GROUPS, Group
 from collectors._nvml_xids import Xids
 
 NO_DRIVER = "no NVIDIA driver here"

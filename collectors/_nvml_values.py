@@ -5,38 +5,17 @@ Every call is NVIDIA's, https://docs.nvidia.com/deploy/nvml-api/ . What a driver
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from ctypes import byref
 from typing import Any
 
 import pynvml
 
 from collectors import _nvml_fields as fields
+from collectors._nvml_calls import Answer, field_values
+from collectors._nvml_links import links
 
-Answer = dict[str, object]
 Group = Callable[[Any], Answer]
-
-# Not there on an old driver, not on this GPU, or not for this user: no value, and nothing wrong.
-ABSENT = (
-    pynvml.NVML_ERROR_NOT_SUPPORTED,
-    pynvml.NVML_ERROR_FUNCTION_NOT_FOUND,
-    pynvml.NVML_ERROR_NO_PERMISSION,
-    pynvml.NVML_ERROR_INVALID_ARGUMENT,
-    pynvml.NVML_ERROR_ARGUMENT_VERSION_MISMATCH,
-    pynvml.NVML_ERROR_DEPRECATED,
-    pynvml.NVML_ERROR_NO_DATA,
-    pynvml.NVML_ERROR_NOT_FOUND,
-)
-
-_VALUE_OF_TYPE = {
-    pynvml.NVML_VALUE_TYPE_DOUBLE: "dVal",
-    pynvml.NVML_VALUE_TYPE_UNSIGNED_INT: "uiVal",
-    pynvml.NVML_VALUE_TYPE_UNSIGNED_LONG: "ulVal",
-    pynvml.NVML_VALUE_TYPE_UNSIGNED_LONG_LONG: "ullVal",
-    pynvml.NVML_VALUE_TYPE_SIGNED_LONG_LONG: "sllVal",
-    pynvml.NVML_VALUE_TYPE_SIGNED_INT: "siVal",
-    pynvml.NVML_VALUE_TYPE_UNSIGNED_SHORT: "usVal",
-}
 
 _ERROR_KINDS = {
     "corrected": pynvml.NVML_MEMORY_ERROR_TYPE_CORRECTED,
@@ -71,41 +50,7 @@ _TEMPERATURES = {
     "temperature_margin_at_shutdown_celsius": pynvml.NVML_FI_DEV_TEMPERATURE_SHUTDOWN_TLIMIT,
 }
 
-# Per link: what is summed, and the fields that count it; the first that the GPU has is taken.
-_LINK_FIELDS = {
-    "replays": (pynvml.NVML_FI_DEV_NVLINK_ERROR_DL_REPLAY,),
-    "crc_errors": (pynvml.NVML_FI_DEV_NVLINK_ERROR_DL_CRC, pynvml.NVML_FI_DEV_NVLINK_COUNT_RCV_ERRORS),
-    "recoveries": (
-        pynvml.NVML_FI_DEV_NVLINK_COUNT_LINK_RECOVERY_EVENTS,
-        pynvml.NVML_FI_DEV_NVLINK_ERROR_DL_RECOVERY,
-    ),
-    "recovery_failures": (pynvml.NVML_FI_DEV_NVLINK_COUNT_LINK_RECOVERY_FAILED_EVENTS,),
-}
-_LINK_COUNTERS = {
-    "replays": (pynvml.NVML_NVLINK_ERROR_DL_REPLAY,),
-    "crc_errors": (pynvml.NVML_NVLINK_ERROR_DL_CRC_FLIT, pynvml.NVML_NVLINK_ERROR_DL_CRC_DATA),
-    "recoveries": (pynvml.NVML_NVLINK_ERROR_DL_RECOVERY,),
-}
-
 MOST_PIDS = 32
-
-
-def field_values(gpu: Any, wanted: Sequence[tuple[int, int]]) -> list[int | float | None]:
-    """Return the value of each (field, scope), None where this GPU has none.
-
-    Raises:
-        pynvml.NVMLError: The GPU is gone.
-    """
-    return [_field_value(value) for value in pynvml.nvmlDeviceGetFieldValues(gpu, list(wanted))]
-
-
-def _field_value(value: Any) -> int | float | None:
-    if value.nvmlReturn == pynvml.NVML_ERROR_GPU_IS_LOST:
-        raise pynvml.NVMLError(value.nvmlReturn)
-    if value.nvmlReturn != pynvml.NVML_SUCCESS or value.valueType not in _VALUE_OF_TYPE:
-        return None
-    held: int | float = getattr(value.value, _VALUE_OF_TYPE[value.valueType])
-    return held
 
 
 def _in_fields(ids: Mapping[str, int]) -> Group:
@@ -186,88 +131,6 @@ def _throttle(gpu: Any) -> Answer:
     return {"throttle_reasons": reasons, "throttle": fields.throttle_words(reasons)}
 
 
-def _links(gpu: Any) -> Answer:
-    states = dict(_link_states(gpu))
-    if not states:
-        return {}
-    down = [link for link, is_active in states.items() if not is_active]
-    return {
-        "nvlinks_active": len(states) - len(down),
-        "nvlinks_total": len(states),
-        "nvlinks_down": ",".join(map(str, down)),
-        **_link_totals(_link_errors(gpu, list(states))),
-    }
-
-
-def _link_states(gpu: Any) -> Iterator[tuple[int, bool]]:
-    for link in range(pynvml.NVML_NVLINK_MAX_LINKS):
-        try:
-            yield link, bool(pynvml.nvmlDeviceGetNvLinkState(gpu, link))
-        except pynvml.NVMLError as error:
-            if error.value not in ABSENT:
-                raise
-            return
-
-
-def _link_errors(gpu: Any, links: Sequence[int]) -> dict[str, dict[int, int]]:
-    """Return what each link counted, by what it counts; only what at least one link has."""
-    try:
-        counted = _link_errors_in_fields(gpu, links)
-    except pynvml.NVMLError as error:
-        if error.value not in ABSENT:
-            raise
-        counted = {}
-    return counted or _link_errors_by_call(gpu, links)
-
-
-def _link_errors_in_fields(gpu: Any, links: Sequence[int]) -> dict[str, dict[int, int]]:
-    ids = sorted({number for numbers in _LINK_FIELDS.values() for number in numbers})
-    wanted = [(number, link) for link in links for number in ids]
-    values = dict(zip(wanted, field_values(gpu, wanted), strict=True))
-    counted: dict[str, dict[int, int]] = {}
-    for name, numbers in _LINK_FIELDS.items():
-        for link in links:
-            held = next((value for number in numbers if (value := values[number, link]) is not None), None)
-            if held is not None:
-                counted.setdefault(name, {})[link] = int(held)
-    return counted
-
-
-def _link_errors_by_call(gpu: Any, links: Sequence[int]) -> dict[str, dict[int, int]]:
-    counted: dict[str, dict[int, int]] = {}
-    for name, counters in _LINK_COUNTERS.items():
-        for link in links:
-            held = _summed(
-                lambda counter, link=link: pynvml.nvmlDeviceGetNvLinkErrorCounter(gpu, link, counter), counters
-            )
-            if held is not None:
-                counted.setdefault(name, {})[link] = held
-    return counted
-
-
-def _summed(call: Callable[[int], int], numbers: Iterable[int]) -> int | None:
-    try:
-        return sum(call(number) for number in numbers)
-    except pynvml.NVMLError as error:
-        if error.value not in ABSENT:
-            raise
-        return None
-
-
-def _link_totals(counted: Mapping[str, Mapping[int, int]]) -> Answer:
-    """A sum over fewer links than before would rise when they come back: without all of them there is none."""
-    links = sorted({link for by_link in counted.values() for link in by_link})
-    by_link = {link: sum(values.get(link, 0) for values in counted.values()) for link in links}
-    totals = {
-        f"nvlink_{name}_total": sum(values.values()) for name, values in counted.items() if len(values) == len(links)
-    }
-    return {
-        **totals,
-        "nvlink_errors_total": sum(by_link.values()) if links else None,
-        "nvlink_errors_by_link": " ".join(f"{link}:{count}" for link, count in by_link.items() if count),
-    }
-
-
 def _fabric(gpu: Any) -> Answer:
     """State of the fabric that GPUs behind NVSwitches join; Hopper and later."""
     try:
@@ -335,7 +198,7 @@ GROUPS: tuple[Group, ...] = (
     _retired("retired_pages_correctable", pynvml.NVML_PAGE_RETIREMENT_CAUSE_MULTIPLE_SINGLE_BIT_ECC_ERRORS),
     _retired("retired_pages_uncorrectable", pynvml.NVML_PAGE_RETIREMENT_CAUSE_DOUBLE_BIT_ECC_ERROR),
     _one("retired_pages_pending", lambda gpu: bool(pynvml.nvmlDeviceGetRetiredPagesPendingStatus(gpu))),
-    _links,
+    links,
     _fabric,
     _one("pcie_generation", pynvml.nvmlDeviceGetCurrPcieLinkGeneration),
     _one("pcie_generation_max", pynvml.nvmlDeviceGetMaxPcieLinkGeneration),

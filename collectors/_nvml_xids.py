@@ -8,7 +8,7 @@ from typing import Any
 
 import pynvml
 
-Answer = dict[str, object]
+from collectors._nvml_calls import Answer
 
 MOST_EVENTS = 100
 """Most events that are handed on at one look; the rest waits for the next."""
