@@ -51,6 +51,7 @@ class BmcCollector:
     name = "bmc"
     every_seconds = 60.0
     deadline_seconds = 90.0
+    scans = True
 
     def __init__(self) -> None:
         self._tools = Tools()

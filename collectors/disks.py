@@ -55,6 +55,7 @@ class DiskCollector:
     name = "disks"
     every_seconds = 300.0
     deadline_seconds = 120.0
+    scans = True
 
     def __init__(self) -> None:
         self._tools = Tools()

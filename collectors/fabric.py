@@ -84,6 +84,7 @@ class FabricCollector:
     name = "fabric"
     every_seconds = 10.0
     deadline_seconds = 45.0
+    scans = True
 
     def __init__(self) -> None:
         self._reader = TreeReader()

@@ -26,6 +26,9 @@ LOOKS_UNTIL_GONE = 2
 # Bridges come and go with what hangs on them.
 _MISSED = frozenset({"gpu", "nic", "disk", "nvswitch"})
 
+# Counters of which each count matters; what is corrected adds up over weeks on a healthy node.
+_UNCORRECTED = frozenset({"fatal", "nonfatal", "uncorrected", "exceptions", "deferred"})
+
 
 @dataclass(frozen=True, slots=True)
 class PcieEdacSettings:
@@ -35,11 +38,13 @@ class PcieEdacSettings:
         sysfs: Where /sys is.
         procfs: Where /proc is.
         tree_deadline_seconds: How long reading all devices may take.
+        since_boot: Whether the first look tells errors that were not corrected since the boot; a single look does.
     """
 
     sysfs: Path = Path("/sys")
     procfs: Path = Path("/proc")
     tree_deadline_seconds: float = 10.0
+    since_boot: bool = False
 
 
 @dataclass(slots=True)
@@ -66,6 +71,7 @@ class PcieEdacCollector:
     name = "pcie_edac"
     every_seconds = 30.0
     deadline_seconds = 25.0
+    scans = True
 
     def __init__(self) -> None:
         self._reader = TreeReader()
@@ -79,7 +85,7 @@ class PcieEdacCollector:
             SourceError: The devices do not answer.
         """
         settings = _settings(site.settings)
-        look = _Look(site, position, now)
+        look = _Look(site, position, now, since_boot=settings.since_boot and not position)
         try:
             tree = self._reader.read(
                 "pci", settings.sysfs, _pcie.FILES, settings.tree_deadline_seconds, places=_pcie.PLACES
@@ -104,8 +110,9 @@ class PcieEdacCollector:
 class _Look:
     """One look: what was known becomes what is known now."""
 
-    def __init__(self, site: Site, position: Mapping[str, object], now: datetime) -> None:
+    def __init__(self, site: Site, position: Mapping[str, object], now: datetime, *, since_boot: bool) -> None:
         self._looks = Looks(PcieEdacCollector.name, site, now, looked_before(position, site.boot_id))
+        self._since_boot = since_boot
         self._counters = totals_in(position, site.boot_id)
         self._known = _known(position, same_boot=position.get("boot_id") == site.boot_id)
         self._here: set[str] = set()
@@ -113,12 +120,7 @@ class _Look:
     def device(self, part: _pcie.Part) -> Reading:
         """Return the sample of a part."""
         fields = _pcie.fields_of(part)
-        known = self._known.get(part.address, _Known())
-        if known.names.get("model", part.model) != part.model:
-            known = _Known()
-        self._known[part.address] = known
-        self._here.add(part.address)
-        _learn(known, part, fields)
+        known = self._known_part(part, fields)
         totals, moved = self._totals(part.address, part.counters)
         sums = {f"{severity}_total": _sum(severity, totals) for severity in ("correctable", "nonfatal", "fatal")}
         best: dict[str, Scalar] = {
@@ -126,14 +128,23 @@ class _Look:
             "best_speed_gts": known.best_speed_gts,
             "narrow_looks": known.narrow_looks,
         }
-        return self._looks.reading(
-            DEVICE, part.address, {**fields, **best, **sums, "new_errors": _names(moved), "present": True}, _words(part)
-        )
+        told = {**fields, **best, **sums, "new_errors": _names(moved), "present": True}
+        return self._looks.reading(DEVICE, part.address, {**told, "is_new": self._since_boot}, _words(part))
+
+    def _known_part(self, part: _pcie.Part, fields: Mapping[str, Scalar]) -> _Known:
+        known = self._known.get(part.address, _Known())
+        if known.names.get("model", part.model) != part.model:
+            known = _Known()
+        _learn(known, part, fields)
+        self._here.add(part.address)
+        if part.kind in _MISSED:
+            self._known[part.address] = known
+        return known
 
     def gone(self) -> Iterator[Reading]:
         """Yield a sample of each part that was here in this boot and is not on the bus any more."""
         for address, known in self._known.items():
-            if address in self._here or known.names.get("part") not in _MISSED:
+            if address in self._here or "part" not in known.names:
                 continue
             known.missing += 1
             if known.missing >= LOOKS_UNTIL_GONE:
@@ -148,6 +159,7 @@ class _Look:
             "label": memory.label or memory.key,
             "location": memory.location or None,
             **{f"{name}_total": total for name, total in totals.items()},
+            "is_new": self._since_boot,
         }
         return self._looks.reading(MEMORY, memory.key, fields, f"{memory.kind} {memory.label or memory.key}")
 
@@ -162,6 +174,7 @@ class _Look:
         fields: dict[str, Scalar] = {
             **{f"{name}_total": _sum(name, totals) for name in counts},
             "cpus": " ".join(map(str, cpus)) or None,
+            "is_new": self._since_boot,
         }
         yield self._looks.reading(MACHINE_CHECKS, "cpus", fields, "machine checks")
 
@@ -175,7 +188,11 @@ class _Look:
     def _totals(self, key: str, counters: Mapping[str, int], turns_at: int = 0) -> tuple[dict[str, int], list[str]]:
         """Return the totals of a part, and the names of the counters that moved since the last look."""
         totals = Totals(self._counters.setdefault(key, {}), dict.fromkeys(counters, turns_at), sparse=True)
-        return totals.add(counters), list(totals.moved)
+        counted = totals.add(counters)
+        if not self._since_boot:
+            return counted, list(totals.moved)
+        since_boot = {name: count for name, count in counters.items() if name.partition(".")[0] in _UNCORRECTED}
+        return {**counted, **since_boot}, [name for name, count in since_boot.items() if count]
 
 
 def _learn(known: _Known, part: _pcie.Part, fields: Mapping[str, Scalar]) -> None:
@@ -228,4 +245,5 @@ def _settings(table: Mapping[str, object]) -> PcieEdacSettings:
         Path(str(table.get("sysfs", default.sysfs))),
         Path(str(table.get("procfs", default.procfs))),
         float(str(table.get("tree_deadline_seconds", default.tree_deadline_seconds))),
+        bool(table.get("since_boot", default.since_boot)),
     )

@@ -87,7 +87,9 @@ def probes_of(settings: Settings) -> tuple[list[Probe], list[Check]]:
     collectors, errors = plugins.collectors(disabled)
     site_of = wiring.site_of(settings, lambda: ())
     own_settings: Mapping[str, Mapping[str, object]] = {
-        "kernel_log": {"lookback_seconds": settings.scan.kernel_log_seconds}
+        "kernel_log": {"lookback_seconds": settings.scan.kernel_log_seconds},
+        "bmc": {"lookback_seconds": settings.scan.kernel_log_seconds},
+        "pcie_edac": {"since_boot": True},
     }
     probes = [
         _of_collector(collector, site_of(collector.name), own_settings.get(collector.name, {}))
@@ -177,7 +179,7 @@ def _checks(name: str, result: Result, catalog: Catalog, now: datetime) -> list[
         return [_refused(name, result)]
     events = _events(result.readings, catalog, now)
     found = scan_report.checks_of(name, events, catalog.knowledge, _summary(result.readings))
-    if result.condition and found[0].state is State.OK:
+    if result.condition and not result.readings and found[0].state is State.OK:
         return [Check(name, State.NOT_HERE, result.condition)]
     return found
 

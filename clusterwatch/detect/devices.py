@@ -3,8 +3,8 @@
 1. A value that is missing says nothing: what was known of it stays.
 2. A counter needs two looks of one boot without a long pause between them: what it moved while nobody looked has no
    time and is no evidence.
-3. A counter that falls (cleared, or a new boot) starts anew. One that is told only from its first count on ("is_new")
-   stood at zero before.
+3. A counter that falls (cleared, or a new boot) starts anew. Of a sample that says "is_new" each counter stood at
+   zero before: those of a port that is told only from its first error on, or what one look finds since the boot.
 """
 
 from __future__ import annotations
@@ -61,12 +61,13 @@ def compare_device(
         if _becomes_true(condition, reading, remembered, is_first=previous is None)
     }
     for growth in device.growths:
-        grown = _grown(growth, reading, remembered)
+        grown = _grown(growth, reading, remembered, is_first=previous is None)
         if grown:
             # Of several counters of one kind the first that grew tells it.
             told = _sighting(device, reading, growth.kind, growth.text, {"growth": grown})
             noticed.setdefault(growth.kind, told)
-    return remembered, list(noticed.values())
+    # It is committed with every look: what does not hold and what never moved need not be in it.
+    return {name: value for name, value in remembered.items() if value}, list(noticed.values())
 
 
 def named(template: str, fields: Mapping[str, Scalar]) -> str:
@@ -81,17 +82,17 @@ def _becomes_true(condition: Condition, reading: Reading, remembered: dict[str, 
     return bool(holds) and not was and (condition.from_start or not is_first)
 
 
-def _grown(growth: Growth, reading: Reading, remembered: dict[str, Scalar]) -> int:
+def _grown(growth: Growth, reading: Reading, remembered: dict[str, Scalar], *, is_first: bool) -> int:
     """Return by how much the counter grew where that is enough, else 0; what is counted so far is remembered."""
     value = number(reading.fields.get(growth.name))
-    last = number(remembered.get(growth.name))
     if value is None:
         return 0
-    if last is None and reading.fields.get("is_new"):
-        last = 0
+    # Of a thing that was sampled before, a counter without a remembered value stood at zero.
+    last = None if is_first and not reading.fields.get("is_new") else number(remembered.get(growth.name)) or 0
     remembered[growth.name] = int(value)
     window = f"{growth.name}@"
-    if last is None or value < last or not reading.fields.get("is_continuous"):
+    is_told = reading.fields.get("is_continuous") or reading.fields.get("is_new")
+    if last is None or value < last or not is_told:
         remembered.pop(window, None)
         return 0
     if value == last:

@@ -274,6 +274,17 @@ def test_machine_checks_tell_which_cpu_took_them(node: Node):
     assert "deferred_total" not in reading.fields
 
 
+def test_single_look_tells_what_was_not_corrected_since_the_boot(node: Node):
+    node.has(GPU, H100, {"aer_dev_correctable": CORRECTABLE.format(bad_tlp=40), "aer_dev_fatal": FATAL.format(dlp=2)})
+    node.tree.write(MODULE, {"dimm_label": "A1", "dimm_ce_count": 500, "dimm_ue_count": 1})
+
+    gpu, module = (reading.fields for reading in node.look(since_boot=True).readings)
+
+    assert (gpu["fatal_total"], gpu["correctable_total"], gpu["new_errors"], gpu["is_new"]) == (2, 0, "DLP", True)
+    assert (module["uncorrected_total"], module["corrected_total"]) == (1, 0)
+    assert node.look(since_boot=True).readings[0].fields["fatal_total"] == 0
+
+
 def test_machine_without_any_of_it_states_it(node: Node):
     collected = node.look()
 

@@ -129,6 +129,14 @@ def test_machine_check_names_the_cpu_where_one_took_it(catalog: Catalog, cpus: s
     assert (event.kind, str(event.component)) == ("mce.exception", component)
 
 
+def test_single_look_tells_of_fatal_errors_since_the_boot(catalog: Catalog) -> None:
+    (event,) = events_of(
+        catalog, "pcie.device", part("gpu", fatal_total=2, new_errors="DLP", is_continuous=False, is_new=True)
+    )
+
+    assert (event.kind, event.text) == ("pcie.aer.fatal", "gpu 0000:31:00.0: 2 fatal PCIe errors: DLP")
+
+
 def test_uncorrected_errors_of_a_link_keep_several_causes_open(catalog: Catalog) -> None:
     signal = catalog.knowledge["pcie.aer.nonfatal"]
 
