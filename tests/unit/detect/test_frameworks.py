@@ -210,7 +210,7 @@ def test_traceback_inside_torchrun_s_table_belongs_to_its_rank(catalog: Catalog)
       traceback : Traceback (most recent call last):
         File "/app/train.py", line 7, in <module>
           main()
-      RuntimeError: loss is not finite
+      RuntimeError: bad batch
 
     ============================================================
     """
