@@ -9,7 +9,7 @@ from __future__ import annotations
 import queue
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from clusterwatch import detect, plugins
@@ -72,13 +72,18 @@ def scan(
     catalog = catalog or wiring.catalog_of(settings)
     found, broken = (list(probes), []) if probes is not None else probes_of(settings)
     wanted = [probe for probe in found if probe.name not in settings.scan.skip]
-    by_name = {check.name: [check] for check in broken}
+    looks = {check.name: _Judgement([check]) for check in broken}
     for name, result in _results(wanted, clock, seconds):
-        by_name[name] = _checks(name, result, catalog, started_at)
-        worst = scan_report.report_of(settings.node, started_at, 0, by_name[name]).state
-        tell(name, worst, len(by_name) - len(broken), len(wanted))
-    checks = [check for name in sorted(by_name) for check in by_name[name]]
-    return scan_report.report_of(settings.node, started_at, clock.monotonic() - begun, checks)
+        looks[name] = _judged(name, result, catalog, started_at)
+        tell(name, scan_report.worst(looks[name].checks), len(looks) - len(broken), len(wanted))
+    in_order = [looks[name] for name in sorted(looks)]
+    return scan_report.report_of(
+        settings.node,
+        started_at,
+        clock.monotonic() - begun,
+        [check for look in in_order for check in look.checks],
+        [event for look in in_order for event in look.events],
+    )
 
 
 def probes_of(settings: Settings) -> tuple[list[Probe], list[Check]]:
@@ -174,14 +179,22 @@ def _look(probe: Probe, clock: Clock, seconds: float, answers: queue.SimpleQueue
         answers.put((probe, error))
 
 
-def _checks(name: str, result: Result, catalog: Catalog, now: datetime) -> list[Check]:
+@dataclass(frozen=True, slots=True)
+class _Judgement:
+    """What came of one probe."""
+
+    checks: list[Check]
+    events: list[Event] = field(default_factory=list)
+
+
+def _judged(name: str, result: Result, catalog: Catalog, now: datetime) -> _Judgement:
     if isinstance(result, Exception):
-        return [_refused(name, result)]
+        return _Judgement([_refused(name, result)])
     events = _events(result.readings, catalog, now)
     found = scan_report.checks_of(name, events, catalog.knowledge, _summary(result.readings))
     if result.condition and not result.readings and found[0].state is State.OK:
-        return [Check(name, State.NOT_HERE, result.condition)]
-    return found
+        return _Judgement([Check(name, State.NOT_HERE, result.condition)])
+    return _Judgement(found, events)
 
 
 def _refused(name: str, error: Exception) -> Check:

@@ -78,13 +78,20 @@ class Check:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """A scan of a node. *seconds* is how long it took, *state* that of the worst check."""
+    """A scan of a node.
+
+    Attributes:
+        state: That of the worst check.
+        seconds: How long it took.
+        events: What the checks saw, for whoever records it; in the order of the checks.
+    """
 
     node: str
     state: State
     started_at: datetime
     seconds: float
     checks: tuple[Check, ...]
+    events: tuple[Event, ...] = ()
 
     @property
     def kind(self) -> str:
@@ -99,10 +106,16 @@ class Report:
         return "; ".join(f"{check.name}: {check.what}" for check in gravest) or _counted(self.checks)
 
 
-def report_of(node: str, started_at: datetime, seconds: float, checks: Sequence[Check]) -> Report:
-    """Return the report of *checks*."""
-    worst = max((check.state for check in checks), key=_BY_GRAVITY.index, default=State.NOT_HERE)
-    return Report(node, worst, started_at, round(seconds, 1), tuple(checks))
+def report_of(
+    node: str, started_at: datetime, seconds: float, checks: Sequence[Check], events: Iterable[Event] = ()
+) -> Report:
+    """Return the report of *checks*, and of the *events* that they saw."""
+    return Report(node, worst(checks), started_at, round(seconds, 1), tuple(checks), tuple(events))
+
+
+def worst(checks: Iterable[Check]) -> State:
+    """Return the gravest state among *checks*; NOT_HERE when there are none."""
+    return max((check.state for check in checks), key=_BY_GRAVITY.index, default=State.NOT_HERE)
 
 
 def checks_of(name: str, events: Iterable[Event], knowledge: Knowledge, summary: str) -> list[Check]:

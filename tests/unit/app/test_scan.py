@@ -96,6 +96,14 @@ def test_one_look_tells_what_was_counted_since_the_driver_started(report_of: Rep
     assert "0 -> 2" in check.what
 
 
+def test_what_was_seen_can_be_recorded_with_the_part_that_it_speaks_of(report_of: Reported):
+    wrong = reading("scan.wrong_answer", "GPU 0: wrong result of float32", pci="0000:3b:00.0")
+
+    (event,) = report_of(sees("known_answers", wrong)).events
+
+    assert (event.kind, str(event.component)) == ("scan.wrong_answer", "gpu 0000:3b:00 on node001")
+
+
 def test_number_of_gpus_stands_where_all_is_well(report_of: Reported):
     count = reading("gpu.count", "8 of 8 GPUs answer", gpus_answering=8, gpus_expected=8)
 
