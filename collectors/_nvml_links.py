@@ -5,7 +5,7 @@ Counters are asked as fields of each link; by the older call where the driver do
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import pynvml
@@ -81,17 +81,15 @@ def _link_errors_by_call(gpu: Any, links: Sequence[int]) -> dict[str, dict[int, 
     counted: dict[str, dict[int, int]] = {}
     for name, counters in _LINK_COUNTERS.items():
         for link in links:
-            held = _summed(
-                lambda counter, link=link: pynvml.nvmlDeviceGetNvLinkErrorCounter(gpu, link, counter), counters
-            )
+            held = _counted_by_call(gpu, link, counters)
             if held is not None:
                 counted.setdefault(name, {})[link] = held
     return counted
 
 
-def _summed(call: Callable[[int], int], numbers: Iterable[int]) -> int | None:
+def _counted_by_call(gpu: Any, link: int, counters: Iterable[int]) -> int | None:
     try:
-        return sum(call(number) for number in numbers)
+        return sum(int(pynvml.nvmlDeviceGetNvLinkErrorCounter(gpu, link, counter)) for counter in counters)
     except pynvml.NVMLError as error:
         if error.value not in ABSENT:
             raise
