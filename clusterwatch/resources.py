@@ -52,11 +52,12 @@ def page_template(name: str) -> str:
 
 def _package_rules() -> dict[str, str]:
     detect = files("clusterwatch") / "detect"
-    return {**_texts_in(detect / "catalog"), **_texts_in(detect / "profiles", "profiles/")}
+    texts = {**_texts_in(detect / "catalog"), **_texts_in(detect / "profiles", "profiles/")}
+    return dict(sorted(texts.items()))
 
 
 def _texts_in(folder: Traversable, prefix: str = "") -> dict[str, str]:
-    found = sorted((file for file in folder.iterdir() if file.name.endswith(".toml")), key=lambda file: file.name)
+    found = (file for file in folder.iterdir() if file.name.endswith(".toml"))
     return {prefix + file.name: file.read_text(encoding="utf-8") for file in found}
 
 

@@ -15,6 +15,10 @@ def test_the_catalogue_comes_with_the_package_and_is_toml():
     assert all(tomllib.loads(text) for text in texts.values())
 
 
+def test_what_projects_say_of_xids_comes_with_the_package():
+    assert "[[project]]" in catalog_texts()["profiles/xids.toml"]
+
+
 def test_site_rules_follow_the_packages_own(tmp_path):
     (tmp_path / "b.toml").write_text("x = 1")
     (tmp_path / "a.toml").write_text("y = 1")
