@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from collectors._child import NoAnswerError
 
-__all__ = ["NoAnswerError", "NoToolError", "Said", "Tools", "words_of"]
+__all__ = ["NoAnswerError", "NoToolError", "Said", "Tools"]
 
 
 class NoToolError(Exception):
@@ -78,10 +78,3 @@ class Tools:
             child.wait(timeout=0.5)
         if child.returncode is None:
             self._stuck[name] = child
-
-
-def words_of(setting: object, default: Sequence[str] = ()) -> tuple[str, ...]:
-    """Return a command of the configuration, a text or a list of texts, as its words."""
-    if isinstance(setting, str):
-        return tuple(setting.split()) or tuple(default)
-    return tuple(str(word) for word in setting) if isinstance(setting, list | tuple) else tuple(default)

@@ -11,7 +11,8 @@ from clusterwatch.model import Collected, Reading, Scalar
 from clusterwatch.seams import Site
 from collectors._ipmi import BmcTime, SelRecord, bmc_time, sel_facts, sel_records, sensors
 from collectors._looks import Looks, looked_before
-from collectors._tools import NoAnswerError, NoToolError, Said, Tools, words_of
+from collectors._settings import settings_in
+from collectors._tools import NoAnswerError, NoToolError, Said, Tools
 
 SENSOR = "bmc.sensor"
 """Subject of the reading that holds one sensor's state. Lines of the event log are lines, trusted as the node's."""
@@ -33,14 +34,14 @@ class BmcSettings:
     Attributes:
         ipmitool: The command with its own arguments, such as "sudo -n ipmitool".
         arguments: Which BMC: none for this node's own, or "-I lanplus -H HOST -U USER -f PASSWORD_FILE".
-        tool_deadline_seconds: How long one call may take; a BMC answers slowly.
+        answer_within_seconds: How long one call may take; a BMC answers slowly.
         lookback_seconds: How far back the very first look at the event log goes.
         sensors: Whether sensors are read too.
     """
 
     ipmitool: tuple[str, ...] = ("ipmitool",)
     arguments: tuple[str, ...] = ()
-    tool_deadline_seconds: float = 20.0
+    answer_within_seconds: float = 20.0
     lookback_seconds: float = 300.0
     sensors: bool = True
 
@@ -62,7 +63,7 @@ class BmcCollector:
         Raises:
             SourceError: The BMC is there and does not answer, or ipmitool refuses.
         """
-        settings = _settings(site.settings)
+        settings = settings_in(site.settings, BmcSettings, BmcCollector.name)
         bmc = _Bmc(self._tools, settings)
         looks = Looks(BmcCollector.name, site, now, looked_before(position, site.boot_id))
         try:
@@ -99,7 +100,7 @@ class _Bmc:
 
     def said(self, *words: str) -> Said:
         command = (*self._settings.ipmitool, *self._settings.arguments, *words)
-        said = self._tools.ask("bmc", command, self._settings.tool_deadline_seconds)
+        said = self._tools.ask("bmc", command, self._settings.answer_within_seconds)
         if said.exit_code and all(words in said.errors for words in _NOT_THERE):
             raise _NoBmcError
         if said.exit_code and not said.output.strip():
@@ -212,14 +213,3 @@ def _sample(looks: Looks, fields: Mapping[str, Scalar]) -> Reading:
     measured = f"{fields['value']:g} {fields['unit']}" if isinstance(fields["value"], float) else "no reading"
     said = fields["states"] or measured
     return looks.reading(SENSOR, key, fields, f"{fields['sensor']}: {said}")
-
-
-def _settings(table: Mapping[str, object]) -> BmcSettings:
-    default = BmcSettings()
-    return BmcSettings(
-        ipmitool=words_of(table.get("ipmitool"), default.ipmitool),
-        arguments=words_of(table.get("arguments")),
-        tool_deadline_seconds=float(str(table.get("tool_deadline_seconds", default.tool_deadline_seconds))),
-        lookback_seconds=float(str(table.get("lookback_seconds", default.lookback_seconds))),
-        sensors=bool(table.get("sensors", default.sensors)),
-    )

@@ -12,6 +12,7 @@ from clusterwatch.seams import Site
 from collectors._counting import Totals, totals_in
 from collectors._looks import Looks, looked_before
 from collectors._mdstat import arrays
+from collectors._settings import settings_in
 from collectors._smart import (
     ASLEEP,
     COUNTERS,
@@ -24,7 +25,7 @@ from collectors._smart import (
     values_by_nvme,
     values_by_smartctl,
 )
-from collectors._tools import NoAnswerError, NoToolError, Tools, words_of
+from collectors._tools import NoAnswerError, NoToolError, Tools
 
 DISK, ARRAY = "disk.sample", "disk.array"
 """Subjects of the readings."""
@@ -37,16 +38,18 @@ class DiskSettings:
     """The collector's table of the configuration.
 
     Attributes:
-        smartctl, nvme: The commands, such as "sudo -n smartctl".
-        sysfs, procfs: Where /sys and /proc are.
-        disk_deadline_seconds: How long one disk may take to answer.
+        smartctl: The command, such as "sudo -n smartctl".
+        nvme: The command, such as "sudo -n nvme".
+        sysfs: Where /sys is.
+        procfs: Where /proc is.
+        answer_within_seconds: How long one disk may take to answer.
     """
 
     smartctl: tuple[str, ...] = ("smartctl",)
     nvme: tuple[str, ...] = ("nvme",)
     sysfs: Path = Path("/sys")
     procfs: Path = Path("/proc")
-    disk_deadline_seconds: float = 10.0
+    answer_within_seconds: float = 10.0
 
 
 class DiskCollector:
@@ -80,7 +83,7 @@ class _Look:
 
     def __init__(self, tools: Tools, site: Site, position: Mapping[str, object], now: datetime) -> None:
         self._tools = tools
-        self._settings = _settings(site.settings)
+        self._settings = settings_in(site.settings, DiskSettings, DiskCollector.name)
         self._looks = Looks(DiskCollector.name, site, now, looked_before(position, site.boot_id))
         self._counters = totals_in(position, site.boot_id)
         self._done: set[str] = set()
@@ -92,7 +95,7 @@ class _Look:
             name, about = folder.name, {file: _text(folder / file) for file in ("model", "serial", "state")}
             command = (*self._settings.nvme, "smart-log", f"/dev/{name}", "--output-format=json")
             try:
-                said = self._tools.ask(name, command, self._settings.disk_deadline_seconds)
+                said = self._tools.ask(name, command, self._settings.answer_within_seconds)
             except NoToolError:
                 return  # smartctl can ask them as well
             except NoAnswerError as silence:
@@ -130,7 +133,7 @@ class _Look:
 
     @property
     def _patience(self) -> float:
-        return self._settings.disk_deadline_seconds
+        return self._settings.answer_within_seconds
 
     def _by_smartctl(self, found: Found) -> Iterator[Reading]:
         options = ("--all", "--nocheck=standby", "--json=c", f"--device={found.type}")
@@ -172,14 +175,3 @@ def _text(path: Path) -> str | None:
         return path.read_text(errors="replace").strip()
     except OSError:
         return None
-
-
-def _settings(table: Mapping[str, object]) -> DiskSettings:
-    default = DiskSettings()
-    return DiskSettings(
-        smartctl=words_of(table.get("smartctl"), default.smartctl),
-        nvme=words_of(table.get("nvme"), default.nvme),
-        sysfs=Path(str(table.get("sysfs", default.sysfs))),
-        procfs=Path(str(table.get("procfs", default.procfs))),
-        disk_deadline_seconds=float(str(table.get("disk_deadline_seconds", default.disk_deadline_seconds))),
-    )

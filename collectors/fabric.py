@@ -23,8 +23,9 @@ from collectors._fabric_ports import (
     ports_in,
 )
 from collectors._looks import Looks, looked_before
+from collectors._settings import settings_in
 from collectors._sysfs import NoAnswerError, Tree, TreeReader
-from collectors._tools import NoToolError, Tools, words_of
+from collectors._tools import NoToolError, Tools
 
 PORT, PEER = "fabric.port", "fabric.peer"
 """Subjects of the readings: a port of this node, and a port somewhere else."""
@@ -45,19 +46,19 @@ class FabricSettings:
     Attributes:
         sysfs: Where /sys is.
         interfaces: Network interfaces to watch that belong to no RDMA device.
-        device_deadline_seconds: How long one device may take to answer.
+        answer_within_seconds: How long one device may take to answer.
         peers: Whether the other end of each InfiniBand link is asked, where infiniband-diags are installed.
         sweep: Whether the errors of the whole fabric are read; for one node of a fabric, not for all.
-        peers_every_seconds: Pause between two questions to the fabric.
+        peers_pause_seconds: Pause between two questions to the fabric.
         tool_prefix: Put before each command of infiniband-diags, such as "sudo -n".
     """
 
     sysfs: Path = Path("/sys")
     interfaces: tuple[str, ...] = ()
-    device_deadline_seconds: float = 3.0
+    answer_within_seconds: float = 3.0
     peers: bool = True
     sweep: bool = False
-    peers_every_seconds: float = 60.0
+    peers_pause_seconds: float = 60.0
     tool_prefix: tuple[str, ...] = ()
 
 
@@ -99,7 +100,7 @@ class FabricCollector:
         Raises:
             SourceError: The list of devices cannot be read.
         """
-        settings = _settings(site.settings)
+        settings = settings_in(site.settings, FabricSettings, FabricCollector.name)
         look = _Look(site, position, now)
         listed = self._listed(settings)
         if not listed and not settings.interfaces and not look.known:
@@ -119,7 +120,7 @@ class FabricCollector:
 
     def _listed(self, settings: FabricSettings) -> dict[str, str]:
         try:
-            tree = self._reader.read("", settings.sysfs, (), settings.device_deadline_seconds, (_DEVICES,))
+            tree = self._reader.read("", settings.sysfs, (), settings.answer_within_seconds, (_DEVICES,))
         except NoAnswerError as silence:
             raise SourceError(f"{settings.sysfs}/{_DEVICES} cannot be listed: {silence}") from silence
         return {path.rpartition("/")[2]: place for path, place in tree.places.items()}
@@ -141,22 +142,22 @@ class FabricCollector:
                 yield look.reading(port_alone)
 
     def _read(self, device: str, settings: FabricSettings) -> tuple[Tree, Tree]:
-        tree = self._reader.read(device, settings.sysfs, port_files(device), settings.device_deadline_seconds)
+        tree = self._reader.read(device, settings.sysfs, port_files(device), settings.answer_within_seconds)
         return tree, self._netdevs(sorted(netdevs_of(tree)), settings, device)
 
     def _netdevs(self, names: list[str], settings: FabricSettings, device: str = "net") -> Tree:
         if not names:
             return Tree()
-        return self._reader.read(device, settings.sysfs, netdev_files(names), settings.device_deadline_seconds)
+        return self._reader.read(device, settings.sysfs, netdev_files(names), settings.answer_within_seconds)
 
     def _fabric(self, look: _Look, settings: FabricSettings) -> tuple[list[Reading], str]:
         """Return what the fabric says, and the stated condition. It is asked less often than the ports here."""
         up = [port for port in look.seen if port.values.get("state") == "ACTIVE" and _is_infiniband(port)]
-        is_due = self._asked_at is None or (look.now - self._asked_at).total_seconds() >= settings.peers_every_seconds
+        is_due = self._asked_at is None or (look.now - self._asked_at).total_seconds() >= settings.peers_pause_seconds
         if not up or not is_due:
             return [], look.told_of_fabric
         self._asked_at = look.now
-        fabric = Fabric(self._tools, settings.tool_prefix, settings.device_deadline_seconds * 3)
+        fabric = Fabric(self._tools, settings.tool_prefix, settings.answer_within_seconds * 3)
         try:
             found = list(_asked(fabric, up, settings))
         except NoToolError as missing:
@@ -288,16 +289,3 @@ def _words(port: Port) -> str:
     rate = f", {values['rate_gbps']:g} Gb/s" if isinstance(values.get("rate_gbps"), float) else ""
     phys = f" ({values['phys_state']})" if values.get("phys_state") else ""
     return f"{port.key} {port.identity.get('link_layer') or ''}: {values.get('state') or 'state unknown'}{phys}{rate}"
-
-
-def _settings(table: Mapping[str, object]) -> FabricSettings:
-    default = FabricSettings()
-    return FabricSettings(
-        sysfs=Path(str(table.get("sysfs", default.sysfs))),
-        interfaces=words_of(table.get("interfaces")),
-        device_deadline_seconds=float(str(table.get("device_deadline_seconds", default.device_deadline_seconds))),
-        peers=bool(table.get("peers", default.peers)),
-        sweep=bool(table.get("sweep", default.sweep)),
-        peers_every_seconds=float(str(table.get("peers_every_seconds", default.peers_every_seconds))),
-        tool_prefix=words_of(table.get("tool_prefix")),
-    )

@@ -13,6 +13,7 @@ from clusterwatch.seams import Site
 from collectors import _edac, _pcie
 from collectors._counting import Totals, totals_in
 from collectors._looks import Looks, looked_before
+from collectors._settings import settings_in
 from collectors._sysfs import NoAnswerError, TreeReader
 
 DEVICE, MEMORY, MACHINE_CHECKS = "pcie.device", "edac.memory", "mce.counts"
@@ -37,13 +38,13 @@ class PcieEdacSettings:
     Attributes:
         sysfs: Where /sys is.
         procfs: Where /proc is.
-        tree_deadline_seconds: How long reading all devices may take.
+        answer_within_seconds: How long reading all devices may take.
         since_boot: Whether the first look tells errors that were not corrected since the boot; a single look does.
     """
 
     sysfs: Path = Path("/sys")
     procfs: Path = Path("/proc")
-    tree_deadline_seconds: float = 10.0
+    answer_within_seconds: float = 10.0
     since_boot: bool = False
 
 
@@ -84,13 +85,13 @@ class PcieEdacCollector:
         Raises:
             SourceError: The devices do not answer.
         """
-        settings = _settings(site.settings)
+        settings = settings_in(site.settings, PcieEdacSettings, PcieEdacCollector.name)
         look = _Look(site, position, now, since_boot=settings.since_boot and not position)
         try:
             tree = self._reader.read(
-                "pci", settings.sysfs, _pcie.FILES, settings.tree_deadline_seconds, places=_pcie.PLACES
+                "pci", settings.sysfs, _pcie.FILES, settings.answer_within_seconds, places=_pcie.PLACES
             )
-            edac = self._reader.read("edac", settings.sysfs, _edac.FILES, settings.tree_deadline_seconds)
+            edac = self._reader.read("edac", settings.sysfs, _edac.FILES, settings.answer_within_seconds)
         except NoAnswerError as silence:
             what = "a PCI device may have died: look for AER and pciehp lines in the kernel log"
             raise SourceError(f"{settings.sysfs} cannot be read: {silence}: {what}") from silence
@@ -237,13 +238,3 @@ def _text(path: Path) -> str:
         return path.read_text(errors="replace")
     except OSError:
         return ""
-
-
-def _settings(table: Mapping[str, object]) -> PcieEdacSettings:
-    default = PcieEdacSettings()
-    return PcieEdacSettings(
-        Path(str(table.get("sysfs", default.sysfs))),
-        Path(str(table.get("procfs", default.procfs))),
-        float(str(table.get("tree_deadline_seconds", default.tree_deadline_seconds))),
-        bool(table.get("since_boot", default.since_boot)),
-    )

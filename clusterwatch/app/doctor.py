@@ -20,7 +20,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from clusterwatch import detect, plugins, resources
-from clusterwatch.app import wiring
+from clusterwatch.app import device_tools, wiring
 from clusterwatch.app.findings import Finding, State, Surroundings
 from clusterwatch.errors import ClusterWatchError, StoreError
 from clusterwatch.model import Collected
@@ -283,6 +283,7 @@ CHECKS: dict[str, Check] = {
     "database": _database,
     "kernel log": _kernel_log,
     "NVIDIA driver": _driver,
+    "device tools": device_tools.findings,
     "collectors": _collectors,
     "port": _port,
     "page and metrics": _reachable,

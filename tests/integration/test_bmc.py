@@ -73,10 +73,10 @@ class Bmc:
         self._process.stdin.write(f"sensor_set_bit 0x20 0 {POWER_SUPPLY} {bit} {value} 1\n")
         self._process.stdin.flush()
 
-    def look(self, tool_deadline_seconds: float = 20) -> Collected:
+    def look(self, answer_within_seconds: float = 20) -> Collected:
         # Looks are a second apart for the collector, without anybody waiting for them.
         self.pause += timedelta(seconds=1)
-        site = Site("node001", "boot-1", {"arguments": self.arguments, "tool_deadline_seconds": tool_deadline_seconds})
+        site = Site("node001", "boot-1", {"arguments": self.arguments, "answer_within_seconds": answer_within_seconds})
         collected = self.collector.collect(site, self.position, SystemClock().now() + self.pause)
         self.position = collected.position
         return collected
@@ -154,7 +154,7 @@ def test_bmc_that_is_gone_is_an_error(bmc: Bmc):
     bmc.close()
 
     with pytest.raises(SourceError, match="the BMC does not answer"):
-        bmc.look(tool_deadline_seconds=1)
+        bmc.look(answer_within_seconds=1)
 
 
 def _until_logged(bmc: Bmc) -> Collected:

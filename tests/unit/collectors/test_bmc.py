@@ -209,4 +209,4 @@ def test_bmc_that_does_not_answer_is_an_error_in_time(bmc: Bmc):
     bmc.ipmitool.write_text("#!/bin/sh\nexec sleep 600\n")
 
     with pytest.raises(SourceError, match=r"did not answer in 0\.2 s"):
-        bmc.look(tool_deadline_seconds=0.2)
+        bmc.look(answer_within_seconds=0.2)

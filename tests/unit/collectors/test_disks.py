@@ -216,7 +216,7 @@ def test_disk_that_does_not_answer_is_told_and_hides_no_other(node: Node):
     node.has_disk(SATA)
     node.program("nvme", "#!/bin/sh\nexec sleep 600\n")
 
-    collected = node.look(disk_deadline_seconds=0.5)
+    collected = node.look(answer_within_seconds=0.5)
 
     assert {reading.fields["disk"]: reading.fields["answers"] for reading in collected.readings} == {
         "nvme0": False,

@@ -210,7 +210,7 @@ def test_device_that_hangs_is_told_and_hides_no_other(node: Node):
     blocking = node.tree.root / f"{PCI}/infiniband/mlx5_0/ports/1/state"
     blocking.unlink()
     _make_blocking(blocking)
-    collected = node.look(device_deadline_seconds=0.5)
+    collected = node.look(answer_within_seconds=0.5)
 
     answers = {reading.fields["device"]: reading.fields["answers"] for reading in collected.readings}
     assert answers == {"mlx5_0": False, "mlx5_1": True}
@@ -223,7 +223,7 @@ def test_device_that_hung_answers_again(node: Node):
     blocking = node.tree.root / f"{PCI}/infiniband/mlx5_0/ports/1/state"
     blocking.unlink()
     _make_blocking(blocking)
-    node.look(device_deadline_seconds=0.5)
+    node.look(answer_within_seconds=0.5)
 
     blocking.unlink()
     node.port_says(state="4: ACTIVE")

@@ -300,7 +300,7 @@ def test_tree_that_does_not_answer_is_an_error_in_time(tmp_path: Path):
     _make_blocking(node.tree.root / GPU / "class")
 
     with pytest.raises(SourceError, match=r"no answer in 0\.3 s"):
-        node.look(tree_deadline_seconds=0.3)
+        node.look(answer_within_seconds=0.3)
     collector.close()
 
 

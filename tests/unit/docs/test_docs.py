@@ -10,6 +10,7 @@ import os
 import re
 import shlex
 import tomllib
+from dataclasses import fields
 from datetime import UTC, datetime
 from functools import cache
 from itertools import pairwise
@@ -30,11 +31,23 @@ from clusterwatch.config import load
 from clusterwatch.goodput import Reason
 from clusterwatch.model import NEXT_STATES, NEXT_STEP_STATES, Cause, ComponentKind, Event, Role, kinds
 from clusterwatch.seams import Collector, Site
+from collectors.bmc import BmcSettings
+from collectors.disks import DiskSettings
+from collectors.fabric import FabricSettings
+from collectors.kernel_log import KernelLogSettings
+from collectors.pcie_edac import PcieEdacSettings
 
 NOON = datetime(2026, 3, 4, 12, tzinfo=UTC)
 ROOT = Path(__file__).parents[3]
 EXAMPLES = ROOT / "docs" / "examples"
 PAGES = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md")] + sorted(ROOT.glob("docs/**/*.md"))
+SETTINGS = {
+    "kernel_log": KernelLogSettings,
+    "fabric": FabricSettings,
+    "bmc": BmcSettings,
+    "pcie_edac": PcieEdacSettings,
+    "disks": DiskSettings,
+}
 BLOCK = re.compile(r"(<!-- generated: (?P<name>[\w-]+) -->\n)(?P<body>.*?)(<!-- end -->)", re.DOTALL)
 
 
@@ -83,7 +96,25 @@ def accuracy(make):
     return evaluation_markdown(make(tuple(all_cases()), offline_catalog(), NOON))
 
 
+def collector_settings():
+    """Return a table of the settings that each collector takes beside those that all have."""
+    rows = [row for name, settings in SETTINGS.items() for row in settings_rows(name, settings)]
+    return "\n".join(["| collector | key | default | meaning |", "|---|---|---|---|", *rows, ""])
+
+
+def settings_rows(collector, settings):
+    told = dict(
+        re.findall(r"^ +([\w, ]+): (.+(?:\n {12,}.+)*)", settings.__doc__.partition("Attributes:")[2], re.MULTILINE)
+    )
+    meanings = {name: " ".join(text.split()) for names, text in told.items() for name in names.split(", ")}
+    for field in fields(settings):
+        default = " ".join(field.default) if isinstance(field.default, tuple) else field.default
+        shown = json.dumps(default if isinstance(default, bool | int | float) else str(default))
+        yield f"| `{collector}` | `{field.name}` | `{shown}` | {meanings[field.name]} |"
+
+
 GENERATED = {
+    "collector-settings": collector_settings,
     "diagnosis-example": example_diagnosis,
     "accuracy": lambda: accuracy(evaluate),
     "accuracy-unseen": lambda: accuracy(evaluate_unseen),
