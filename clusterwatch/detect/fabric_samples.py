@@ -20,14 +20,15 @@ MINUTE_SECONDS, HOUR_SECONDS = 60.0, 3600.0
 def _is_down(fields: Fields, before: bool) -> bool | None:
     """Whether a port that should be up has no link.
 
-    One that never was up in this boot may be unused, and links come up slowly after a boot; one that somebody
-    switched off is another matter.
+    One that never was up may be unused, and links come up slowly after a boot; one that somebody switched off is
+    another matter.
     """
     if fields.get("state") is None or _is_off(fields) or not fields.get("answers"):
         return None
     if fields["state"] in ("ACTIVE", "ACTIVE_DEFER", "INIT", "ARMED"):
         return False
-    return True if fields.get("seen_active") or not fields.get("is_settling") else None
+    had_link_before_boot = fields.get("best_rate_gbps") is not None and not fields.get("is_settling")
+    return True if fields.get("seen_active") or had_link_before_boot else None
 
 
 def _is_switched_off(fields: Fields, before: bool) -> bool | None:
@@ -59,7 +60,8 @@ def _has_full_counters(fields: Fields, before: bool) -> bool | None:
 
 
 def _nic(reading: Reading) -> Component:
-    return Component(ComponentKind.NIC, str(reading.fields.get("device")), reading.node)
+    # By its address, as the kernel and the other collectors name it.
+    return Component(ComponentKind.NIC, str(reading.fields.get("pci") or reading.fields.get("device")), reading.node)
 
 
 def _far_end(reading: Reading) -> Component:

@@ -149,7 +149,7 @@ def test_link_with_errors_at_both_ends_gives_an_event_for_each(fabric: Fabric):
     events = _events(before, fabric.look())
 
     assert sorted((event.kind, event.component.id) for event in events) == [
-        ("fabric.link.symbol_errors", DEVICE),
+        ("fabric.link.symbol_errors", "0000:c1:00.0"),
         ("fabric.peer.symbol_errors", "leaf1/1"),
     ]
 

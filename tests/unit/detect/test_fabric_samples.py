@@ -11,6 +11,7 @@ PORT: dict[str, Scalar] = {
     "device": "mlx5_0",
     "port": 1,
     "netdev": None,
+    "pci": "0000:c1:00.0",
     "link_layer": "InfiniBand",
     "state": "ACTIVE",
     "phys_state": "LinkUp",
@@ -74,7 +75,7 @@ def test_change_of_a_port_is_told_once(catalog: Catalog, change: dict[str, Scala
 
     (event,) = events_of(catalog, "fabric.port", PORT, changed, changed)
 
-    assert (event.kind, event.component) == (kind, Component(ComponentKind.NIC, "mlx5_0", "node001"))
+    assert (event.kind, event.component) == (kind, Component(ComponentKind.NIC, "0000:c1:00.0", "node001"))
     assert event.text.startswith("mlx5_0 port 1")
 
 
@@ -83,9 +84,9 @@ def test_port_that_stays_as_it_is_gives_nothing(catalog: Catalog) -> None:
 
 
 def test_port_that_nobody_uses_gives_nothing(catalog: Catalog) -> None:
-    unused = {**DOWN, "seen_active": False}
+    unused = {**DOWN, "seen_active": False, "best_rate_gbps": None}
 
-    assert events_of(catalog, "fabric.port", unused, unused) == []
+    assert events_of(catalog, "fabric.port", {**unused, "is_settling": True}, unused, unused) == []
 
 
 def test_port_that_was_up_before_a_reboot_and_stays_down_is_told_when_links_had_time_to_come_up(

@@ -103,10 +103,8 @@ def collector_settings():
 
 
 def settings_rows(collector, settings):
-    told = dict(
-        re.findall(r"^ +([\w, ]+): (.+(?:\n {12,}.+)*)", settings.__doc__.partition("Attributes:")[2], re.MULTILINE)
-    )
-    meanings = {name: " ".join(text.split()) for names, text in told.items() for name in names.split(", ")}
+    attributes = settings.__doc__.partition("Attributes:")[2]
+    meanings = dict(re.findall(r"^ +(\w+): (.+)", attributes, re.MULTILINE))
     for field in fields(settings):
         default = " ".join(field.default) if isinstance(field.default, tuple) else field.default
         shown = json.dumps(default if isinstance(default, bool | int | float) else str(default))
