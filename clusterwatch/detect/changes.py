@@ -42,6 +42,8 @@ class Counter:
         least: Smallest move between two samples that is told.
         is_volatile: It starts at zero with the driver, so that a value from before a reboot says nothing.
         unless: Kinds that say the same more exactly; where one was told of this sample, this one is not.
+        longest_gap_seconds: Between two samples; what moved in a longer one has no time and is no evidence. None
+            where the value is a state that stands, such as how many links there are.
     """
 
     kind: str
@@ -51,6 +53,7 @@ class Counter:
     least: float = 1
     is_volatile: bool = False
     unless: tuple[str, ...] = ()
+    longest_gap_seconds: float | None = None
 
 
 def flag(name: str) -> Holds:

@@ -23,6 +23,11 @@ MANY_CORRECTED = 1000
 MANY_LINK_ERRORS = 100
 MANY_PCIE_REPLAYS = 100
 
+# As old as evidence may be that leads to an action; and as long as a node with eight GPUs may need to boot after an
+# error took it down, because then the aggregate alone still knows of it.
+_WHILE_WATCHING = 600.0
+_OVER_A_REBOOT = 1800.0
+
 _RECOVERIES = {
     "gpu_reset": "a reset of the GPU",
     "node_reboot": "a reboot of the node",
@@ -39,6 +44,13 @@ def _is_too_hot(fields: Fields, before: bool) -> bool | None:
     if number(fields.get("temperature_margin_celsius")) is not None:
         return beyond("temperature_margin_celsius", limit=1, calm=4)(fields, before)
     return reaches("temperature_celsius", "temperature_slowdown_celsius", calm_below=3)(fields, before)
+
+
+def _is_narrow(fields: Fields, before: bool) -> bool | None:
+    # An idle GPU lowers its link's speed and may give up lanes, on purpose.
+    if not number(fields.get("utilization_percent")):
+        return None
+    return below("pcie_width", "pcie_width_max")(fields, before)
 
 
 def _fabric_failed(fields: Fields, before: bool) -> bool | None:
@@ -90,10 +102,9 @@ CONDITIONS: tuple[Condition, ...] = (
         f"{_GPU} has not joined the NVLink fabric: {{fabric_state}}",
     ),
     Condition("gpu.fabric.unhealthy", flag("fabric_health"), f"{_GPU}: the NVLink fabric is unwell, {{fabric_health}}"),
-    # The width only: an idle GPU lowers its link's speed on purpose.
     Condition(
         "gpu.pcie.narrow",
-        below("pcie_width", "pcie_width_max"),
+        _is_narrow,
         f"{_GPU}: its PCIe link has {{pcie_width}} of {{pcie_width_max}} lanes",
     ),
 )
@@ -109,12 +120,14 @@ COUNTERS: tuple[Counter, ...] = (
         +1,
         f"{_GPU}: uncorrectable errors in its memory",
         is_volatile=True,
+        longest_gap_seconds=_WHILE_WATCHING,
     ),
     Counter(
         "gpu.ecc.uncorrected.dram",
         "ecc_dram_uncorrected_aggregate_total",
         +1,
         f"{_GPU}: uncorrectable errors in its memory",
+        longest_gap_seconds=_OVER_A_REBOOT,
     ),
     Counter(
         "gpu.ecc.uncorrected.sram",
@@ -122,12 +135,14 @@ COUNTERS: tuple[Counter, ...] = (
         +1,
         f"{_GPU}: uncorrectable errors in its SRAM",
         is_volatile=True,
+        longest_gap_seconds=_WHILE_WATCHING,
     ),
     Counter(
         "gpu.ecc.uncorrected.sram",
         "ecc_sram_uncorrected_aggregate_total",
         +1,
         f"{_GPU}: uncorrectable errors in its SRAM",
+        longest_gap_seconds=_OVER_A_REBOOT,
     ),
     Counter(
         "gpu.ecc.uncorrected",
@@ -135,6 +150,7 @@ COUNTERS: tuple[Counter, ...] = (
         +1,
         f"{_GPU}: uncorrectable ECC errors",
         is_volatile=True,
+        longest_gap_seconds=_WHILE_WATCHING,
         unless=_UNCORRECTED,
     ),
     Counter(
@@ -143,6 +159,7 @@ COUNTERS: tuple[Counter, ...] = (
         +1,
         f"{_GPU}: uncorrectable ECC errors",
         unless=_UNCORRECTED,
+        longest_gap_seconds=_OVER_A_REBOOT,
     ),
     Counter(
         "gpu.ecc.corrected",
@@ -151,6 +168,7 @@ COUNTERS: tuple[Counter, ...] = (
         f"{_GPU}: many corrected ECC errors",
         least=MANY_CORRECTED,
         is_volatile=True,
+        longest_gap_seconds=_WHILE_WATCHING,
     ),
     Counter(
         "gpu.remap.uncorrectable",
@@ -177,6 +195,7 @@ COUNTERS: tuple[Counter, ...] = (
         +1,
         f"{_GPU}: NVLinks that did not come back ({{nvlink_errors_by_link}})",
         is_volatile=True,
+        longest_gap_seconds=_WHILE_WATCHING,
     ),
     Counter(
         "gpu.nvlink.recovery",
@@ -184,6 +203,7 @@ COUNTERS: tuple[Counter, ...] = (
         +1,
         f"{_GPU}: NVLinks retrained ({{nvlink_errors_by_link}})",
         is_volatile=True,
+        longest_gap_seconds=_WHILE_WATCHING,
         unless=("gpu.nvlink.recovery_failed",),
     ),
     Counter(
@@ -193,6 +213,7 @@ COUNTERS: tuple[Counter, ...] = (
         f"{_GPU}: many NVLink checksum errors ({{nvlink_errors_by_link}})",
         least=MANY_LINK_ERRORS,
         is_volatile=True,
+        longest_gap_seconds=_WHILE_WATCHING,
     ),
     Counter(
         "gpu.nvlink.errors",
@@ -201,6 +222,7 @@ COUNTERS: tuple[Counter, ...] = (
         f"{_GPU}: many NVLink replays ({{nvlink_errors_by_link}})",
         least=MANY_LINK_ERRORS,
         is_volatile=True,
+        longest_gap_seconds=_WHILE_WATCHING,
     ),
     Counter(
         "gpu.pcie.replays",
@@ -209,6 +231,7 @@ COUNTERS: tuple[Counter, ...] = (
         f"{_GPU}: many PCIe replays",
         least=MANY_PCIE_REPLAYS,
         is_volatile=True,
+        longest_gap_seconds=_WHILE_WATCHING,
     ),
 )
 

@@ -4,12 +4,14 @@
 2. A value that is missing says nothing: what was known of it stays.
 3. A counter that went back was reset: it counts on from there. One that starts with the driver is forgotten over a
    reboot, because its old value may be above or below the new one by chance.
+4. What a counter moved while nobody looked for long has no time: it is no evidence of now.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 
 from clusterwatch.detect import gpu
 from clusterwatch.detect.changes import Condition, Counter, Fields, beyond, flag
@@ -72,7 +74,10 @@ SUBJECTS: dict[str, Sampled] = {
 SAMPLES = frozenset(SUBJECTS)
 """Subjects of the readings that are samples."""
 
-_BOOT = "boot_id"
+_BOOT, _LOOKED_AT = "boot_id", "looked_at"
+
+# How exactly the last look is remembered: to the second, the state would be written anew with each.
+_LOOKED_AT_SECONDS = 60.0
 
 
 def sample_key(reading: Reading) -> str:
@@ -93,12 +98,15 @@ def compare(previous: Fields | None, reading: Reading) -> tuple[dict[str, Scalar
         remembered[condition.kind] = was if holds is None else holds
         if holds and not was and (condition.from_start or previous is not None):
             noticed[condition.kind] = _sighting(reading, condition.kind, condition.text)
+    gap_seconds = _gap_seconds(before, reading)
     for counter in sampled.counters:
         value, last = number(reading.fields.get(counter.name)), number(before.get(counter.name))
         remembered[counter.name] = last if value is None else value
-        move = _move(counter, last, value)
+        move = _move(counter, last, value) if _is_watched(counter, gap_seconds) else ""
         if move and noticed.keys().isdisjoint((counter.kind, *counter.unless)):
             noticed[counter.kind] = _sighting(reading, counter.kind, f"{counter.text}, {move}")
+    if sampled.counters:
+        remembered[_LOOKED_AT] = _looked_at(before, reading, gap_seconds)
     # It is committed with every look: what does not hold and what has no value need not be in it.
     kept: dict[str, Scalar] = {
         name: value for name, value in remembered.items() if value is not None and value is not False
@@ -130,6 +138,21 @@ def _still_valid(before: Fields, sampled: Sampled, boot_id: str) -> Mapping[str,
         return {**before, _BOOT: boot_id}
     gone = {counter.name for counter in sampled.counters if counter.is_volatile}
     return {**{name: value for name, value in before.items() if name not in gone}, _BOOT: boot_id}
+
+
+def _gap_seconds(before: Fields, reading: Reading) -> float | None:
+    """Return how long ago the last look was, to the minute; None when that is not known."""
+    looked_at = before.get(_LOOKED_AT)
+    return None if looked_at is None else (reading.observed_at - datetime.fromisoformat(str(looked_at))).total_seconds()
+
+
+def _looked_at(before: Fields, reading: Reading, gap_seconds: float | None) -> Scalar:
+    is_recent = gap_seconds is not None and 0 <= gap_seconds < _LOOKED_AT_SECONDS
+    return before[_LOOKED_AT] if is_recent else reading.observed_at.isoformat()
+
+
+def _is_watched(counter: Counter, gap_seconds: float | None) -> bool:
+    return counter.longest_gap_seconds is None or gap_seconds is None or gap_seconds <= counter.longest_gap_seconds
 
 
 def _move(counter: Counter, last: float | None, value: float | None) -> str:

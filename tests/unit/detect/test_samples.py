@@ -1,4 +1,5 @@
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 
 import pytest
 
@@ -9,6 +10,7 @@ from clusterwatch.model import Cause, Component, ComponentKind, Event, Reading, 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 HEALTHY: dict[str, Scalar] = {
     "index": 3,
+    "utilization_percent": 97,
     "uuid": "GPU-1",
     "pci": "00000000:3B:00.0",
     "temperature_celsius": 61,
@@ -58,13 +60,19 @@ MOUNT: dict[str, Scalar] = {
 }
 
 
-def events_of(catalog: Catalog, subject: str, *samples: dict[str, Scalar], boots: tuple[str, ...] = ()) -> list[Event]:
+def events_of(
+    catalog: Catalog,
+    subject: str,
+    *samples: dict[str, Scalar],
+    boots: tuple[str, ...] = (),
+    pause: timedelta = timedelta(seconds=10),
+) -> list[Event]:
     readings = [
         Reading(
             source="nvml",
             node="node001",
             position=str(n),
-            observed_at=NOON,
+            observed_at=NOON + n * pause,
             subject=subject,
             boot_id=boots[n] if boots else "",
             fields=fields,
@@ -200,6 +208,49 @@ def test_error_that_went_with_the_boot_in_which_it_happened_is_told_by_the_aggre
     (event,) = events_of(catalog, "gpu.sample", HEALTHY, after, boots=("a", "b"))
 
     assert (event.kind, "4 -> 5" in event.text) == ("gpu.ecc.uncorrected.dram", True)
+
+
+@pytest.mark.parametrize(
+    ("change", "longest"),
+    [
+        ({"ecc_dram_uncorrected_total": 3}, timedelta(minutes=10)),
+        ({"nvlink_recoveries_total": 1}, timedelta(minutes=10)),
+        ({"ecc_dram_uncorrected_aggregate_total": 5}, timedelta(minutes=30)),
+    ],
+)
+def test_what_moved_while_nobody_looked_for_long_is_no_evidence_of_now(
+    catalog: Catalog, change: dict[str, Scalar], longest: timedelta
+) -> None:
+    changed = {**HEALTHY, **change}
+
+    assert len(events_of(catalog, "gpu.sample", HEALTHY, changed, pause=longest)) == 1
+    assert events_of(catalog, "gpu.sample", HEALTHY, changed, changed, pause=longest + timedelta(minutes=1)) == []
+
+
+@pytest.mark.parametrize("change", [{"nvlinks_active": 17}, {"remapped_uncorrectable_rows": 2}, {"remap_failed": True}])
+def test_state_that_stands_is_told_however_long_nobody_looked(catalog: Catalog, change: dict[str, Scalar]) -> None:
+    changed = {**HEALTHY, **change}
+
+    assert len(events_of(catalog, "gpu.sample", HEALTHY, changed, pause=timedelta(days=2))) == 1
+
+
+def test_time_of_the_last_look_is_not_written_anew_with_each(catalog: Catalog) -> None:
+    state, states = ObserverState(), []
+    for n in range(12):
+        at = NOON + n * timedelta(seconds=10)
+        sample = Reading(
+            source="nvml", node="node001", position=str(n), observed_at=at, subject="gpu.sample", fields=HEALTHY
+        )
+        state = notice(state, [sample], catalog, at)[0]
+        states.append(state.samples)
+
+    assert sum(before != after for before, after in pairwise(states)) == 1
+
+
+def test_idle_gpu_that_gave_up_lanes_is_no_evidence(catalog: Catalog) -> None:
+    idle = {**HEALTHY, "utilization_percent": 0, "pcie_width": 4}
+
+    assert events_of(catalog, "gpu.sample", HEALTHY, idle) == []
 
 
 def test_error_is_told_once_though_volatile_and_aggregate_both_count_it(catalog: Catalog) -> None:
