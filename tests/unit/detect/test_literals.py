@@ -1,0 +1,57 @@
+"""Literals are strong: what healthy machines write all day holds none of them."""
+
+import re
+from itertools import islice
+from random import Random
+
+import pytest
+
+from benign_log import benign_lines
+from clusterwatch.detect import Catalog, Rule, compile_rules
+from clusterwatch.model.kinds import PROGRESS
+
+LINES = 100_000
+MOST_PER_LINE = 1e-4
+
+
+@pytest.fixture(scope="module")
+def rules(catalog: Catalog) -> list[Rule]:
+    """The rules that tell of anything but progress, which is what a healthy job writes."""
+    return [rule for rule in catalog.rules if rule.kind != PROGRESS]
+
+
+@pytest.fixture(scope="module")
+def held(rules: list[Rule]) -> dict[str, list[str]]:
+    """Lines of healthy machines by the literals that they hold."""
+    lines = list(islice(benign_lines(Random(1)), LINES))
+    text = "\n".join(lines).encode()
+    matcher = compile_rules(rules)
+    found: dict[str, list[str]] = {}
+    for start, end, literals in matcher.held_lines(text):
+        for index in set(literals):
+            found.setdefault(matcher.literals[index], []).append(text[start:end].decode())
+    return found
+
+
+def test_no_literal_is_common_where_all_is_well(held: dict[str, list[str]]):
+    weak = {literal: (len(lines), lines[0]) for literal, lines in held.items() if len(lines) > LINES * MOST_PER_LINE}
+
+    assert weak == {}
+
+
+def test_all_literals_together_are_rare_where_all_is_well(held: dict[str, list[str]]):
+    lines = {line for lines in held.values() for line in lines}
+
+    assert len(lines) <= LINES * MOST_PER_LINE
+
+
+def test_literal_is_long_enough_to_be_rare(rules: list[Rule]):
+    short = [(rule.name, literal) for rule in rules for literal in rule.literals if len(literal) < 4]
+
+    assert short == []
+
+
+def test_short_literal_is_more_than_a_number_or_signs(rules: list[Rule]):
+    empty = [(rule.name, each) for rule in rules for each in rule.literals if not re.search(r"[A-Za-z]|.{5}", each)]
+
+    assert empty == []
