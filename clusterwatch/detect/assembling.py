@@ -4,7 +4,8 @@
    traceback whose beginning was cut off begins with its first frame.
 2. Its own lines are consumed. Lines of others in between are passed on; too many of them end it.
 3. A traceback ends with the exception's line, which is passed on too: the rules look at it first.
-4. A table of failures tells each failed rank when its "traceback" or "msg" line is seen.
+4. An exception that Python says it ignored, as when the program ends, is none.
+5. A table of failures tells each failed rank when its "traceback" or "msg" line is seen.
 5. A heading names what the next lines are about; they are passed on. The next heading, or any other text, ends it.
 """
 
@@ -20,6 +21,7 @@ MOST_STRANGERS = 60
 MOST_UNDER_HEADING = 400
 """Lines that a heading holds for; a GPU's part of "nvidia-smi -q" has about 200."""
 
+_IGNORED = "Exception ignored in"
 _TRACEBACK = re.compile(r"Traceback \(most recent call last\):")
 _FRAME = re.compile(r'\s+File "(?P<path>[^"]*)", line (?P<line>\d+)')
 _FRAME_OF_CUT = re.compile(r'\s{1,2}File "[^"]{1,400}", line \d+, in ')
@@ -55,7 +57,11 @@ def assemble(assembly: Assembly | None, line: str, rank: int | None) -> Assemble
     if assembly is not None and assembly.form == "elastic":
         return _in_table(assembly, line, rank)
     if begins:
-        return Assembled(_begin("traceback", line[: begins.start()], rank), consumed=True)
+        return Assembled(_traceback(assembly, line[: begins.start()], rank), consumed=True)
+    if _IGNORED in line:
+        return Assembled(_begin("ignored", "", rank), consumed=True)
+    if assembly is not None and assembly.form == "ignored":
+        assembly = None
     if _ROOT in line or _FAILURES.match(line):
         prefix = line.partition(_ROOT)[0] if _ROOT in line else ""
         return Assembled(replace(_begin("elastic", prefix, rank), values=_section(line)), consumed=True)
@@ -77,6 +83,13 @@ def _under_heading(assembly: Assembly | None) -> Assembly | None:
     if assembly is None or assembly.strangers + 1 >= MOST_UNDER_HEADING:
         return None
     return replace(assembly, strangers=assembly.strangers + 1)
+
+
+def _traceback(before: Assembly | None, prefix: str, rank: int | None) -> Assembly:
+    """Return a traceback that begins; Python says before it when the exception was ignored."""
+    begun = _begin("traceback", prefix, rank)
+    is_ignored = before is not None and before.form == "ignored"
+    return replace(begun, values={"ignored": "yes"}) if is_ignored else begun
 
 
 def _begin(form: str, prefix: str, rank: int | None) -> Assembly:
@@ -113,6 +126,8 @@ def _in_traceback(assembly: Assembly, line: str) -> Assembled:
     found = _EXCEPTION.match(part.rstrip())
     if found is None:
         return _stranger(assembly)
+    if "ignored" in assembly.values:
+        return Assembled(None, consumed=True)
     exception = {"exception": found["exception"], "message": (found["message"] or "")[:300]}
     return Assembled(None, exception={**exception, "where": assembly.values.get("where", "")})
 

@@ -21,6 +21,7 @@ _ANCHORS = (
     b"Traceback (most recent call last)",
     b'", line ',
     b'\\", line ',
+    b"Exception ignored in",
     b"Root Cause (first observed failure)",
     b"Failures:",
     # Characters that JSON and /dev/kmsg write as numbers, and texts that the journal writes as lists of them.

@@ -72,7 +72,8 @@ class Assembly:
     """A text of several lines that is still open.
 
     Attributes:
-        form: "traceback", "elastic" (torchelastic's table of failures) or "heading" (names what the lines are about).
+        form: "traceback", "ignored" (announces one that does not count), "elastic" (torchelastic's table of failures)
+            or "heading" (names what the lines are about).
         prefix: What stands before it on each line, with its digits as zeros.
         rank: Whose it is, where the lines say so.
         values: What was read so far ("where", "rank", "exitcode", ...); of a heading the component's id by its kind.

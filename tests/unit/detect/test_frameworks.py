@@ -140,6 +140,29 @@ def test_table_of_failures_is_read_behind_a_traceback_that_was_never_finished(ca
     assert (event.kind, event.rank) == ("torchelastic.root_cause.sigkill", 2)
 
 
+def test_exception_that_python_ignored_is_none(catalog: Catalog) -> None:
+    log = """\
+    Exception ignored in: <function LoaderIter.__del__ at 0x7f0c>
+    Traceback (most recent call last):
+      File "/opt/venv/lib/python3.11/site-packages/torch/utils/data/dataloader.py", line 1478, in __del__
+    AssertionError: can only test a child process
+    """
+
+    assert events_of(catalog, log) == []
+
+
+def test_exception_behind_an_ignored_one_counts(catalog: Catalog) -> None:
+    log = """\
+    Exception ignored in: <_io.TextIOWrapper name='<stdout>'>
+    BrokenPipeError: [Errno 32] Broken pipe
+    Traceback (most recent call last):
+      File "/app/train.py", line 7, in main
+    KeyError: 'lr'
+    """
+
+    assert "python.exception" in [event.kind for event in events_of(catalog, log)]
+
+
 def test_exception_without_its_traceback_is_one(catalog: Catalog) -> None:
     (event,) = events_of(catalog, "RuntimeError: mat1 and mat2 shapes cannot be multiplied (8x128 and 256x64)\n")
 
