@@ -50,7 +50,8 @@ def diagnosed(site: Site, now: datetime, seconds: float, *, command: str) -> Col
         # Without its host engine dcgmi says so in plain words; that says nothing about the GPUs.
         words = " ".join((done.stdout + done.stderr).split()) or f"exit code {done.returncode}"
         return Collected(condition=printable(f"dcgmi could not run its diagnostics: {words}", 300))
-    return Collected(_readings(site, now, list(findings_in(report))))
+    findings = list(findings_in(report))
+    return Collected(_readings(site, now, findings), condition="" if findings else "DCGM skipped every test")
 
 
 def report_in(text: str) -> Mapping[str, Any] | None:
@@ -68,11 +69,13 @@ Finding = tuple[str, str, Mapping[str, Scalar]]
 
 
 def findings_in(report: Mapping[str, Any]) -> Iterator[Finding]:
-    """Yield what did not pass, test by test; one finding that all is well when everything passed."""
+    """Yield what did not pass, test by test; one finding that all is well when all that ran has passed."""
     tests = list(_tests(report))
     found = [finding for test in tests for finding in _of_test(test)]
     passed = sum(_status(result) == "pass" for test in tests for result in _results(test))
-    yield from found or [(CHECKED, f"{passed} of DCGM's tests passed", {})]
+    if not found and passed:
+        yield CHECKED, f"{passed} of DCGM's tests passed", {}
+    yield from found
 
 
 def _tests(report: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:

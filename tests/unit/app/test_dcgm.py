@@ -51,7 +51,15 @@ def test_report_in_which_all_passed_is_one_finding():
 
 
 def test_skipped_test_is_no_finding():
-    assert found(version_4(entity("Skip"))) == [(CHECKED, "0 of DCGM's tests passed")]
+    assert found(version_4(entity("Pass"), entity("Skip", 1))) == [(CHECKED, "1 of DCGM's tests passed")]
+
+
+def test_diagnostics_that_skipped_everything_say_nothing(tmp_path: Path):
+    program = dcgmi(tmp_path, f"cat <<'END'\n{version_4(entity('Skip'))}\nEND")
+
+    collected = diagnosed(SITE, NOON, 20, command=program)
+
+    assert (collected.readings, collected.condition) == ((), "DCGM skipped every test")
 
 
 def test_failed_test_is_told_with_its_gpu_and_reason():

@@ -2,6 +2,8 @@ from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from clusterwatch.detect import Catalog, ObserverState, notice
 from clusterwatch.detect.samples import SUBJECTS
@@ -251,6 +253,36 @@ def test_idle_gpu_that_gave_up_lanes_is_no_evidence(catalog: Catalog) -> None:
     idle = {**HEALTHY, "utilization_percent": 0, "pcie_width": 4}
 
     assert events_of(catalog, "gpu.sample", HEALTHY, idle) == []
+
+
+FIELDS = st.fixed_dictionaries(
+    {},
+    optional={
+        "lost": st.booleans(),
+        "remap_pending": st.booleans(),
+        "ecc_uncorrected_total": st.integers(0, 3),
+        "ecc_dram_uncorrected_total": st.integers(0, 3),
+        "ecc_dram_uncorrected_aggregate_total": st.integers(0, 3),
+        "nvlinks_active": st.integers(16, 18),
+        "throttle_reasons": st.sampled_from([0, 0x4, 0x40]),
+        "temperature_margin_celsius": st.integers(-2, 6),
+        "recovery_action": st.sampled_from(["none", "gpu_reset", "node_reboot"]),
+    },
+)
+
+
+@given(samples=st.lists(FIELDS, max_size=8), blanks=st.sets(st.integers(0, 7)))
+@settings(max_examples=60)
+def test_looks_at_which_the_driver_says_nothing_change_nothing(
+    catalog: Catalog, samples: list[dict[str, Scalar]], blanks: set[int]
+) -> None:
+    named = [{"uuid": "GPU-1", **sample} for sample in samples]
+    silent = {"uuid": "GPU-1", **dict.fromkeys(HEALTHY.keys() - {"uuid"})}
+    with_silence = [each for n, sample in enumerate(named) for each in ([silent] * (n in blanks) + [sample])]
+
+    told = [event.kind for event in events_of(catalog, "gpu.sample", *named)]
+
+    assert [event.kind for event in events_of(catalog, "gpu.sample", *with_silence)] == told
 
 
 def test_error_is_told_once_though_volatile_and_aggregate_both_count_it(catalog: Catalog) -> None:
