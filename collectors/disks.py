@@ -32,6 +32,9 @@ DISK, ARRAY = "disk.sample", "disk.array"
 
 NO_DISKS = "no disk here that tells of its health"
 
+MOST_SILENT = 3
+"""Disks that do not answer until the others are not asked any more: a controller that hangs takes all of its disks."""
+
 
 @dataclass(frozen=True, slots=True)
 class DiskSettings:
@@ -87,11 +90,14 @@ class _Look:
         self._looks = Looks(DiskCollector.name, site, now, looked_before(position, site.boot_id))
         self._counters = totals_in(position, site.boot_id)
         self._done: set[str] = set()
+        self._silent_total = 0
         self.conditions: list[str] = []
 
     def nvme_disks(self) -> Iterator[Reading]:
         """Yield the samples of NVMe disks, where nvme-cli is installed."""
         for folder in sorted(self._settings.sysfs.glob("class/nvme/nvme*")):
+            if self._has_given_up(folder.name):
+                continue
             name, about = folder.name, {file: _text(folder / file) for file in ("model", "serial", "state")}
             command = (*self._settings.nvme, "smart-log", f"/dev/{name}", "--output-format=json")
             try:
@@ -118,7 +124,7 @@ class _Look:
             self.conditions.append(f"disks cannot be listed: {silence}")
             return
         for found in scanned(decoded(said.output)):
-            if _controller(found.name) not in self._done:
+            if _controller(found.name) not in self._done and not self._has_given_up(found.name):
                 yield from self._by_smartctl(found)
 
     def arrays(self) -> Iterator[Reading]:
@@ -157,8 +163,14 @@ class _Look:
         fields = {"disk": name, **identity, **values, **grown, "answers": True}
         return self._looks.reading(DISK, name, fields, f"disk {name}, {identity.get('model') or 'model unknown'}")
 
+    def _has_given_up(self, name: str) -> bool:
+        if self._silent_total >= MOST_SILENT:
+            self.conditions.append(f"{name} was not asked: {self._silent_total} others do not answer")
+        return self._silent_total >= MOST_SILENT
+
     def _silent(self, name: str, identity: Mapping[str, Scalar], why: str) -> Reading:
         self._done.add(name)
+        self._silent_total += 1
         self.conditions.append(f"{name} does not answer: {why}")
         fields: dict[str, Scalar] = {"disk": name, **identity, "answers": False}
         return self._looks.reading(DISK, name, fields, f"disk {name} does not answer")

@@ -104,7 +104,9 @@ def _component(reading: Reading) -> Component:
     if kind is None and _family(reading.fields) == "fan":
         kind = ComponentKind.FAN
     name = _WHAT_IT_SHOWS.sub("", str(reading.fields.get("sensor") or ""))
-    return Component(kind, name, reading.node) if kind and name else node_component(reading.node)
+    # A sensor of redundancy stands for all parts of its sort.
+    is_one_part = kind is not None and name and "redun" not in name.lower()
+    return Component(kind, name, reading.node) if kind and is_one_part else node_component(reading.node)
 
 
 BMC = (Device(subject="bmc.sensor", component=_component, conditions=tuple(_conditions())),)

@@ -225,6 +225,17 @@ def test_disk_that_does_not_answer_is_told_and_hides_no_other(node: Node):
     assert collected.condition.startswith("nvme0 does not answer")
 
 
+def test_controller_that_hangs_with_all_its_disks_costs_three_waits(node: Node):
+    for number in range(5):
+        node.tree.write(f"class/nvme/nvme{number}", {"model": "PM9A3", "serial": f"S{number}", "state": "live"})
+    node.program("nvme", "#!/bin/sh\nexec sleep 600\n")
+
+    collected = node.look(answer_within_seconds=0.2)
+
+    assert [reading.fields["disk"] for reading in collected.readings] == ["nvme0", "nvme1", "nvme2"]
+    assert collected.condition.endswith("nvme4 was not asked: 3 others do not answer")
+
+
 def test_output_that_is_no_json_gives_no_values(node: Node):
     node.has_nvme()
     (node.folder / "nvme-log").write_text("NVMe status: Invalid Field in Command(0x2)\n")

@@ -37,7 +37,7 @@ def events_of(catalog: Catalog, *samples: dict[str, Scalar]) -> list[Event]:
         (sensor("PS1 Status", 10, states="Presence detected, Failure detected"), "power_supply.failed", "psu PS1"),
         (sensor("PS2 Status", 10, states="Power Supply AC lost"), "power_supply.input_lost", "psu PS2"),
         (sensor("PS2 Status", 10, states="Predictive failure"), "power_supply.predicted", "psu PS2"),
-        (sensor("PS Redundancy", 19, states="Redundancy Lost"), "power_supply.redundancy_lost", "psu PS Redundancy"),
+        (sensor("PS Redundancy", 19, states="Redundancy Lost"), "power_supply.redundancy_lost", "node node001"),
         (sensor("PS1 Voltage", 10, status="cr", value=3.0, unit="Volts"), "power_supply.critical", "psu PS1 Voltage"),
         (sensor("Fan 3 Tach", 29, status="cr", value=200.0, unit="RPM"), "fan.critical", "fan Fan 3"),
         (sensor("FAN_BRD 2", 7, status="nr", value=0.0, unit="RPM"), "fan.critical", "fan FAN_BRD 2"),
