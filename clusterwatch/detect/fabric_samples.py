@@ -50,7 +50,8 @@ def _waits_for_manager(fields: Fields, before: bool) -> bool | None:
 
 def _is_slower(fields: Fields, before: bool) -> bool | None:
     rate, best = number(fields.get("rate_gbps")), number(fields.get("best_rate_gbps"))
-    if fields.get("state") != "ACTIVE" or rate is None or best is None:
+    # A link that is coming up may pass through lower rates.
+    if fields.get("state") != "ACTIVE" or fields.get("is_settling") or rate is None or best is None:
         return None
     return rate < best
 

@@ -114,6 +114,12 @@ def test_roce_port_that_is_disabled_by_its_lost_carrier_is_down_and_not_switched
     assert [event.kind for event in events_of(catalog, "fabric.port", up, switched_off)] == ["fabric.port.switched_off"]
 
 
+def test_link_that_passes_through_a_lower_rate_while_it_comes_up_says_nothing(catalog: Catalog) -> None:
+    coming_up = {**PORT, "rate_gbps": 100.0, "is_settling": True}
+
+    assert events_of(catalog, "fabric.port", coming_up, PORT) == []
+
+
 def test_value_that_is_missing_says_nothing(catalog: Catalog) -> None:
     unknown = {**PORT, "state": None, "phys_state": None, "rate_gbps": None, "symbol_error_total": None}
 
