@@ -9,6 +9,7 @@
 from __future__ import annotations
 
 import bz2
+import codecs
 import gzip
 import io
 import lzma
@@ -26,6 +27,7 @@ from typing import IO, TYPE_CHECKING, Any, BinaryIO, Generic, TypeVar, cast
 import zstandard
 
 from clusterwatch.reading.blocks import BLOCK_BYTES, Block, blocks
+from clusterwatch.reading.journal import EXPORT_MARK, exported_lines
 from clusterwatch.reading.splitting import raw_lines
 
 if TYPE_CHECKING:
@@ -271,11 +273,42 @@ def _buffered(stream: IO[bytes] | io.RawIOBase) -> io.BufferedReader:
     return io.BufferedReader(cast("io.RawIOBase", stream), _HELD_BYTES)
 
 
+class _Translated(io.RawIOBase):
+    """A stream of pieces of bytes that are made as they are asked for."""
+
+    def __init__(self, pieces: Iterator[bytes]) -> None:
+        self._pieces = pieces
+        self._rest = b""
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Buffer) -> int:
+        view = memoryview(buffer)
+        while not self._rest:
+            piece = next(self._pieces, None)
+            if piece is None:
+                return 0
+            self._rest = piece
+        count = min(len(view), len(self._rest))
+        view[:count], self._rest = self._rest[:count], self._rest[count:]
+        return count
+
+
+def _in_utf8(stream: io.BufferedReader) -> io.RawIOBase:
+    """Return a text of UTF-16, which begins with its byte order, as UTF-8."""
+    chunks = iter(lambda: stream.read(_CHUNK_BYTES), b"")
+    return _Translated(text.encode("utf-8", "replace") for text in codecs.iterdecode(chunks, "utf-16", "replace"))
+
+
 _OPENERS: tuple[tuple[bytes, Callable[[io.BufferedReader], Any]], ...] = (
     (b"\x1f\x8b", lambda stream: gzip.GzipFile(fileobj=stream, mode="rb")),
     (b"\x28\xb5\x2f\xfd", lambda stream: zstandard.ZstdDecompressor().stream_reader(stream, read_across_frames=True)),
     (b"\xfd7zXZ\x00", lzma.LZMAFile),
     (b"BZh", bz2.BZ2File),
+    (codecs.BOM_UTF16_LE, _in_utf8),
+    (codecs.BOM_UTF16_BE, _in_utf8),
+    (EXPORT_MARK, lambda stream: _Translated(exported_lines(stream))),
 )
 
 

@@ -50,6 +50,8 @@ UNKNOWN_NODE = "unknown"
 LINES_PER_CHUNK = 2_000
 _MOST_REPEATS = 2_000
 _MOST_PARTS = 100
+# A suspect with less than half of the blame of the first one is not put out of service.
+_BLAMED_FROM = 0.5
 _MOST_PLACED = 65_536
 _LINE_CHARACTERS = 4096
 
@@ -78,6 +80,18 @@ class Answer:
     lines: int
     files: int
     problems: tuple[str, ...]
+
+    @property
+    def nodes_to_exclude(self) -> tuple[str, ...]:
+        """Nodes that hold what is to blame, where that is broken hardware, sorted."""
+        blamed = (diagnosis.suspects for diagnosis in self.diagnoses if diagnosis.blames_hardware)
+        nodes = {
+            each.component.node
+            for suspects in blamed
+            for each in suspects
+            if each.score >= _BLAMED_FROM * suspects[0].score
+        }
+        return tuple(sorted(nodes - {"", UNKNOWN_NODE}))
 
 
 def offline_catalog(rules_dir: Path | None = None, profile: str = detect.DEFAULT_PROFILE) -> Catalog:
@@ -167,9 +181,7 @@ class Examination:
 
     def take(self, line: InputLine) -> bool:
         """Take the next line; return whether the text it belongs to goes on behind it."""
-        if line.path != self._file.path:
-            self.end_of(line.path)
-            self._file = _File(line.path, rank_in_path(line.path), node_in_path(line.path))
+        self._turn_to(line.path)
         self.lines += 1
         readings = list(self._readings_in(line))
         self._readings.extend(readings)
@@ -180,12 +192,18 @@ class Examination:
 
     def take_block(self, found: InputBlock) -> None:
         """Take what may say anything of the next lines of a file."""
+        self._turn_to(found.path)
         if self._skim is None:
             selector = detect.Selector(self.catalog.rules)
             self._skim = Skim(selector, self.take, self._take_placement, self._time_in)
         lines, skimmed = self.lines, self._skim.lines
         self._skim.read(found.path, found.block)
         self.lines = lines + self._skim.lines - skimmed
+
+    def _turn_to(self, path: str) -> None:
+        if path != self._file.path:
+            self.end_of(path)
+            self._file = _File(path, rank_in_path(path), node_in_path(path))
 
     def end_of(self, path: str) -> None:
         """Note that the file at *path* was read."""
@@ -260,14 +278,20 @@ class Examination:
         return named or remembered or self._file.node or UNKNOWN_NODE
 
     def _note_rank(self, seen: RankSeen | None) -> None:
-        if seen is None or seen.rank >= seen.ranks:
+        if seen is None or (seen.ranks and seen.rank >= seen.ranks):
+            return
+        if not seen.ranks:
+            self._placed.setdefault(seen.rank, seen)
             return
         # Of a job's many communicators the largest numbers the ranks as everybody else does.
         if seen.ranks > self._largest:
-            self._placed.clear()
+            self._placed = {rank: each for rank, each in self._placed.items() if not each.ranks}
             self._largest = seen.ranks
         if seen.ranks == self._largest and len(self._placed) < _MOST_PLACED:
-            self._placed[seen.rank] = seen
+            known = self._placed.get(seen.rank)
+            # Who names the node knows better than who leaves it to the name of the file.
+            if known is None or not known.ranks or seen.node:
+                self._placed[seen.rank] = replace(seen, node=seen.node or self._file.node)
 
     def _observe(self) -> None:
         self._state, events, _ = pipeline.observe(self._state, self._readings, self.catalog, self.now)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -14,6 +15,14 @@ from clusterwatch.cli.output import Format
 
 _BAR_FROM_BYTES = 20_000_000
 _MOST_PROBLEMS = 20
+
+
+class NodeList(StrEnum):
+    """How a list of nodes is written."""
+
+    SLURM = "slurm"
+    PBS = "pbs"
+    LINES = "lines"
 
 
 def register(app: typer.Typer) -> None:
@@ -27,10 +36,15 @@ def diagnose(
     ],
     rules_dir: Annotated[Path | None, typer.Option(metavar="DIR", help="The site's own detection rules.")] = None,
     output: OutputOption = Format.TABLE,
+    exclude_list: Annotated[
+        NodeList | None,
+        typer.Option(metavar="slurm|pbs|lines", help="Print only the nodes to leave out, as a scheduler reads them."),
+    ] = None,
 ) -> None:
     """Say what logs tell: what failed, which part is to blame, how sure that is, and what to do.
 
-    Kernel logs and job logs may be mixed; plain, gzip, zstd, xz, bzip2 and tar are read. Exit code 1 only where
+    Kernel logs and job logs may be mixed; plain, gzip, zstd, xz, bzip2 and tar are read, as are
+    exports of the journal. Exit code 1 only where
     nothing could be read.
     """
     from clusterwatch.app.offline import diagnose_paths, offline_catalog
@@ -38,6 +52,7 @@ def diagnose(
     from clusterwatch.cli.views.diagnosis import diagnosis_json
     from clusterwatch.cli.views.offline import nothing_found, offline_page, read_words
     from clusterwatch.clock import SystemClock
+    from clusterwatch.reading.nodelists import LISTS
 
     catalog = offline_catalog(rules_dir)
     with _progress(paths) as on_bytes:
@@ -46,6 +61,9 @@ def diagnose(
     if not answer.files:
         say("clusterwatch: nothing could be read")
         raise typer.Exit(1)
+    if exclude_list is not None:
+        print(LISTS[exclude_list.value](answer.nodes_to_exclude))
+        return
     if output is Format.JSON:
         say(read_words(answer) if answer.diagnoses else nothing_found(answer))
     show([diagnosis_json(diagnosis) for diagnosis in answer.diagnoses], offline_page(answer), output)

@@ -16,7 +16,7 @@ from clusterwatch.detect.matcher import HeldLine, held_lines
 from clusterwatch.detect.rules import Rule
 from clusterwatch.reading.text import NOISE, without_noise
 
-_PLACEMENT = b" nranks "
+_PLACEMENTS = (b" nranks ", b"WORLD_SIZE")
 _ANCHORS = (
     b"Traceback (most recent call last)",
     b'", line ',
@@ -24,6 +24,7 @@ _ANCHORS = (
     b"Exception ignored in",
     b"Root Cause (first observed failure)",
     b"Failures:",
+    b"srun: error: ",
     # Characters that JSON and /dev/kmsg write as numbers, and texts that the journal writes as lists of them.
     b"\\u00",
     b"\\u20",
@@ -50,7 +51,7 @@ class Selector:
 
     def __init__(self, rules: Iterable[Rule], engine: str = "auto") -> None:
         written = {form for rule in rules for literal in rule.literals for form in _forms(literal)}
-        self._literals = [_PLACEMENT, *sorted(written.union(_ANCHORS))]
+        self._literals = [*_PLACEMENTS, *sorted(written.union(_ANCHORS).difference(_PLACEMENTS))]
         self._scan = scanner(self._literals, engine)
         self._has_noise = sensor(NOISE, engine)
 
@@ -73,7 +74,7 @@ class Selector:
 
 def _selected(line: HeldLine) -> Selected:
     start, end, literals = line
-    return Selected(start, end, not any(literals))
+    return Selected(start, end, all(literal < len(_PLACEMENTS) for literal in literals))
 
 
 def _forms(literal: str) -> set[bytes]:

@@ -1,13 +1,24 @@
-"""Lines of `journalctl -o json` to kernel records."""
+"""Lines of `journalctl -o json` to kernel records; its export format to such lines."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import Protocol
 
 from clusterwatch.reading.text import printable
+
+EXPORT_MARK = b"__CURSOR="
+"""What the export format begins with."""
+
+_EXPORTED = frozenset(
+    {"MESSAGE", "_HOSTNAME", "_TRANSPORT", "SYSLOG_IDENTIFIER", "SYSLOG_PID", "SYSLOG_FACILITY", "PRIORITY", "_BOOT_ID"}
+    | {"__REALTIME_TIMESTAMP", "__CURSOR"}
+)
+_LONGEST_FIELD = 64 * 1024
+_SIZE_BYTES = 8
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -38,6 +49,56 @@ def journal_record(line: bytes) -> JournalRecord | None:
         return _record(entry) if isinstance(entry, dict) else None
     except (ValueError, TypeError, KeyError, OverflowError, RecursionError):
         return None
+
+
+class Stream(Protocol):
+    """Bytes that are read from front to back."""
+
+    def read(self, size: int, /) -> bytes:
+        """Return the next *size* bytes, fewer at the end."""
+        ...
+
+    def readline(self, size: int, /) -> bytes:
+        """Return the bytes up to a line feed, that included, at most *size*; none at the end."""
+        ...
+
+
+def exported_lines(stream: Stream) -> Iterator[bytes]:
+    """Yield what `journalctl -o json` prints, a line each entry, for a *stream* of `journalctl -o export`.
+
+    Source:
+        https://systemd.io/JOURNAL_EXPORT_FORMATS/
+    """
+    entry: dict[str, str] = {}
+    while line := stream.readline(_LONGEST_FIELD):
+        name, equals, value = line.rstrip(b"\n").partition(b"=")
+        if not name and entry:
+            yield json.dumps(entry).encode() + b"\n"
+            entry = {}
+        elif name:
+            known = name.decode("ascii", "replace")
+            content = value if equals else _binary(stream)
+            if known in _EXPORTED:
+                entry[known] = content.decode("utf-8", "replace")
+        if not line.endswith(b"\n"):
+            _skip_line(stream)
+    if entry:
+        yield json.dumps(entry).encode() + b"\n"
+
+
+def _binary(stream: Stream) -> bytes:
+    """Return a field that holds line feeds: its length comes first, as eight bytes."""
+    left = int.from_bytes(stream.read(_SIZE_BYTES), "little") + 1
+    kept = b""
+    while left > 0 and (part := stream.read(min(left, _LONGEST_FIELD))):
+        left -= len(part)
+        kept = kept or part
+    return kept.removesuffix(b"\n")
+
+
+def _skip_line(stream: Stream) -> None:
+    while (part := stream.readline(_LONGEST_FIELD)) and not part.endswith(b"\n"):
+        pass
 
 
 def _record(entry: Mapping[str, object]) -> JournalRecord:

@@ -67,12 +67,22 @@ _SYSLOG = re.compile(
 _NCCL = re.compile(rf"(?P<node>{_HOST}):\d{{1,10}}:\d{{1,10}} \[\d{{1,3}}\] NCCL ")
 _NCCL_RANK = re.compile(r"\brank (?P<rank>\d{1,7}) nranks (?P<ranks>\d{1,7}) .*?cudaDev (?P<gpu>\d{1,3})")
 
+# srun names the node and the task that ended; launchers write their environment down.
+_SRUN_TASK = re.compile(rf"srun: error: (?P<node>{_HOST}): task (?P<rank>\d{{1,7}}): ")
+_ENVIRONMENT = re.compile(
+    r"\b(RANK|LOCAL_RANK|WORLD_SIZE|SLURMD_NODENAME|HOSTNAME)['\"]?\s{0,2}[=:]\s{0,2}['\"]?([\w.-]{1,80})"
+)
+
 _RANK_IN_PATH = re.compile(
     r"attempt_\d+/(\d{1,6})/std(?:out|err)\.log(?:\.\w+)?$"  # torchrun --log-dir, the local rank
     r"|(?:^|[/._-])rank[_-]?(\d{1,6})(?=[._][^/\d][^/]*$)"
 )
 _NODE_IN_PATH = re.compile(
     r"(?:[a-z0-9]+-)*(?:node|host|gpu|compute|worker|server|dgx|hgx|cn|nid|ip)-?\d+(?:-\d+)*[a-z]?"
+)
+# "slurm-123-node005.out": what --output made of %j and %N.
+_JOB_BEFORE_NODE = re.compile(
+    r"^(?:(?:slurm|job|train|out|err|log|dmesg|kern|syslog|stdout|stderr)-|\d+-)+", re.IGNORECASE
 )
 
 
@@ -118,12 +128,33 @@ def sourced(line: str, near: datetime) -> SourcedLine:
 
 
 def rank_seen(text: str) -> RankSeen | None:
-    """Return the rank that NCCL's line *text* places on a node; None for any other line."""
-    place = _NCCL.match(text) if " NCCL " in text else None
+    """Return the rank that a line places: NCCL's, srun's, or an environment written down; None for any other line.
+
+    The node is "" where the line names none. A rank that srun names may be one of a larger job: its size is unknown, 0.
+    """
+    if " nranks " in text:
+        return _rank_of_nccl(text)
+    if "WORLD_SIZE" in text:
+        return _rank_of_environment(text)
+    task = _SRUN_TASK.search(text) if "srun: error: " in text else None
+    return RankSeen(task["node"], int(task["rank"]), 0, "") if task else None
+
+
+def _rank_of_nccl(text: str) -> RankSeen | None:
+    place = _NCCL.search(text)
     found = _NCCL_RANK.search(text, place.end()) if place else None
     if place is None or found is None:
         return None
     return RankSeen(place["node"], int(found["rank"]), int(found["ranks"]), found["gpu"])
+
+
+def _rank_of_environment(text: str) -> RankSeen | None:
+    values = dict(_ENVIRONMENT.findall(text))
+    rank, ranks = values.get("RANK", ""), values.get("WORLD_SIZE", "")
+    if not (rank.isdecimal() and ranks.isdecimal()):
+        return None
+    node = values.get("SLURMD_NODENAME") or values.get("HOSTNAME") or ""
+    return RankSeen(node, int(rank[:7]), int(ranks[:7]), values.get("LOCAL_RANK", ""))
 
 
 def rank_in_path(path: str) -> int | None:
@@ -134,8 +165,9 @@ def rank_in_path(path: str) -> int | None:
 
 def node_in_path(path: str) -> str:
     """Return the node that a folder's or file's name names, the last one that does; "" where none does."""
-    names = [name for name in re.split(r"[/._:]", path) if _NODE_IN_PATH.fullmatch(name.lower())]
-    return names[-1] if names else ""
+    names = [_JOB_BEFORE_NODE.sub("", name) for name in re.split(r"[/._:]", path)]
+    nodes = [name for name in names if _NODE_IN_PATH.fullmatch(name.lower())]
+    return nodes[-1] if nodes else ""
 
 
 def _unwrapped(line: str, near: datetime) -> SourcedLine:

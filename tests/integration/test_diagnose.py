@@ -87,6 +87,15 @@ def test_what_cannot_be_read_is_told_and_the_rest_goes_on(tmp_path: Path):
     assert len(json.loads(done.stdout)) == 1
 
 
+@pytest.mark.parametrize(("form", "said"), [("slurm", "node[012-013]\n"), ("pbs", "node012+node013\n")])
+def test_nodes_to_leave_out_are_printed_as_a_scheduler_reads_them(form: str, said: str):
+    lines = FELL_OFF + FELL_OFF.replace("node012", "node013")
+
+    done = diagnose("-", "--exclude-list", form, stdin=lines.encode())
+
+    assert (done.returncode, done.stdout) == (0, said)
+
+
 def test_nothing_readable_is_a_failure(tmp_path: Path):
     done = diagnose(tmp_path / "missing")
 

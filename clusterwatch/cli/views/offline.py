@@ -8,6 +8,7 @@ from clusterwatch.cli.page import Page, Phrase, Section, quiet
 from clusterwatch.cli.views.diagnosis import how_sure, which_part
 from clusterwatch.cli.wording import amount
 from clusterwatch.model import Cause, Diagnosis, WeighedLine
+from clusterwatch.reading.nodelists import slurm_list
 
 if TYPE_CHECKING:
     from clusterwatch.app.offline import Answer
@@ -20,11 +21,13 @@ def offline_page(answer: Answer) -> Page:
     if not answer.diagnoses:
         return (Section("", (nothing_found(answer),)),)
     many = len(answer.diagnoses) > 1
-    return tuple(
+    told = tuple(
         section
         for number, diagnosis in enumerate(answer.diagnoses, start=1)
         for section in _sections(diagnosis, f"{number} OF {len(answer.diagnoses)}: " if many else "")
     )
+    excluded = slurm_list(answer.nodes_to_exclude)
+    return (*told, Section("NODES TO EXCLUDE", (excluded,))) if excluded else told
 
 
 def nothing_found(answer: Answer) -> str:

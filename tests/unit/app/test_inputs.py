@@ -5,6 +5,7 @@ from __future__ import annotations
 import bz2
 import gzip
 import io
+import json
 import lzma
 import random
 import tarfile
@@ -14,7 +15,7 @@ from pathlib import Path
 import pytest
 import zstandard
 
-from clusterwatch.app.inputs import FileRead, InputLine, Problem, lines_in, size_of
+from clusterwatch.app.inputs import FileRead, InputBlock, InputLine, Problem, blocks_in, lines_in, size_of
 
 TEXT = b"first\r\nsecond\nlast without an end"
 
@@ -157,3 +158,38 @@ def test_bytes_told_while_reading_add_up_to_the_size(tmp_path: Path):
     list(lines_in([str(tmp_path)], told.append))
 
     assert sum(told) == size_of([str(tmp_path)])
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-be"])
+def test_text_of_utf_16_is_read_by_its_byte_order_mark(tmp_path: Path, encoding: str):
+    mark = b"\xfe\xff" if encoding == "utf-16-be" else b""
+    (tmp_path / "a.log").write_bytes(mark + "größer\nzweite\n".encode(encoding))
+
+    assert [line.decode() for line in texts(tmp_path / "a.log")] == ["größer", "zweite"]
+
+
+def test_export_of_the_journal_is_read_as_its_json(tmp_path: Path):
+    binary = b"two\nlines"
+    (tmp_path / "journal.export").write_bytes(
+        b"__CURSOR=s=1\n__REALTIME_TIMESTAMP=1768563758000001\n_HOSTNAME=node9\n_TRANSPORT=kernel\nMESSAGE=oops\n\n"
+        b"__CURSOR=s=2\n_UID=0\nMESSAGE\n" + len(binary).to_bytes(8, "little") + binary + b"\n\n"
+    )
+
+    first, second = (json.loads(line) for line in texts(tmp_path / "journal.export"))
+
+    assert (first["MESSAGE"], first["_HOSTNAME"], first["_TRANSPORT"]) == ("oops", "node9", "kernel")
+    assert second == {"__CURSOR": "s=2", "MESSAGE": "two\nlines"}
+
+
+def test_blocks_hold_the_lines_of_every_file(tmp_path: Path):
+    (tmp_path / "a.log").write_bytes(b"one\n" * 200_000)
+    (tmp_path / "b.log.gz").write_bytes(gzip.compress(b"two\n"))
+
+    found = [
+        (each.path, bytes(each.block.buffer[: each.block.end])) if isinstance(each, InputBlock) else each
+        for each in blocks_in([str(tmp_path)])
+    ]
+
+    a, b = str(tmp_path / "a.log"), str(tmp_path / "b.log.gz")
+    assert b"".join(part[1] for part in found if isinstance(part, tuple) and part[0] == a) == b"one\n" * 200_000
+    assert found[-3:] == [FileRead(a), (b, b"two\n"), FileRead(b)]

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import bz2
+import gzip
+import io
 import json
+import lzma
+import tarfile
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+import zstandard
 
 from clusterwatch.app.inputs import InputLine
 from clusterwatch.app.offline import Answer, Examination, diagnose_paths, diagnose_text, offline_catalog
@@ -129,6 +135,70 @@ def test_rank_is_placed_by_what_nccl_said_when_it_began(catalog: Catalog, tmp_pa
 
     suspect = answer.diagnoses[0].suspects[0]
     assert (suspect.rank, suspect.component.node, suspect.gpu) == (5, "node3", "1")
+
+
+KERNEL = f"Jan 16 11:42:38 node012 kernel: [1005433.8126] {FELL_OFF}\n"
+ENTRY = {"_HOSTNAME": "node012", "_TRANSPORT": "kernel", "SYSLOG_IDENTIFIER": "NVRM", "MESSAGE": FELL_OFF[6:]}
+
+
+def packed(text: str) -> bytes:
+    archive = io.BytesIO()
+    with tarfile.open(fileobj=archive, mode="w:gz") as members:
+        member = tarfile.TarInfo("node012/dmesg")
+        member.size = len(text.encode())
+        members.addfile(member, io.BytesIO(text.encode()))
+    return archive.getvalue()
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        KERNEL.encode(),
+        KERNEL.replace("\n", "\r\n").encode(),
+        b"\xff\xfe broken \x80\n".replace(b"\xff\xfe", b"\xe9") + KERNEL.encode(),
+        KERNEL.replace("NVRM", "\x1b[31mNV\x1b[0mRM").encode(),
+        KERNEL.encode("utf-16"),
+        f"2026-01-16T11:42:38.123456789Z stdout F {KERNEL}".encode(),
+        f"[pod/agent-0/log] 2026-01-16T11:42:38.123456789Z {KERNEL}".encode(),
+        json.dumps({"log": KERNEL, "stream": "stdout", "time": "2026-01-16T11:42:38.1Z"}).encode(),
+        json.dumps(ENTRY).encode(),
+        ("__CURSOR=s=1\n" + "".join(f"{key}={value}\n" for key, value in ENTRY.items()) + "\n").encode(),
+        gzip.compress(KERNEL.encode()),
+        bz2.compress(KERNEL.encode()),
+        lzma.compress(KERNEL.encode()),
+        zstandard.compress(KERNEL.encode()),
+        packed(f"[1005433.812628] {FELL_OFF}\n"),
+    ],
+    ids=[
+        *("plain", "crlf", "broken", "colours", "utf16", "cri", "kubectl", "docker", "journal", "export"),
+        *("gzip", "bzip2", "xz", "zstd", "tar"),
+    ],
+)
+def test_culprit_is_the_same_however_its_line_was_kept(catalog: Catalog, tmp_path: Path, content: bytes):
+    (tmp_path / "what.people.have").write_bytes(content)
+
+    answer = diagnose_paths([str(tmp_path)], catalog, NOW)
+
+    suspect = answer.diagnoses[0].suspects[0].component
+    assert (answer.diagnoses[0].cause, suspect.id, suspect.node) == (Cause.FAULTY_GPU, "0000:86:00", "node012")
+    assert answer.nodes_to_exclude == ("node012",)
+
+
+def test_node_of_a_fault_in_the_program_is_not_left_out(catalog: Catalog, tmp_path: Path):
+    (tmp_path / "node012").mkdir()
+    (tmp_path / "node012" / "rank_3.log").write_text(TRACEBACK)
+
+    assert diagnose_paths([str(tmp_path)], catalog, NOW).nodes_to_exclude == ()
+
+
+def test_rank_is_placed_by_the_name_of_its_file_or_by_its_environment(catalog: Catalog, tmp_path: Path):
+    (tmp_path / "node007").mkdir()
+    (tmp_path / "node007" / "rank_5.log").write_text(f"RANK=5 LOCAL_RANK=1 WORLD_SIZE=16\n{TRACEBACK}")
+
+    (diagnosis,) = diagnose_paths([str(tmp_path)], catalog, NOW).diagnoses
+
+    suspect = diagnosis.suspects[0]
+    assert (suspect.rank, suspect.component.node, suspect.gpu) == (5, "node007", "1")
 
 
 def test_missing_oom_line_is_absent_only_where_a_kernel_log_was_read(catalog: Catalog, tmp_path: Path):

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from clusterwatch.model import Trust
-from clusterwatch.reading.sources import JOB_LOG, KERNEL_LOG, node_in_path, rank_in_path, rank_seen, sourced
+from clusterwatch.reading.sources import JOB_LOG, KERNEL_LOG, RankSeen, node_in_path, rank_in_path, rank_seen, sourced
 
 NOON = datetime(2026, 1, 20, 12, tzinfo=UTC)
 XID = "NVRM: Xid (PCI:0000:86:00): 79, pid=1234, GPU has fallen off the bus."
@@ -147,6 +147,23 @@ def test_nccl_line_names_its_node_and_places_its_rank():
 
 
 @pytest.mark.parametrize(
+    ("line", "seen"),
+    [
+        ("srun: error: node012: task 37: Exited with exit code 1", RankSeen("node012", 37, 0, "")),
+        (
+            "environment: RANK=5 LOCAL_RANK=1 WORLD_SIZE=16 SLURMD_NODENAME=node003",
+            RankSeen("node003", 5, 16, "1"),
+        ),
+        ("{'RANK': '5', 'LOCAL_RANK': '1', 'WORLD_SIZE': '16'}", RankSeen("", 5, 16, "1")),
+        ("WORLD_SIZE=16", None),
+        ("srun: error: task 37 is gone", None),
+    ],
+)
+def test_launcher_and_environment_place_ranks(line: str, seen: RankSeen | None):
+    assert rank_seen(line) == seen
+
+
+@pytest.mark.parametrize(
     ("path", "rank"),
     [
         ("logs/attempt_0/3/stderr.log", 3),
@@ -167,6 +184,9 @@ def test_rank_is_read_from_a_files_name(path: str, rank: int | None):
         ("logs/kern.gpu-12.log", "gpu-12"),
         ("logs/ip-10-0-3-17.log.gz", "ip-10-0-3-17"),
         ("logs/slurm-12345.out", ""),
+        ("logs/slurm-123_node5.out", "node5"),
+        ("logs/slurm-123-node005.out", "node005"),
+        ("logs/job-77-gpu-a100-node-3.log", "gpu-a100-node-3"),
         ("logs/train.log", ""),
     ],
 )
