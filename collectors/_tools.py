@@ -49,8 +49,10 @@ class Tools:
         if stuck is not None and stuck.poll() is None:
             self._stuck[name] = stuck
             raise NoAnswerError(f"process {stuck.pid} was killed and still hangs inside the kernel")
-        # Numbers, times and words as documented, whatever the service's own language and time zone.
-        environment = {**os.environ, "LC_ALL": "C", "TZ": "UTC"}
+        # Numbers, times and words as documented, whatever the service's own language and time zone; and programs for
+        # administrators, which an ordinary user's PATH leaves out.
+        path = f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/sbin"
+        environment = {**os.environ, "LC_ALL": "C", "TZ": "UTC", "PATH": path}
         pipe, nothing = subprocess.PIPE, subprocess.DEVNULL
         try:
             child = subprocess.Popen(command, env=environment, stdin=nothing, stdout=pipe, stderr=pipe)

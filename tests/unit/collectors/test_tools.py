@@ -1,0 +1,51 @@
+import os
+from pathlib import Path
+
+import pytest
+
+from collectors._tools import NoAnswerError, NoToolError, Tools
+
+
+def script(folder: Path, text: str) -> str:
+    program = folder / "tool"
+    program.write_text(f"#!/bin/sh\n{text}\n")
+    program.chmod(0o755)
+    return str(program)
+
+
+def test_tool_is_asked_in_the_language_and_time_zone_of_its_documents(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("TZ", "America/New_York")
+    monkeypatch.setenv("LC_ALL", "de_DE.UTF-8")
+
+    said = Tools().ask("tool", [script(tmp_path, 'echo "$TZ $LC_ALL"; echo oops >&2; exit 3')], 20)
+
+    assert (said.exit_code, said.output, said.complaint) == (3, "UTC C\n", "oops")
+
+
+def test_tool_for_administrators_is_found_by_an_ordinary_user(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("PATH", "/usr/bin:/bin")
+
+    assert Tools().ask("path", [script(tmp_path, 'echo "$PATH"')], 20).output == "/usr/bin:/bin:/usr/sbin:/sbin\n"
+
+
+def test_missing_tool_is_named():
+    with pytest.raises(NoToolError, match="no-such-tool"):
+        Tools().ask("tool", ["no-such-tool"], 20)
+
+
+def test_file_that_is_no_program_does_not_answer(tmp_path: Path):
+    (tmp_path / "tool").write_text("")
+
+    with pytest.raises(NoAnswerError, match="Permission denied"):
+        Tools().ask("tool", [str(tmp_path / "tool")], 20)
+
+
+def test_tool_that_hangs_is_ended(tmp_path: Path):
+    marker = tmp_path / "pid"
+    tools = Tools()
+
+    with pytest.raises(NoAnswerError, match=r"did not answer in 0\.3 s"):
+        tools.ask("tool", [script(tmp_path, f"echo $$ > {marker}; exec sleep 600")], 0.3)
+
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(marker.read_text()), 0)
