@@ -59,7 +59,8 @@ def serve_until_signal(service: Service, host: str, port: int, announce: Callabl
     try:
         service.start()
         announce(f"http://{host}:{window.port}/")
-        while not stopping.wait(3600):
+        # Not for long: a signal that comes in the instant before a wait begins is heard only when the wait ends.
+        while not stopping.wait(1):
             continue
     finally:
         service.stop()
