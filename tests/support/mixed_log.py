@@ -2,74 +2,67 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from random import Random
 
+from benign_log import benign_lines, progress_lines
 from clusterwatch.detect import Catalog
 from clusterwatch.model import kinds
 
-FAILURES = 0.001
-PROGRESS = 0.04
-NCCL = 0.35
 
-_WORDS = (
-    "batch",
-    "cache",
-    "epoch",
-    "flushed",
-    "gradient",
-    "loading",
-    "metrics",
-    "opened",
-    "prefetch",
-    "queue",
-    "shard",
-)
+@dataclass(frozen=True)
+class Mix:
+    """Shares of the lines, each 0-1.
 
-
-def mixed_lines(catalog: Catalog, size_bytes: int, rng: Random) -> tuple[list[str], set[int]]:
-    """Return lines of *size_bytes* together, and the indices of those that tell a failure.
-
-    Failures are the catalogue's own examples of what it must find; one line in a thousand is one. Four in a hundred
-    are progress, 35 NCCL's INFO lines, the rest what programs say all day.
+    Attributes:
+        failures: Examples of what the catalogue must find, with other numbers.
+        near_misses: Examples of what it must not.
+        progress: Steps of a training; more of them come with what is benign, see `benign_lines`.
     """
-    failures = [line for rule in catalog.rules if rule.kind != kinds.PROGRESS for line in rule.match]
-    steps = [line for rule in catalog.rules if rule.kind == kinds.PROGRESS for line in rule.match]
+
+    failures: float = 0.001
+    near_misses: float = 0.0
+    progress: float = 0.005
+
+
+USUAL = Mix()
+HOSTILE = Mix(failures=0.02, near_misses=0.10, progress=0.005)
+
+
+def mixed_lines(catalog: Catalog, size_bytes: int, rng: Random, mix: Mix = USUAL) -> tuple[list[str], set[int]]:
+    """Return lines of *size_bytes* together, and the indices of those that tell a failure."""
+    failures = [line for rule in catalog.rules if rule.kind != kinds.PROGRESS for line in rule.match if _is_line(line)]
+    misses = [line for rule in catalog.rules for line in rule.no_match if _is_line(line)]
+    benign, steps = _without_progress(benign_lines(rng)), progress_lines(rng)
     lines: list[str] = []
     failed: set[int] = set()
     size = 0
     while size < size_bytes:
         drawn = rng.random()
-        if drawn < FAILURES:
+        if drawn < mix.failures:
             failed.add(len(lines))
-        lines.append(_line(drawn, failures, steps, rng))
-        size += len(lines[-1]) + 1
+            line = rng.choice(failures)
+        elif drawn < mix.failures + mix.near_misses:
+            line = _renumbered(misses, rng)
+        else:
+            line = next(steps) if drawn < mix.failures + mix.near_misses + mix.progress else next(benign)
+        lines.append(line)
+        size += len(line) + 1
     return lines, failed
 
 
-def _line(drawn: float, failures: Sequence[str], steps: Sequence[str], rng: Random) -> str:
-    if drawn < FAILURES:
-        return rng.choice(failures)
-    if drawn < FAILURES + PROGRESS:
-        return rng.choice(steps)
-    return _nccl_line(rng) if drawn < FAILURES + PROGRESS + NCCL else _ordinary_line(rng)
+def _is_line(text: str) -> bool:
+    return "\n" not in text
 
 
-def _nccl_line(rng: Random) -> str:
-    rank, peer, channel = rng.randrange(8), rng.randrange(8), rng.randrange(32)
-    said = rng.choice(
-        (
-            f"Channel {channel:02d}/0 : {rank}[{rank}] -> {peer}[{peer}] via P2P/CUMEM/read",
-            f"Channel {channel:02d}/32 :    {rank}   {peer}",
-            f"Trees [{channel}] {peer}/-1/-1->{rank}->-1 [{channel + 1}] {peer}/-1/-1->{rank}->-1",
-            f"comm 0x{rng.randrange(2**40):x} rank {rank} nranks 8 cudaDev {rank} busId {rank}b000 - Init COMPLETE",
-            "NET/IB : Using [0]mlx5_0:1/IB [1]mlx5_1:1/IB [RO]; OOB eth0:10.20.0.7<0>",
-        )
-    )
-    return f"node{rng.randrange(256):03d}:{rng.randrange(99999)}:{rng.randrange(99999)} [{rank}] NCCL INFO {said}"
+def _without_progress(lines: Iterator[str]) -> Iterator[str]:
+    return (line for line in lines if not _PROGRESS.search(line))
 
 
-def _ordinary_line(rng: Random) -> str:
-    clock = f"2026-11-21 {rng.randrange(24):02d}:{rng.randrange(60):02d}:{rng.randrange(60):02d}"
-    words = " ".join(rng.choice(_WORDS) for _ in range(rng.randrange(4, 18)))
-    return f"{clock},{rng.randrange(1000):03d} INFO data.{rng.choice(_WORDS)}: {words} {rng.randrange(10**6)}"
+_PROGRESS = re.compile(r"loss|iteration|\biter |step=|it/s|s/it")
+
+
+def _renumbered(lines: Sequence[str], rng: Random) -> str:
+    return re.sub(r"(?<=\d)\d(?=\d)", lambda digit: str(rng.randrange(10)), rng.choice(lines))
