@@ -12,25 +12,25 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from clusterwatch import classify, correlate, detect, pipeline, resources
 from clusterwatch.app.inputs import InputBlock, InputLine, Problem, blocks_in
 from clusterwatch.app.keeping import Kept
+from clusterwatch.app.ordering import NO_TIME, counted, gravest_first, timed
+from clusterwatch.app.placing import Places
 from clusterwatch.app.skimming import CARRIED_BYTES, Skim
 from clusterwatch.detect import Assembly, Catalog, ObserverState
 from clusterwatch.model import (
-    Cause,
     ComponentKind,
     Diagnosis,
     Event,
     Incident,
     Job,
     JobState,
-    Placement,
     Reading,
     Role,
     Severity,
@@ -38,7 +38,7 @@ from clusterwatch.model import (
     kinds,
 )
 from clusterwatch.reading.lines import decode
-from clusterwatch.reading.sources import KERNEL_LOG, RankSeen, node_in_path, rank_in_path, rank_seen, sourced
+from clusterwatch.reading.sources import KERNEL_LOG, node_in_path, rank_in_path, rank_seen, sourced
 from clusterwatch.reading.text import printable
 
 OFFLINE_JOB = "in these logs"
@@ -52,15 +52,12 @@ _MOST_REPEATS = 2_000
 _MOST_PARTS = 100
 # A suspect with less than half of the blame of the first one is not put out of service.
 _BLAMED_FROM = 0.5
-_MOST_PLACED = 65_536
 _LINE_CHARACTERS = 4096
 
 # Any two lines may belong together: clocks of sources can be hours apart, and many lines have no time at all.
 _ANY_TIME = timedelta(days=365 * 150)
 _LIMITS = correlate.Limits(before=_ANY_TIME, after=_ANY_TIME, opens_at=Severity.WARNING)
 
-_NO_TIME = datetime(1970, 1, 1, tzinfo=UTC)
-_FIRST_TIME = datetime(1990, 1, 1, tzinfo=UTC)
 _NEXT_LINE = timedelta(milliseconds=1)
 _TIME_OF_DAY = re.compile(r" at \d\d:\d\d:\d\d UTC(?=\.)")
 
@@ -175,8 +172,7 @@ class Examination:
     _kept: Kept = field(default_factory=Kept)
     _sources: set[str] = field(default_factory=set)
     _nodes: set[str] = field(default_factory=set)
-    _placed: dict[int, RankSeen] = field(default_factory=dict)
-    _largest: int = 0
+    _places: Places = field(default_factory=Places)
     _skim: Skim | None = None
 
     def take(self, line: InputLine) -> bool:
@@ -214,11 +210,11 @@ class Examination:
         self._observe()
         self._close_windows()
         also = self._skim.passed_over() if self._skim else {}
-        events, untimed = _timed([self._with_node(_counted(event, also)) for event in self._kept.events()])
+        events, untimed = timed([self._with_node(counted(event, also)) for event in self._kept.events()])
         job = _job_on(self._nodes, self.now)
         grouped = correlate.add_events({}, events, self.catalog.knowledge, {job.id: job}, Topology(), _LIMITS, self.now)
         explained = [(incident, self._diagnosis(incident, untimed)) for incident in grouped.incidents.values()]
-        return tuple(diagnosis for _, diagnosis in sorted(explained, key=_gravest_first))
+        return tuple(diagnosis for _, diagnosis in sorted(explained, key=gravest_first))
 
     def _readings_in(self, line: InputLine) -> Iterator[Reading]:
         found = sourced(printable(decode(line.raw), _LINE_CHARACTERS), self.now)
@@ -227,7 +223,7 @@ class Examination:
         is_kernel = found.source == KERNEL_LOG
         self._sources.add(found.source)
         self._nodes.add(node)
-        self._note_rank(rank_seen(found.text))
+        self._note_rank(found.text)
         for part, text in enumerate(found.text.split("\n", _MOST_PARTS)[:_MOST_PARTS]):
             yield Reading(
                 source=found.source,
@@ -250,7 +246,7 @@ class Examination:
         if at is not None:
             file.at, file.number, file.start = at, line.number, line.start
         elif file.at is None or line.start - file.start > CARRIED_BYTES:
-            return _NO_TIME + line.number * _NEXT_LINE
+            return NO_TIME + line.number * _NEXT_LINE
         return file.at + (line.number - file.number) * _NEXT_LINE
 
     def _time_in(self, raw: bytes) -> datetime | None:
@@ -259,7 +255,7 @@ class Examination:
     def _take_placement(self, raw: bytes) -> None:
         found = sourced(printable(decode(raw), _LINE_CHARACTERS), self.now)
         self._nodes.add(self._node_of(found.source, found.node))
-        self._note_rank(rank_seen(found.text))
+        self._note_rank(found.text)
 
     def _goes_on(self, reading: Reading) -> bool:
         rank, text = detect.body(reading.text)
@@ -277,21 +273,10 @@ class Examination:
         remembered = self._file.kernel_node if source == KERNEL_LOG else ""
         return named or remembered or self._file.node or UNKNOWN_NODE
 
-    def _note_rank(self, seen: RankSeen | None) -> None:
-        if seen is None or (seen.ranks and seen.rank >= seen.ranks):
-            return
-        if not seen.ranks:
-            self._placed.setdefault(seen.rank, seen)
-            return
-        # Of a job's many communicators the largest numbers the ranks as everybody else does.
-        if seen.ranks > self._largest:
-            self._placed = {rank: each for rank, each in self._placed.items() if not each.ranks}
-            self._largest = seen.ranks
-        if seen.ranks == self._largest and len(self._placed) < _MOST_PLACED:
-            known = self._placed.get(seen.rank)
-            # Who names the node knows better than who leaves it to the name of the file.
-            if known is None or not known.ranks or seen.node:
-                self._placed[seen.rank] = replace(seen, node=seen.node or self._file.node)
+    def _note_rank(self, text: str) -> None:
+        seen = rank_seen(text)
+        if seen is not None:
+            self._places.note(seen, self._file.node)
 
     def _observe(self) -> None:
         self._state, events, _ = pipeline.observe(self._state, self._readings, self.catalog, self.now)
@@ -318,50 +303,17 @@ class Examination:
         component = event.component
         if component.kind is not ComponentKind.RANK or component.node != UNKNOWN_NODE:
             return event
-        placed = self._placed.get(int(component.id)) if component.id.isdecimal() else None
-        return replace(event, component=replace(component, node=placed.node if placed else ""))
+        return replace(event, component=replace(component, node=self._places.node_of(component.id)))
 
     def _diagnosis(self, incident: Incident, untimed: frozenset[str]) -> Diagnosis:
-        known = classify.Circumstances(watched=frozenset(self._sources), placements=tuple(self._placements()))
+        known = classify.Circumstances(
+            watched=frozenset(self._sources), placements=tuple(self._places.placements(OFFLINE_JOB))
+        )
         made = classify.diagnose(incident, self.catalog.knowledge, known, 1, self.now)
         if not any(sample.event_id in untimed for each in incident.evidence for sample in each.samples):
             return made
         return replace(made, explanation=_TIME_OF_DAY.sub("", made.explanation))
 
-    def _placements(self) -> list[Placement]:
-        return [Placement(OFFLINE_JOB, 1, rank, seen.node, seen.gpu) for rank, seen in sorted(self._placed.items())]
-
-
-def _timed(events: Sequence[Event]) -> tuple[list[Event], frozenset[str]]:
-    """Return *events* with those that have no time moved to where the others begin, and the ids of the moved ones."""
-    first = min((event.happened_at for event in events if event.happened_at >= _FIRST_TIME), default=None)
-    untimed = frozenset(event.id for event in events if event.happened_at < _FIRST_TIME)
-    if first is None:
-        return list(events), untimed
-    shift = first - _NO_TIME
-    return [_moved(event, shift) if event.id in untimed else event for event in events], untimed
-
-
-def _counted(event: Event, also: Mapping[str, int]) -> Event:
-    """Return *event* with what was passed over because it says the same."""
-    return replace(event, count=event.count + also[event.origin]) if event.origin in also else event
-
-
-def _moved(event: Event, shift: timedelta) -> Event:
-    until = event.until + shift if event.until is not None else None
-    return replace(event, happened_at=event.happened_at + shift, until=until)
-
 
 def _job_on(nodes: Iterable[str], now: datetime) -> Job:
     return Job(OFFLINE_JOB, OFFLINE_JOB, JobState.TRAINING, started_at=now, updated_at=now, nodes=tuple(sorted(nodes)))
-
-
-def _gravest_first(explained: tuple[Incident, Diagnosis]) -> tuple[bool, int, bool, float, datetime]:
-    incident, diagnosis = explained
-    return (
-        diagnosis.cause is Cause.BENIGN,
-        -incident.severity,
-        diagnosis.is_undetermined,
-        -diagnosis.confidence,
-        incident.opened_at,
-    )
