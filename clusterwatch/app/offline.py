@@ -34,8 +34,10 @@ from clusterwatch.model import (
     Reading,
     Role,
     Severity,
+    Suspect,
     Topology,
     kinds,
+    node_component,
 )
 from clusterwatch.reading.lines import decode
 from clusterwatch.reading.sources import KERNEL_LOG, node_in_path, rank_in_path, rank_seen, sourced
@@ -309,10 +311,22 @@ class Examination:
         known = classify.Circumstances(
             watched=frozenset(self._sources), placements=tuple(self._places.placements(OFFLINE_JOB))
         )
-        made = classify.diagnose(incident, self.catalog.knowledge, known, 1, self.now)
+        made = _without_nameless_node(classify.diagnose(incident, self.catalog.knowledge, known, 1, self.now))
         if not any(sample.event_id in untimed for each in incident.evidence for sample in each.samples):
             return made
         return replace(made, explanation=_TIME_OF_DAY.sub("", made.explanation))
+
+
+def _without_nameless_node(made: Diagnosis) -> Diagnosis:
+    """Return *made* without the name that stands for a node no line names: it leads nobody anywhere."""
+    named = (each for each in made.suspects if each.component != node_component(UNKNOWN_NODE))
+    words = made.explanation.replace(f" on {UNKNOWN_NODE}", "").replace(f"node {UNKNOWN_NODE}", "a node no line names")
+    return replace(made, suspects=tuple(map(_nameless, named)), explanation=words)
+
+
+def _nameless(suspect: Suspect) -> Suspect:
+    is_known = suspect.component.node != UNKNOWN_NODE
+    return suspect if is_known else replace(suspect, component=replace(suspect.component, node=""))
 
 
 def _job_on(nodes: Iterable[str], now: datetime) -> Job:

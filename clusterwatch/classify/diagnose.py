@@ -29,6 +29,9 @@ from clusterwatch.model import (
 ALTERNATIVES_FROM = 0.03
 """Causes less likely than this are not worth an operator's time."""
 
+_NO_PARTS = frozenset({ComponentKind.JOB, ComponentKind.NODE, ComponentKind.PROCESS, ComponentKind.SERVICE})
+"""What a job's log stands on anyway: to be named by it is no suspicion."""
+
 LINES_KEPT = 12
 SUSPECTS_KEPT = 8
 
@@ -136,7 +139,8 @@ def _blame(cause: Cause, witness: Witness, evidence: Evidence, placements: Mappi
     rank = _rank_of(evidence)
     if evidence.component.kind is ComponentKind.JOB and rank is None:
         return None
-    if weight <= 0 or (witness.signal.role is Role.SYMPTOM and rank is None and evidence.trust is Trust.USER):
+    names_a_part = rank is not None or evidence.component.kind not in _NO_PARTS
+    if weight <= 0 or (witness.signal.role is Role.SYMPTOM and evidence.trust is Trust.USER and not names_a_part):
         return None
     return _Blame(_suspected(witness, evidence, rank, placements), rank, weight)
 

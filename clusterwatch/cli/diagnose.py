@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from clusterwatch.cli.options import OutputOption
+from clusterwatch.cli.options import OutputOption, ProfileOption
 from clusterwatch.cli.output import Format
 
 _BAR_FROM_BYTES = 20_000_000
@@ -35,6 +35,7 @@ def diagnose(
         list[str], typer.Argument(metavar="PATH...", help='Log files, folders or archives; "-" for standard input.')
     ],
     rules_dir: Annotated[Path | None, typer.Option(metavar="DIR", help="The site's own detection rules.")] = None,
+    profile: ProfileOption = "clusterwatch",
     output: OutputOption = Format.TABLE,
     exclude_list: Annotated[
         NodeList | None,
@@ -54,7 +55,7 @@ def diagnose(
     from clusterwatch.clock import SystemClock
     from clusterwatch.reading.nodelists import LISTS
 
-    catalog = offline_catalog(rules_dir)
+    catalog = offline_catalog(rules_dir, profile)
     with _progress(paths) as on_bytes:
         answer = diagnose_paths(paths, catalog, SystemClock().now(), on_bytes)
     _tell(answer.problems)

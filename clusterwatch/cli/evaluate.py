@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from clusterwatch.cli.options import OutputOption
+from clusterwatch.cli.options import OutputOption, ProfileOption
 from clusterwatch.cli.output import Format
 
 _BAR_FROM_CASES = 500
@@ -35,6 +35,7 @@ def evaluate(
         bool, typer.Option("--leave-one-source-out", help="Without what was learned only from the case's own source.")
     ] = False,
     rules_dir: Annotated[Path | None, typer.Option(metavar="DIR", help="The site's own detection rules.")] = None,
+    profile: ProfileOption = "clusterwatch",
     output: OutputOption = Format.TABLE,
 ) -> None:
     """Say how often the diagnosis is right on labelled cases, per cause, and how far its confidence can be trusted."""
@@ -47,7 +48,7 @@ def evaluate(
     asked = evaluating.cases_under(cases)
     make = evaluating.evaluate_unseen if unseen else evaluating.evaluate
     with _progress(len(asked)) as on_case:
-        evaluation = make(asked, offline_catalog(rules_dir), SystemClock().now(), on_case)
+        evaluation = make(asked, offline_catalog(rules_dir, profile), SystemClock().now(), on_case)
     _write(predictions, lambda: predicted_lines(evaluation))
     _write(report, lambda: evaluation_markdown(evaluation))
     show(evaluation_json(evaluation), evaluation_page(evaluation), output)

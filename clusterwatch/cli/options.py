@@ -19,4 +19,7 @@ DatabaseOption = Annotated[
     ),
 ]
 OutputOption = Annotated[Format, typer.Option("-o", "--output", help="For people or for scripts.")]
+ProfileOption = Annotated[
+    str, typer.Option("--profile", metavar="NAME", help='Whose word counts on Xids; see "clusterwatch rules explain".')
+]
 LimitOption = Annotated[int, typer.Option("--limit", min=1, max=100_000, help="At most this many.")]

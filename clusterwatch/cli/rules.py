@@ -21,6 +21,9 @@ RulesOption = Annotated[
     Path | None,
     typer.Option("--rules-dir", metavar="DIR", help="The site's own rules; as configured otherwise."),
 ]
+RulesProfileOption = Annotated[
+    str | None, typer.Option("--profile", metavar="NAME", help="Whose word counts on Xids; as configured otherwise.")
+]
 ConfigOption = Annotated[
     Path | None, typer.Option("--config", metavar="FILE", help="TOML file; $CLUSTERWATCH_CONFIG otherwise.")
 ]
@@ -36,6 +39,7 @@ def list_(
     text: Annotated[str, typer.Argument(metavar="[TEXT]", help="Only those whose name, kind or file holds it.")] = "",
     cause: Annotated[str | None, typer.Option(help="Only those that speak for this cause most.")] = None,
     rules_dir: RulesOption = None,
+    profile: RulesProfileOption = None,
     config: ConfigOption = None,
     output: OutputOption = Format.TABLE,
 ) -> None:
@@ -43,7 +47,7 @@ def list_(
     from clusterwatch.cli.output import emit, print_json
     from clusterwatch.cli.views.rules import listed, rule_columns, rule_json
 
-    catalog = _catalog(rules_dir, config)
+    catalog = _catalog(rules_dir, profile, config)
     found = listed(catalog, text, cause)
     if output is Format.JSON:
         print_json([rule_json(rule, catalog.knowledge) for rule in found])
@@ -54,6 +58,7 @@ def list_(
 @app.command()
 def check(
     folder: Annotated[Path | None, typer.Argument(metavar="[DIR]", help="Folder of the site's own rules.")] = None,
+    profile: RulesProfileOption = None,
     config: ConfigOption = None,
     output: OutputOption = Format.TABLE,
 ) -> None:
@@ -63,7 +68,7 @@ def check(
     from clusterwatch.errors import CatalogError
 
     try:
-        catalog = _catalog(folder, config)
+        catalog = _catalog(folder, profile, config)
         mistakes, rules = list(broken_examples(catalog)), len(catalog.rules)
     except CatalogError as error:
         mistakes, rules = [line.strip() for line in str(error).splitlines()[1:]], 0
@@ -82,6 +87,7 @@ def test(
     paths: Annotated[list[str], typer.Argument(metavar="PATH...", help='Logs; "-" for standard input.')],
     limit: Annotated[int, typer.Option(min=1, help="At most this many lines.")] = 1000,
     rules_dir: RulesOption = None,
+    profile: RulesProfileOption = None,
     config: ConfigOption = None,
     output: OutputOption = Format.TABLE,
 ) -> None:
@@ -94,7 +100,7 @@ def test(
     from clusterwatch.cli.views.rules import line_columns, line_json
     from clusterwatch.clock import SystemClock
 
-    catalog = _catalog(rules_dir, config)
+    catalog = _catalog(rules_dir, profile, config)
     found = list(islice(recognised(paths, catalog, SystemClock().now()), limit))
     for each in found:
         if isinstance(each, Problem):
@@ -110,6 +116,7 @@ def test(
 def explain(
     line: Annotated[str, typer.Argument(metavar="LINE", help="A line of a log, in quotes.")],
     rules_dir: RulesOption = None,
+    profile: RulesProfileOption = None,
     config: ConfigOption = None,
     output: OutputOption = Format.TABLE,
 ) -> None:
@@ -119,15 +126,16 @@ def explain(
     from clusterwatch.cli.views.rules import explanation_page, line_json
     from clusterwatch.clock import SystemClock
 
-    catalog = _catalog(rules_dir, config)
+    catalog = _catalog(rules_dir, profile, config)
     found = read_line(line, catalog, SystemClock().now())
-    show(line_json(found, catalog.knowledge), explanation_page(found, catalog.knowledge), output)
+    show(line_json(found, catalog.knowledge), explanation_page(found, catalog), output)
 
 
-def _catalog(rules_dir: Path | None, config: Path | None) -> Catalog:
+def _catalog(rules_dir: Path | None, profile: str | None, config: Path | None) -> Catalog:
     from clusterwatch import config as configuration
     from clusterwatch import resources
     from clusterwatch.detect import compile_catalog
 
-    folder = rules_dir if rules_dir is not None else configuration.load(config, {}).rules_dir
-    return compile_catalog(resources.catalog_texts(folder))
+    settings = configuration.load(config, {})
+    folder = rules_dir if rules_dir is not None else settings.rules_dir
+    return compile_catalog(resources.catalog_texts(folder), profile or settings.detect.profile)

@@ -4,7 +4,8 @@ The rules:
 
 1. An event joins the best-fitting open incident that touches its component, its job or its neighbourhood, from
    10 minutes before the incident's evidence to 5 minutes after.
-2. Two faults are one incident only if they strike the same component, or the same cause strikes the same node.
+2. Two faults are one incident only if they strike the same component, or the same cause strikes the same node, the
+   same switch, rack or power domain, or the same job by its own word.
    Symptoms and suspects join whatever explains them.
 3. An event that fits nowhere opens an incident if it is grave enough; what only gives context never does.
 4. Alike events on one component fold into one piece of evidence; symptoms of a job fold across its ranks.
@@ -28,6 +29,7 @@ from clusterwatch.model import (
     Severity,
     Signal,
     Topology,
+    Trust,
 )
 
 Touched = tuple[str, str] | Component
@@ -183,7 +185,7 @@ class _Grouping:
 
     def _fit(self, draft: Draft, event: Event, signal: Signal) -> float:
         """Return how well *event* fits the incident; 0 when it does not."""
-        if not _is_one_fault(draft, event, signal):
+        if not _is_one_fault(draft, event, signal, self.topology):
             return 0.0
         fit = 4.0 if event.component in draft.components else 0.0
         if event.job is not None and event.job in draft.jobs:
@@ -204,10 +206,22 @@ class _Grouping:
         return 0.5 if is_shared and signal.leading_cause in draft.causes else 0.0
 
 
-def _is_one_fault(draft: Draft, event: Event, signal: Signal) -> bool:
+def _is_one_fault(draft: Draft, event: Event, signal: Signal, topology: Topology) -> bool:
     if signal.role is not Role.FAULT or not draft.fault_components:
         return True
-    return event.component in draft.fault_components or signal.leading_cause in draft.fault_causes
+    if event.component in draft.fault_components:
+        return True
+    return signal.leading_cause in draft.fault_causes and _is_same_place(draft, event, topology)
+
+
+def _is_same_place(draft: Draft, event: Event, topology: Topology) -> bool:
+    """Return whether a fault strikes where the incident's faults do; a job speaks for all of itself."""
+    nodes = {component.node for component in draft.fault_components}
+    return (
+        event.trust is Trust.USER
+        or event.node in nodes
+        or not topology.places(nodes - {""}).isdisjoint(topology.near(event.node))
+    )
 
 
 def _opened(event: Event, severity: Severity, jobs: Sequence[str], limits: Limits, now: datetime) -> Incident:

@@ -96,7 +96,8 @@ def ranked_line(text: str, near: datetime) -> tuple[int | None, str]:
 # Each begins where the one before ended; all are short and none overlaps another, so the whole is linear.
 _STAMP_OF_ANY_STYLE = (
     r"\d{4}[-/]\d\d[-/]\d\d[T _]\d\d:\d\d:\d\d(?:[.,:]\d{1,9})?(?: ?(?:Z|UTC|[+-]\d\d:?\d\d))?"
-    rf"|(?:(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun),? )?(?:{_MONTH}) {{1,2}}\d{{1,2}} \d\d:\d\d:\d\d(?:[.,]\d{{1,9}})?(?: \d{{4}})?"
+    rf"|(?:(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun),? )?(?:{_MONTH}) {{1,2}}\d{{1,2}}"
+    r" \d\d:\d\d:\d\d(?:[.,]\d{1,9})?(?: \d{4})?"
     r"|\d\d:\d\d:\d\d(?:[.,]\d{1,9})?| *\d{1,9}\.\d{6}"
 )
 _CARRIED = re.compile(

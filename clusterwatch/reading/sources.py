@@ -33,6 +33,24 @@ _KUBECTL_STAMP = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3,9}Z) ")
 _MESSAGE_KEYS = ("log", "message", "msg", "textPayload")
 _NODE_KEYS = ("_HOSTNAME", "hostname", "host", "node", "node_name")
 _TIME_KEYS = ("time", "timestamp", "ts", "@timestamp")
+# Where and how gravely something was logged is no fact of what happened.
+_NO_FACTS = frozenset(
+    {
+        *_NODE_KEYS,
+        *_TIME_KEYS,
+        "stream",
+        "level",
+        "severity",
+        "logger",
+        "caller",
+        "filename",
+        "lineno",
+        "file",
+        "line",
+        "v",
+    }
+)
+_MOST_FACTS = 20
 
 _HOST = r"[A-Za-z0-9][\w.-]{0,252}"
 _SINCE_BOOT = re.compile(r"\[ *\d{1,9}\.\d{6}(?: *<[^>]{1,20}>)?\](?:\[ *[TC]\d+\])? ?")
@@ -213,9 +231,19 @@ def _from_json(line: SourcedLine, near: datetime) -> SourcedLine | None:
 
 
 def _message(entry: Mapping[str, object]) -> str | None:
+    """Return what a record says: its message, and behind it the other facts as "name=value"."""
     if "MESSAGE" in entry:
         return entry_text(entry)
-    return next((text for key in _MESSAGE_KEYS if isinstance(text := entry.get(key), str)), None)
+    key = next((key for key in _MESSAGE_KEYS if isinstance(entry.get(key), str)), None)
+    if key is None:
+        return None
+    facts = [f"{name}={value}" for name, value in entry.items() if name != key and _is_fact(name, value)]
+    return " ".join([str(entry[key]).rstrip("\r\n"), *facts[:_MOST_FACTS]])
+
+
+def _is_fact(name: str, value: object) -> bool:
+    is_scalar = isinstance(value, str | int | float) and not isinstance(value, bool)
+    return is_scalar and value != "" and name not in _NO_FACTS
 
 
 def _first_text(entry: Mapping[str, object], keys: tuple[str, ...]) -> str:

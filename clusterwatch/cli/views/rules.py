@@ -10,10 +10,11 @@ from clusterwatch.app.rulebook import Matched, ReadLine, likelihoods, opens_inci
 from clusterwatch.cli.output import Column
 from clusterwatch.cli.page import Page, Phrase, Section, Table, quiet, strong
 from clusterwatch.cli.wording import or_dash
-from clusterwatch.detect import Catalog, Rule
+from clusterwatch.detect import Catalog, Opinion, Rule, provenance
 from clusterwatch.model import Event, Knowledge, Signal
 
 _GROUP = re.compile(r"\{\w+\}")
+_XID = re.compile(r"gpu\.xid\.(\d+)(?:\.|$)")
 
 
 def listed(catalog: Catalog, text: str, cause: str | None) -> list[Rule]:
@@ -73,9 +74,21 @@ def line_json(read: ReadLine, knowledge: Knowledge) -> dict[str, Any]:
     }
 
 
-def explanation_page(read: ReadLine, knowledge: Knowledge) -> Page:
-    """Return what a line is, which rules match it, and what each event it gives means."""
-    return (_line_section(read), _rules_section(read), *(_event_section(event, knowledge) for event in read.events))
+def explanation_page(read: ReadLine, catalog: Catalog) -> Page:
+    """Return what a line is, which rules match it, what each event it gives means, and who says what of its Xid."""
+    events = (_event_section(event, catalog.knowledge) for event in read.events)
+    return (_line_section(read), _rules_section(read), *events, *_xid_sections(read, catalog))
+
+
+def _xid_sections(read: ReadLine, catalog: Catalog) -> Iterator[Section]:
+    numbers = {found[1] for event in read.events if (found := _XID.match(event.kind))}
+    for number in sorted(numbers, key=int):
+        rows = tuple(_opinion_row(each) for each in provenance(int(number), catalog.opinions, catalog.knowledge))
+        yield Section(f"WHO SAYS WHAT OF XID {number}", (Table(("WHO", "VERDICT", "ACTION", "WHERE OR WHY"), rows),))
+
+
+def _opinion_row(each: Opinion) -> tuple[str, ...]:
+    return each.title, each.verdict.value, or_dash(each.action), or_dash(each.why or each.source)
 
 
 def _line_section(read: ReadLine) -> Section:

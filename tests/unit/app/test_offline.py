@@ -64,10 +64,10 @@ def test_folder_names_the_node_where_the_lines_do_not(catalog: Catalog, tmp_path
     assert answer.diagnoses[0].suspects[0].component.node == "node007"
 
 
-def test_node_that_nothing_names_is_unknown(catalog: Catalog):
+def test_node_that_nothing_names_is_not_made_up(catalog: Catalog):
     (diagnosis,) = diagnose_text(FELL_OFF, catalog, NOW)
 
-    assert diagnosis.suspects[0].component.node == "unknown"
+    assert diagnosis.suspects[0].component.node == ""
 
 
 def test_kernel_and_job_of_one_failure_are_one_answer(catalog: Catalog, tmp_path: Path):
@@ -230,7 +230,7 @@ def test_corrected_error_blames_no_hardware(catalog: Catalog):
     assert not any(
         diagnosis.blames_hardware and diagnosis.confidence > 0.95 for diagnosis in diagnose_text(text, catalog, NOW)
     )
-    assert diagnose_text(text.splitlines()[0], catalog, NOW) == ()
+    assert {diagnosis.cause for diagnosis in diagnose_text(text.splitlines()[0], catalog, NOW)} <= {Cause.BENIGN}
 
 
 def test_state_does_not_grow_with_the_devices_that_lines_name(catalog: Catalog):

@@ -129,7 +129,7 @@ def test_no_rule_of_the_catalogue_takes_more_than_its_share_of_a_line_twice_as_l
 
 
 def _grows_faster(pattern: re.Pattern[str], start: str) -> bool:
-    """Return whether *pattern* takes much more than twice the time for twice the line: once, as a clock has its ticks."""
+    """Return whether *pattern* takes much more than twice the time for twice the line."""
     long = _seconds(pattern, _hostile(start, LONGEST_LINE))
     return long > 0.002 and long > 3.2 * _seconds(pattern, _hostile(start, LONGEST_LINE // 2)) + 0.002
 
