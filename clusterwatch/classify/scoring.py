@@ -129,13 +129,19 @@ class Tally:
 
 @dataclass(frozen=True, slots=True)
 class Bin:
-    """Predictions whose confidence is from *low* to below *high*: how sure they were, and how often right."""
+    """Predictions whose confidence is from *low* to below *high*: how sure they were, and how often right.
+
+    Attributes:
+        right: Share that named the cause or an acceptable one.
+        exact: Share that named the very cause of the case: what the confidence estimates.
+    """
 
     low: float
     high: float
     n: int
     confidence: float
     right: float
+    exact: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -257,6 +263,7 @@ def _bin(low: float, high: float, held: Sequence[Answered]) -> Bin:
         len(held),
         _mean([each.prediction.confidence for each in held]),
         _share(sum(each.is_acceptable for each in held), len(held)),
+        _share(sum(each.is_right for each in held), len(held)),
     )
 
 

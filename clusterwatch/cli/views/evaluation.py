@@ -75,7 +75,7 @@ def _tables(evaluation: Evaluation) -> Iterable[tuple[str, tuple[str, ...], _Row
     )
     yield (
         "RELIABILITY",
-        ("CONFIDENCE", "CASES", "MEAN", "RIGHT"),
+        ("CONFIDENCE", "CASES", "MEAN", "VERY CAUSE", "OR ACCEPTABLE"),
         tuple(map(_bin_row, filter(_has_cases, scores.reliability))),
     )
     yield "TAKEN FOR ANOTHER", ("CAUSE", "TAKEN FOR"), tuple(_confused(scores))
@@ -101,7 +101,8 @@ def _has_cases(each: Bin) -> bool:
 
 
 def _bin_row(each: Bin) -> tuple[str, ...]:
-    return f"{each.low:.1f}-{each.high:.1f}", str(each.n), f"{each.confidence:.2f}", f"{each.right:.2f}"
+    shares = (f"{share:.2f}" for share in (each.confidence, each.exact, each.right))
+    return f"{each.low:.1f}-{each.high:.1f}", str(each.n), *shares
 
 
 def _confused(scores: Scores) -> Iterable[tuple[str, str]]:
