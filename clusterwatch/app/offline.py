@@ -40,7 +40,7 @@ from clusterwatch.model import (
     node_component,
 )
 from clusterwatch.reading.lines import decode
-from clusterwatch.reading.sources import KERNEL_LOG, node_in_path, rank_in_path, rank_seen, sourced
+from clusterwatch.reading.sources import KERNEL_LOG, RankSeen, node_in_path, rank_in_path, rank_seen, sourced
 from clusterwatch.reading.text import printable
 
 OFFLINE_JOB = "in these logs"
@@ -255,9 +255,10 @@ class Examination:
         return sourced(printable(decode(raw), _LINE_CHARACTERS), self.now).at
 
     def _take_placement(self, raw: bytes) -> None:
-        found = sourced(printable(decode(raw), _LINE_CHARACTERS), self.now)
-        self._nodes.add(self._node_of(found.source, found.node))
-        self._note_rank(found.text)
+        # What carried the line does not matter: the line itself names the node, or else its file does.
+        seen = self._note_rank(printable(decode(raw), _LINE_CHARACTERS))
+        if seen is not None:
+            self._nodes.add(seen.node or self._file.node or UNKNOWN_NODE)
 
     def _goes_on(self, reading: Reading) -> bool:
         rank, text = detect.body(reading.text)
@@ -275,10 +276,11 @@ class Examination:
         remembered = self._file.kernel_node if source == KERNEL_LOG else ""
         return named or remembered or self._file.node or UNKNOWN_NODE
 
-    def _note_rank(self, text: str) -> None:
+    def _note_rank(self, text: str) -> RankSeen | None:
         seen = rank_seen(text)
         if seen is not None:
             self._places.note(seen, self._file.node)
+        return seen
 
     def _observe(self) -> None:
         self._state, events, _ = pipeline.observe(self._state, self._readings, self.catalog, self.now)

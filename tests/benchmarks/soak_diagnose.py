@@ -13,6 +13,7 @@ from random import Random
 from statistics import median
 
 from diagnosing import diagnosed, lines_counted
+from measured import write_page
 from rank_logs import node_of, write_rank_logs
 
 RANKS = int(os.environ.get("SOAK_RANKS", "16384"))
@@ -41,6 +42,26 @@ def test_ten_gigabytes_of_rank_logs(tmp_path: Path):
         f"\n{size / 1e9:.1f} GB in {RANKS} files, {rounds[0][1][0]} lines: diagnose {ours_seconds:.1f} s,"
         f" cat | wc -l {theirs_seconds:.1f} s, ratio {median(ratios):.1f} ({min(ratios):.1f} to {max(ratios):.1f},"
         f" {ROUNDS} rounds), {max(each.peak_mb for each, _ in rounds):.0f} MB of memory"
+    )
+    write_page(
+        "diagnose",
+        "Diagnosing the logs of a large job",
+        "What `soak_diagnose.py` measured last: `clusterwatch diagnose FOLDER` from its start to its end, beside"
+        " `cat * | wc -l` over the same files, which the machine has cached. One rank fails first, all others wait.",
+        [
+            ["GB", "files", "lines", "diagnose, s", "cat and wc, s", "ratio", "lowest to highest", "memory, MB"],
+            [
+                *(
+                    f"{size / 1e9:.1f}",
+                    f"{RANKS}",
+                    f"{rounds[0][1][0]}",
+                    f"{ours_seconds:.1f}",
+                    f"{theirs_seconds:.1f}",
+                ),
+                *(f"{median(ratios):.1f}", f"{min(ratios):.1f} to {max(ratios):.1f}"),
+                f"{max(each.peak_mb for each, _ in rounds):.0f}",
+            ],
+        ],
     )
     suspect = ours.found[0]["suspects"][0]
     assert (suspect["rank"], suspect["node"], suspect["gpu"]) == (culprit, node_of(culprit), str(culprit % 8))

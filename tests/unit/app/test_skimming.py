@@ -79,7 +79,7 @@ def told(diagnoses: tuple[Diagnosis, ...]) -> list[object]:
     ]
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(logs(), st.sampled_from([512, 3_000, 256 * 1024]))
 def test_blocks_give_what_all_lines_give(raw: bytes, block_bytes: int):
     every, few = by_lines(raw), by_blocks(raw, block_bytes)
