@@ -6,13 +6,14 @@ import gzip
 import json
 import os
 import random
-import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 import zstandard
+
+from diagnosing import diagnosed
 
 pytestmark = pytest.mark.integration
 
@@ -135,15 +136,27 @@ def test_large_log_is_read_in_little_memory(tmp_path: Path):
             number += 1000
         log.write("x" * 5 * MEGABYTE)
 
-    # Of the command's own memory, as it tells itself: what a parent sees of a child holds the parent's from before.
-    tells = (
-        "import atexit, pathlib, sys; from clusterwatch.cli import main;"
-        "atexit.register(lambda: print(pathlib.Path('/proc/self/status').read_text(), file=sys.stderr));"
-        "main(sys.argv[1:])"
-    )
-    command = [sys.executable, "-c", tells, "diagnose", str(tmp_path), "-o", "json"]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    done = diagnosed(tmp_path)
 
-    assert [found["cause"] for found in json.loads(done.stdout)] == ["faulty_gpu"]
-    peak_kilobytes = int(re.search(r"^VmHWM:\s+(\d+) kB$", done.stderr, re.MULTILINE)[1])
-    assert peak_kilobytes < 300 * 1024
+    assert [found["cause"] for found in done.found] == ["faulty_gpu"]
+    assert done.peak_mb < 300
+
+
+def test_eight_hundred_thousand_lines_of_which_few_differ_mean_what_the_few_mean(tmp_path: Path):
+    few, many = tmp_path / "few", tmp_path / "many"
+    timeouts = (
+        f"[rank{rank}]:[E120 12:08:02.118] ProcessGroupNCCL.cpp:629 [Rank {rank}] Watchdog caught collective operation "
+        "timeout: WorkNCCL(SeqNum=48121, OpType=ALLREDUCE, Timeout(ms)=600000) ran for 600061 milliseconds\n"
+        for rank in range(28)
+    )
+    text = FELL_OFF + "".join(timeouts)
+    for folder, times in ((few, 1), (many, 27_587)):
+        folder.mkdir()
+        with (folder / "all.log").open("w") as log:
+            log.writelines(text for _ in range(times))
+
+    once, often = diagnosed(few), diagnosed(many)
+
+    told = [[(each["cause"], each["confidence"], each["suspects"]) for each in done.found] for done in (once, often)]
+    assert told[0] == told[1]
+    assert often.peak_mb < once.peak_mb + 30
