@@ -2,7 +2,8 @@
 
 1. A text of many lines is searched once, as bytes, for all literals of all rules; most lines hold none and are done.
 2. Only a line that holds some is decoded, and only the rules that these literals stand for are tried on it.
-3. In a burst the same line comes again and again: what was found on it is remembered.
+3. In a burst lines come again and again that differ in numbers alone: what was not found on one is not looked for on
+   the next, as far as the patterns do not ask for certain digits.
 """
 
 from __future__ import annotations
@@ -10,16 +11,18 @@ from __future__ import annotations
 import re
 from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
 from itertools import accumulate
 from typing import NamedTuple
 
 from clusterwatch.detect.engines import Found, scanner
+from clusterwatch.detect.patterns import is_digit_blind
 from clusterwatch.detect.rules import Rule
 
 # A log line of a megabyte is seldom an error message; what is, says so at its beginning.
 LONGEST_LINE = 8_192
 
-_BURST = 200
+_BURST = 32
 _MOST_REMEMBERED = 4_096
 
 
@@ -49,8 +52,13 @@ class Matcher:
         self.literals = sorted({literal for rule in self._rules for literal in rule.literals})
         """What is searched for; `HeldLine` counts in it."""
         self._scan = scanner([_bytes(literal) for literal in self.literals], engine)
+        number = {literal: index for index, literal in enumerate(self.literals)}
+        self._looking_for: list[list[tuple[int, Rule]]] = [[] for _ in self.literals]
+        for order, rule in enumerate(self._rules):
+            for literal in dict.fromkeys(rule.literals):
+                self._looking_for[number[literal]].append((order, rule))
         self._tried_for: dict[tuple[int, ...], Tried] = {}
-        self._remembered: dict[str, tuple[Hit, ...]] = {}
+        self._left_for: dict[tuple[str, tuple[int, ...]], Tried] = {}
 
     def held_lines(self, text: bytes | bytearray, size: int | None = None) -> list[HeldLine]:
         """Return the lines of *text* (UTF-8, lines ended by line feeds) that hold a literal, in order.
@@ -76,20 +84,34 @@ class Matcher:
 
     def _hits_of_burst(self, text: bytes | bytearray, held_lines: Iterable[HeldLine]) -> list[HitLine]:
         found: list[HitLine] = []
-        remembered, remember = self._remembered, self._confirmed_again
+        left_for = self._left_for
         for start, end, held in held_lines:
-            line = text[start:end].decode("utf-8", "replace")
-            hits = remembered.get(line)
-            if hits is None:
-                hits = remember(line, held)
+            line = text[start:end].decode("utf-8", "replace")[:LONGEST_LINE]
+            shape = (line.translate(_ZEROS), held)
+            left = left_for.get(shape)
+            hits = _tried_on(line, left) if left is not None else self._first_of_its_shape(line, shape)
             if hits:
                 found.append((start, end, hits))
         return found
 
+    def _first_of_its_shape(self, line: str, shape: tuple[str, tuple[int, ...]]) -> tuple[Hit, ...]:
+        if len(self._left_for) >= _MOST_REMEMBERED:
+            self._left_for.clear()
+        tried = self._tried_for.get(shape[1]) or self._remember_rules(shape[1])
+        hits = _tried_on(line, tried)
+        names = {hit.rule.name for hit in hits}
+        beaten = frozenset[str]().union(*(beats for _, rule, beats in tried if rule.name in names))
+        # What was beaten was not tried: it stays.
+        self._left_for[shape] = tuple(
+            each for each in tried if each[1].name in names or each[1].name in beaten or not _is_digit_blind(each[1])
+        )
+        return hits
+
     def hits(self, lines: Sequence[str]) -> dict[int, tuple[Hit, ...]]:
         """Return, by index of line, its hits in the order of the rules; lines without one are left out.
 
-        Rules that another hit of the line beats for certain may be missing."""
+        Rules that another hit of the line beats for certain may be missing.
+        """
         joined = "\n".join(lines)
         starts = list(accumulate((_size(line) + 1 for line in lines), initial=0))
         found: dict[int, tuple[int, ...]] = {}
@@ -99,36 +121,48 @@ class Matcher:
         return {index: hits for index, held in found.items() if (hits := self._confirmed(lines[index], held))}
 
     def _confirmed(self, line: str, literals: tuple[int, ...]) -> tuple[Hit, ...]:
-        tried = self._tried_for.get(literals) or self._remember_rules(literals)
-        line = line[:LONGEST_LINE]
-        if len(tried) == 1:
-            rule = tried[0][1]
-            match = rule.found_in(line)
-            return () if match is None else (Hit(rule, match),)
-        found: list[tuple[int, Hit]] = []
-        beaten: frozenset[str] = frozenset()
-        for order, rule, beats in tried:
-            if rule.name not in beaten and (match := rule.found_in(line)) is not None:
-                found.append((order, Hit(rule, match)))
-                beaten |= beats
-        return tuple([hit for _, hit in sorted(found)])
-
-    def _confirmed_again(self, line: str, literals: tuple[int, ...]) -> tuple[Hit, ...]:
-        if len(self._remembered) >= _MOST_REMEMBERED:
-            self._remembered.clear()
-        self._remembered[line] = hits = self._confirmed(line, literals)
-        return hits
+        return _tried_on(line[:LONGEST_LINE], self._tried_for.get(literals) or self._remember_rules(literals))
 
     def _remember_rules(self, literals: tuple[int, ...]) -> Tried:
         """Return the rules that *literals* stand for; lines hold few different sets of literals."""
         if len(self._tried_for) >= _MOST_REMEMBERED:
             self._tried_for.clear()
-        names = {self.literals[index] for index in literals}
-        looking = [(n, rule) for n, rule in enumerate(self._rules) if not names.isdisjoint(rule.literals)]
-        by_name = {rule.name: rule for _, rule in looking}
-        tried = tuple((order, rule, _surely_beaten(rule, by_name)) for order, rule in looking)
+        looking = {order: rule for literal in literals for order, rule in self._looking_for[literal]}
+        by_name = {rule.name: rule for rule in looking.values()}
+        tried = [(order, rule, _surely_beaten(rule, by_name)) for order, rule in looking.items()]
         self._tried_for[literals] = in_turn = tuple(sorted(tried, key=lambda each: (-len(each[2]), each[0])))
         return in_turn
+
+
+def _tried_on(line: str, tried: Tried) -> tuple[Hit, ...]:
+    if len(tried) == 1:
+        rule = tried[0][1]
+        match = rule.found_in(line)
+        return () if match is None else (Hit(rule, match),)
+    found: list[tuple[int, Hit]] = []
+    beaten: frozenset[str] = frozenset()
+    for order, rule, beats in tried:
+        if rule.name not in beaten and (match := rule.found_in(line)) is not None:
+            found.append((order, Hit(rule, match)))
+            beaten |= beats
+    found.sort(key=_order)
+    return tuple([hit for _, hit in found])
+
+
+def _order(found: tuple[int, Hit]) -> int:
+    return found[0]
+
+
+@cache
+def _blind(pattern: re.Pattern[str]) -> bool:
+    return is_digit_blind(pattern)
+
+
+def _is_digit_blind(rule: Rule) -> bool:
+    return _blind(rule.pattern)
+
+
+_ZEROS = str.maketrans("123456789", "000000000")
 
 
 def _surely_beaten(rule: Rule, others: Mapping[str, Rule]) -> frozenset[str]:

@@ -53,6 +53,7 @@ _CATEGORIES: dict[object, int] = {
     sre.CATEGORY_WORD: _set_of(r"\w"),
     sre.CATEGORY_NOT_WORD: _set_of(r"\W"),
 }
+_DIGITS = sum(1 << code for code in range(ord("0"), ord("9") + 1))
 _WORD = _CATEGORIES[sre.CATEGORY_WORD]
 _REPEATS = (sre.MAX_REPEAT, sre.MIN_REPEAT, sre.POSSESSIVE_REPEAT)
 
@@ -113,6 +114,21 @@ def linear(pattern: re.Pattern[str]) -> re.Pattern[str]:
     if not is_one or pattern.pattern.startswith("(?i)"):
         return pattern
     return re.compile(f"(?<!{_class_of(takes)}){pattern.pattern}", pattern.flags)
+
+
+def is_digit_blind(pattern: re.Pattern[str]) -> bool:
+    """Return whether *pattern* matches a line just where it matches the line with all its digits made zeros."""
+    return _is_digit_blind(_Walk(pattern.flags), _parsed(pattern))
+
+
+def _is_digit_blind(walk: _Walk, items: _Items) -> bool:
+    for kind, value in items:
+        if kind in (sre.GROUPREF, sre.GROUPREF_EXISTS) or walk.set_of(kind, value) & _DIGITS not in (0, _DIGITS):
+            return False
+        looked_at = [value[1]] if kind in (sre.ASSERT, sre.ASSERT_NOT) else _inside(kind, value)
+        if not all(_is_digit_blind(walk, inner) for inner in looked_at):
+            return False
+    return True
 
 
 def _parsed(pattern: re.Pattern[str]) -> _Items:

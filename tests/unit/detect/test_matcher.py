@@ -1,5 +1,6 @@
 import re
 from dataclasses import replace
+from random import Random
 
 import pytest
 from hypothesis import given
@@ -100,6 +101,20 @@ def test_rule_that_is_surely_beaten_is_not_tried_but_one_of_another_source_is() 
     kept = compile_rules([rule("general", "error"), elsewhere]).hits(["error 12"])
 
     assert (names(beaten), names(kept)) == ({0: ["special"]}, {0: ["general", "special"]})
+
+
+def test_burst_of_lines_that_differ_in_numbers_gives_each_its_own_hits(catalog: Catalog) -> None:
+    rng = Random(1)
+    examples = [line for one in catalog.rules for line in (*one.match, *one.no_match) if "\n" not in line]
+    lines = [re.sub(r"\d", lambda digit: str(rng.randrange(10)), line) for line in examples for _ in range(4)]
+    matcher = compile_rules(catalog.rules)
+
+    together = {line[:2]: line[2] for line in matcher.hits_in("\n".join(lines).encode("utf-8", "replace"))}
+
+    apart = [hits for line in lines for _, _, hits in matcher.hits_in(line.encode("utf-8", "replace"))]
+    assert [[(hit.rule.name, hit.match.span()) for hit in hits] for hits in together.values()] == [
+        [(hit.rule.name, hit.match.span()) for hit in hits] for hits in apart
+    ]
 
 
 def test_no_rules_match_nothing() -> None:
