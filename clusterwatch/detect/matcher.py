@@ -2,8 +2,8 @@
 
 1. A text of many lines is searched once, as bytes, for all literals of all rules; most lines hold none and are done.
 2. Only a line that holds some is decoded, and only the rules that these literals stand for are tried on it.
-3. In a burst lines come again and again that differ in numbers alone: what was not found on one is not looked for on
-   the next, as far as the patterns do not ask for certain digits.
+3. In a burst the same line comes again and again: what was found on it is remembered. Lines that differ in numbers
+   alone share what was not found on one, as far as the patterns do not ask for certain digits.
 """
 
 from __future__ import annotations
@@ -58,6 +58,7 @@ class Matcher:
             for literal in dict.fromkeys(rule.literals):
                 self._looking_for[number[literal]].append((order, rule))
         self._tried_for: dict[tuple[int, ...], Tried] = {}
+        self._remembered: dict[str, tuple[Hit, ...]] = {}
         self._left_for: dict[tuple[str, tuple[int, ...]], Tried] = {}
 
     def held_lines(self, text: bytes | bytearray, size: int | None = None) -> list[HeldLine]:
@@ -84,12 +85,17 @@ class Matcher:
 
     def _hits_of_burst(self, text: bytes | bytearray, held_lines: Iterable[HeldLine]) -> list[HitLine]:
         found: list[HitLine] = []
-        left_for = self._left_for
+        left_for, remembered = self._left_for, self._remembered
         for start, end, held in held_lines:
             line = text[start:end].decode("utf-8", "replace")[:LONGEST_LINE]
-            shape = (line.translate(_ZEROS), held)
-            left = left_for.get(shape)
-            hits = _tried_on(line, left) if left is not None else self._first_of_its_shape(line, shape)
+            hits = remembered.get(line)
+            if hits is None:
+                shape = (line.translate(_ZEROS), held)
+                left = left_for.get(shape)
+                hits = _tried_on(line, left) if left is not None else self._first_of_its_shape(line, shape)
+                if len(remembered) >= _MOST_REMEMBERED:
+                    remembered.clear()
+                remembered[line] = hits
             if hits:
                 found.append((start, end, hits))
         return found
