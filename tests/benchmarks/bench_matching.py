@@ -96,7 +96,7 @@ def test_matching_beside_a_search_for_the_same_literals(log: Log, engine: str, r
     ratios = _ratios(log, lambda: _hits(matcher, log), rival, f"file to hits, {engine}")
 
     assert _hits(matcher, log) <= _count(log, rival)
-    if rival == "grep" and engine == "hyperscan":
+    if (log.name, rival, engine) == ("usual", "grep", "hyperscan"):
         # A floor, not a mark: finding which rule matches, and what it captures, is not slower than a plain search.
         assert median(ratios) >= 1.0
 
