@@ -118,11 +118,13 @@ def without_source(catalog: Catalog, origin: str) -> Catalog:
 
     if not origin:
         return catalog
-    rules = tuple(rule for rule in catalog.rules if has_other(rule.sources))
     knowledge = Knowledge(
         signal if has_other(signal.sources) else replace(signal, weights={}) for signal in catalog.knowledge
     )
-    return replace(catalog, rules=rules, knowledge=knowledge, matcher=detect.compile_rules(rules))
+    rules = tuple(rule for rule in catalog.rules if has_other(rule.sources))
+    # A matcher takes long to build, and most origins are the only source of no rule.
+    matcher = catalog.matcher if len(rules) == len(catalog.rules) else detect.compile_rules(rules)
+    return replace(catalog, rules=rules, knowledge=knowledge, matcher=matcher)
 
 
 def _evaluation(asked: Iterator[tuple[Case, Catalog]], now: datetime, on_case: Callable[[], None]) -> Evaluation:
