@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from clusterwatch.detect import Catalog, ObserverState, notice
@@ -12,6 +12,7 @@ from clusterwatch.detect.noticing import MOST_OPEN_TEXTS
 from clusterwatch.detect.repeats import FOLD_AFTER
 from clusterwatch.model import Component, ComponentKind, Event, Reading, Severity, Trust
 from clusterwatch.model.kinds import ATTEMPT_ENDED, JOB_ENDED, PROGRESS
+from shipped import shipped_catalog
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 TOMORROW = NOON + timedelta(days=1)
@@ -136,9 +137,9 @@ def test_repeat_after_a_long_silence_is_news_again(catalog: Catalog) -> None:
     st.lists(st.integers(0, 120), max_size=8),
 )
 def test_every_occurrence_is_counted_once_however_the_batches_are_cut(
-    catalog: Catalog, xids: list[tuple[int, float]], cuts: list[int]
+    xids: list[tuple[int, float]], cuts: list[int]
 ) -> None:
-    at = NOON
+    catalog, at = shipped_catalog(), NOON
     readings = []
     for position, (xid, pause) in enumerate(xids):
         at += seconds(pause)
@@ -366,18 +367,33 @@ STEPS = st.lists(
 )
 
 
-@given(STEPS)
-def test_what_counts_as_a_step_only_ever_goes_ahead(catalog: Catalog, steps: list[tuple[str, int, float]]) -> None:
+def lines_of(steps: list[tuple[str, int, float]]) -> list[Reading]:
     at, readings = NOON, []
     for position, (form, step, pause) in enumerate(steps):
         at += seconds(pause)
         readings.append(job_line(form.format(step), position, at))
+    return readings
 
-    events = events_in(catalog, *readings)
+
+@given(STEPS)
+def test_what_counts_as_a_step_only_ever_goes_ahead(steps: list[tuple[str, int, float]]) -> None:
+    events = events_in(shipped_catalog(), *lines_of(steps))
 
     counted = [int(str(event.fields["step"])) for event in events if "restarted" not in event.fields]
     assert counted == sorted(set(counted))
-    assert all(later.observed_at - event.observed_at >= seconds(1) for event, later in pairwise(events[1:]))
+
+
+@given(STEPS)
+@example([("step {} loss 1.0", step, 0.3) for step in range(8)])
+def test_progress_goes_out_once_a_second_at_most(steps: list[tuple[str, int, float]]) -> None:
+    state, told_at = ObserverState(), []
+    for reading in lines_of(steps):
+        state, events, _ = notice(state, [reading], shipped_catalog(), reading.observed_at)
+        told_at += [reading.observed_at for _ in events]
+
+    # The first step of an attempt goes out at once. A line may be the last of one second and its neighbour the first
+    # of the next: what is a second apart is when they are told.
+    assert all(later - earlier >= seconds(1) for earlier, later in pairwise(told_at[1:]))
 
 
 @pytest.mark.parametrize(
@@ -456,11 +472,11 @@ PIECES = [
 @given(
     st.lists(st.one_of(st.text(max_size=60), st.lists(st.sampled_from(PIECES), max_size=5).map("".join)), max_size=15)
 )
-def test_no_text_makes_it_fail(catalog: Catalog, lines: list[str]) -> None:
+def test_no_text_makes_it_fail(lines: list[str]) -> None:
     readings = [job_line(line, position) for position, line in enumerate(lines)]
     readings += [kernel_line(line, position) for position, line in enumerate(lines)]
 
-    state, events, _ = notice(ObserverState(), readings, catalog, NOON)
+    state, events, _ = notice(ObserverState(), readings, shipped_catalog(), NOON)
 
     assert all(len(event.text) <= 400 for event in events)
     assert state.to_json() is not None
@@ -475,10 +491,10 @@ def test_no_text_makes_it_fail(catalog: Catalog, lines: list[str]) -> None:
         st.one_of(st.none(), st.text(max_size=8), st.integers(), st.floats(), st.booleans()),
     ),
 )
-def test_no_sample_or_state_makes_it_fail(catalog: Catalog, subject: str, fields: dict[str, object]) -> None:
+def test_no_sample_or_state_makes_it_fail(subject: str, fields: dict[str, object]) -> None:
     reading = replace(kernel_line("", 1), subject=subject, fields=fields, source="host")
 
-    state, _, _ = notice(ObserverState(), [reading, replace(reading, position="2")], catalog, NOON)
+    state, _, _ = notice(ObserverState(), [reading, replace(reading, position="2")], shipped_catalog(), NOON)
 
     assert state.to_json() is not None
 
