@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -102,6 +103,7 @@ def prediction_of(diagnoses: tuple[Diagnosis, ...]) -> Prediction:
     return Prediction(first.cause, first.confidence, first.suspects)
 
 
+@lru_cache(maxsize=4_096)
 def origin_of(source: str) -> str:
     """Return what two sources share when one learns from the other: the repository, or the site."""
     place = urlsplit(source if "//" in source else f"//{source}")
@@ -122,8 +124,8 @@ def without_source(catalog: Catalog, origin: str) -> Catalog:
         signal if has_other(signal.sources) else replace(signal, weights={}) for signal in catalog.knowledge
     )
     rules = tuple(rule for rule in catalog.rules if has_other(rule.sources))
-    # A matcher takes long to build, and most origins are the only source of no rule.
-    matcher = catalog.matcher if len(rules) == len(catalog.rules) else detect.compile_rules(rules)
+    # A fast matcher takes long to build, for the few excerpts of one origin; most are the only source of no rule.
+    matcher = catalog.matcher if len(rules) == len(catalog.rules) else detect.compile_rules(rules, "python")
     return replace(catalog, rules=rules, knowledge=knowledge, matcher=matcher)
 
 
