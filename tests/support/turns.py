@@ -8,13 +8,14 @@ from statistics import median, quantiles
 
 import sqlalchemy as sa
 
-from clusterwatch import detect, pipeline, resources
+from clusterwatch import pipeline
 from clusterwatch.clock import SystemClock
 from clusterwatch.model import Changes, Component, ComponentKind, Event, Trust, World
 from clusterwatch.store import Cursor, Lease, Store, tables
 from clusterwatch.testing import NOON, event, seconds, training_job
+from shipped import shipped_catalog
 
-KNOWLEDGE = detect.compile_catalog(resources.catalog_texts()).knowledge
+KNOWLEDGE = shipped_catalog().knowledge
 LIMITS = pipeline.Limits()
 GPUS_PER_NODE = 8
 KINDS = {"symptoms": "nccl.system_error", "exceptions": "python.exception"}

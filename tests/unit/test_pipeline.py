@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from clusterwatch import pipeline, resources
-from clusterwatch.detect import ObserverState, compile_catalog
+from clusterwatch import pipeline
+from clusterwatch.detect import ObserverState
 from clusterwatch.model import (
     Cause,
     Component,
@@ -22,8 +22,9 @@ from clusterwatch.model import (
     kinds,
 )
 from clusterwatch.testing import NOON, event, progress, seconds, training_job
+from shipped import shipped_catalog
 
-CATALOG = compile_catalog(resources.catalog_texts())
+CATALOG = shipped_catalog()
 LIMITS = pipeline.Limits()
 JOB = Component(ComponentKind.JOB, "job-1", "node001")
 OFF_THE_BUS = "NVRM: Xid (PCI:0000:3b:00): 79, pid='<unknown>', name=<unknown>, GPU has fallen off the bus."

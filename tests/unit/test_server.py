@@ -4,17 +4,17 @@ import itertools
 
 import pytest
 
-from clusterwatch import pipeline, resources
+from clusterwatch import pipeline
 from clusterwatch.clock import ManualClock
-from clusterwatch.detect import compile_catalog
 from clusterwatch.metrics import Metrics
 from clusterwatch.model import Component, ComponentKind, Mode, StepKind, StepState, WorldState, kinds
 from clusterwatch.policy import Limits
 from clusterwatch.server import Actor, Responder
 from clusterwatch.store import Store
 from clusterwatch.testing import NOON, RecordingActuator, event, progress, seconds, training_job
+from shipped import shipped_catalog
 
-CATALOG = compile_catalog(resources.catalog_texts())
+CATALOG = shipped_catalog()
 LIMITS = pipeline.Limits(policy=Limits(modes={"recording": Mode.AUTO}))
 JOB = Component(ComponentKind.JOB, "job-1", "node001")
 

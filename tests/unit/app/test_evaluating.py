@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from clusterwatch.app.evaluating import cases_in, cases_under, evaluate, evaluate_unseen, origin_of
-from clusterwatch.app.offline import offline_catalog
 from clusterwatch.detect import Catalog, compile_catalog
 from clusterwatch.errors import SourceError
 from clusterwatch.model import Cause
+from shipped import shipped_log_catalog
 
 NOW = datetime(2026, 1, 20, 12, tzinfo=UTC)
 FELL_OFF = "[512.000000] NVRM: Xid (PCI:0000:86:00): 79, pid=1234, name=python, GPU has fallen off the bus."
@@ -37,7 +37,7 @@ sources = ["https://github.com/acme/flux/issues/1"]
 
 @pytest.fixture(scope="module")
 def catalog() -> Catalog:
-    return offline_catalog()
+    return shipped_log_catalog()
 
 
 def written(folder: Path, *cases: dict) -> Path:

@@ -15,9 +15,10 @@ import pytest
 import zstandard
 
 from clusterwatch.app.inputs import InputLine
-from clusterwatch.app.offline import Answer, Examination, diagnose_paths, diagnose_text, offline_catalog
+from clusterwatch.app.offline import Answer, Examination, diagnose_paths, diagnose_text
 from clusterwatch.detect import Catalog
 from clusterwatch.model import Cause, ComponentKind
+from shipped import shipped_log_catalog
 
 NOW = datetime(2026, 1, 20, 12, tzinfo=UTC)
 FELL_OFF = "NVRM: Xid (PCI:0000:86:00): 79, pid=1234, name=python, GPU has fallen off the bus."
@@ -31,7 +32,7 @@ KeyError: 'labels'
 
 @pytest.fixture(scope="module")
 def catalog() -> Catalog:
-    return offline_catalog()
+    return shipped_log_catalog()
 
 
 def diagnosed(catalog: Catalog, folder: Path, **files: str) -> Answer:

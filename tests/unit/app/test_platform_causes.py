@@ -4,9 +4,10 @@ from datetime import UTC, datetime
 
 import pytest
 
-from clusterwatch.app.offline import diagnose_text, offline_catalog
+from clusterwatch.app.offline import diagnose_text
 from clusterwatch.detect import Catalog
 from clusterwatch.model import Cause, Component, ComponentKind
+from shipped import shipped_log_catalog
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 
@@ -15,7 +16,7 @@ STEP_CANCELLED = "slurmstepd: error: *** STEP 815.0 ON n1 CANCELLED AT 2026-02-0
 
 @pytest.fixture(scope="module")
 def catalog() -> Catalog:
-    return offline_catalog()
+    return shipped_log_catalog()
 
 
 def cause_of(catalog: Catalog, *lines: str) -> Cause:

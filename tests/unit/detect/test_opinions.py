@@ -1,6 +1,5 @@
 import pytest
 
-from clusterwatch import resources
 from clusterwatch.detect import Catalog, Verdict, compile_catalog, provenance
 from clusterwatch.errors import CatalogError
 from clusterwatch.model import Role, Severity
@@ -57,11 +56,6 @@ number = 154
 says = { strict = ["decode", ""] }
 """,
 }
-
-
-@pytest.fixture(scope="module")
-def shipped() -> Catalog:
-    return compile_catalog(resources.catalog_texts())
 
 
 def test_default_profile_changes_nothing() -> None:
@@ -161,23 +155,23 @@ says = { strict = ["deadly", ""], nobody = ["fatal", ""] }
     ],
 )
 def test_published_verdicts_that_come_with_the_package(
-    shipped: Catalog, xid: int, project: str, verdict: Verdict
+    catalog: Catalog, xid: int, project: str, verdict: Verdict
 ) -> None:
-    rows = {row.project: row for row in provenance(xid, shipped.opinions, shipped.knowledge)}
+    rows = {row.project: row for row in provenance(xid, catalog.opinions, catalog.knowledge)}
 
     assert rows[project].verdict is verdict
     assert rows[project].source.startswith("https://")
 
 
-def test_every_xid_has_a_reason_for_what_was_chosen(shipped: Catalog) -> None:
+def test_every_xid_has_a_reason_for_what_was_chosen(catalog: Catalog) -> None:
     for xid in range(1, 173):
-        ours, *others = provenance(xid, shipped.opinions, shipped.knowledge)
+        ours, *others = provenance(xid, catalog.opinions, catalog.knowledge)
         assert ours.verdict is not Verdict.UNLISTED
         assert ours.why
         assert others
 
 
-def test_xids_that_programs_cause_take_no_node_out_by_default(shipped: Catalog) -> None:
-    verdicts = {xid: provenance(xid, shipped.opinions, shipped.knowledge)[0].verdict for xid in (13, 31, 43, 45, 69)}
+def test_xids_that_programs_cause_take_no_node_out_by_default(catalog: Catalog) -> None:
+    verdicts = {xid: provenance(xid, catalog.opinions, catalog.knowledge)[0].verdict for xid in (13, 31, 43, 45, 69)}
 
     assert Verdict.FATAL not in verdicts.values()
