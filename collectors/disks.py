@@ -123,8 +123,11 @@ class _Look:
         except NoAnswerError as silence:
             self.conditions.append(f"disks cannot be listed: {silence}")
             return
-        for found in scanned(decoded(said.output)):
-            if _controller(found.name) not in self._done and not self._has_given_up(found.name):
+        answer = decoded(said.output)
+        if not answer:
+            self.conditions.append(f"disks cannot be listed: {said.complaint}")
+        for found in scanned(answer):
+            if _controller(found.name) not in self._done and not self._has_given_up(_controller(found.name)):
                 yield from self._by_smartctl(found)
 
     def arrays(self) -> Iterator[Reading]:
@@ -165,6 +168,7 @@ class _Look:
 
     def _has_given_up(self, name: str) -> bool:
         if self._silent_total >= MOST_SILENT:
+            self._done.add(name)
             self.conditions.append(f"{name} was not asked: {self._silent_total} others do not answer")
         return self._silent_total >= MOST_SILENT
 

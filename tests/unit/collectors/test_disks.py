@@ -271,3 +271,20 @@ def test_missing_smartctl_is_stated(node: Node):
     assert node.look(smartctl="/no/such/smartctl").condition == (
         "no /no/such/smartctl here: install smartmontools to watch disks"
     )
+
+
+def test_disks_that_may_not_be_listed_are_not_said_to_be_missing(node: Node):
+    node.program("smartctl", "#!/bin/sh\necho 'sudo: a password is required' >&2; exit 1\n")
+
+    assert node.look().condition == "disks cannot be listed: sudo: a password is required"
+
+
+def test_disk_that_was_not_asked_is_told_once(node: Node):
+    for number in range(4):
+        node.tree.write(f"class/nvme/nvme{number}", {"model": "PM9A3"})
+    node.scans({"name": "/dev/nvme3n1", "type": "nvme"})
+    node.program("nvme", "#!/bin/sh\nexec sleep 600\n")
+
+    condition = node.look(answer_within_seconds=0.2).condition
+
+    assert condition.count("was not asked") == 1
