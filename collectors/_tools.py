@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
+from clusterwatch.reading.text import printable
 from collectors._child import NoAnswerError
 
 __all__ = ["NoAnswerError", "NoToolError", "Said", "Tools"]
@@ -29,7 +30,7 @@ class Said:
     def complaint(self) -> str:
         """The first line it complained with; its exit code where it did not say."""
         lines = [line.strip() for line in (*self.errors.splitlines(), *self.output.splitlines()) if line.strip()]
-        return lines[0][:300] if lines else f"exit code {self.exit_code}"
+        return printable(lines[0], 300) if lines else f"exit code {self.exit_code}"
 
 
 class Tools:
@@ -37,6 +38,7 @@ class Tools:
 
     def __init__(self) -> None:
         self._stuck: dict[str, subprocess.Popen[bytes]] = {}
+        self._asked: subprocess.Popen[bytes] | None = None
 
     def ask(self, name: str, command: Sequence[str], deadline_seconds: float) -> Said:
         """Return what *command* said.
@@ -60,6 +62,7 @@ class Tools:
             raise NoToolError(command[0]) from missing
         except OSError as refusal:
             raise NoAnswerError(f"{command[0]}: {refusal.strerror}") from refusal
+        self._asked = child
         try:
             output, errors = child.communicate(timeout=deadline_seconds)
         except subprocess.TimeoutExpired as late:
@@ -68,11 +71,13 @@ class Tools:
         return Said(child.returncode, output.decode("utf-8", "replace"), errors.decode("utf-8", "replace"))
 
     def close(self) -> None:
-        """Forget those that hang; the kernel ends them when it lets go of them."""
+        """End the tool that still runs, from whatever thread it was asked; the kernel ends those that hang in it."""
         self._stuck.clear()
+        if self._asked is not None:
+            _kill(self._asked)
 
     def _give_up(self, name: str, child: subprocess.Popen[bytes]) -> None:
-        child.kill()
+        _kill(child)
         for pipe in (child.stdout, child.stderr):
             if pipe is not None:
                 pipe.close()
@@ -80,3 +85,9 @@ class Tools:
             child.wait(timeout=0.5)
         if child.returncode is None:
             self._stuck[name] = child
+
+
+def _kill(child: subprocess.Popen[bytes]) -> None:
+    # What sudo started belongs to root: it takes no signal from us, and ends when it finds its pipes closed.
+    with suppress(PermissionError):
+        child.kill()

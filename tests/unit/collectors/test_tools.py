@@ -1,4 +1,6 @@
 import os
+import signal
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -49,3 +51,24 @@ def test_tool_that_hangs_is_ended(tmp_path: Path):
 
     with pytest.raises(ProcessLookupError):
         os.kill(int(marker.read_text()), 0)
+
+
+def test_complaint_is_safe_to_print(tmp_path: Path):
+    said = Tools().ask(
+        "tool", [script(tmp_path, r"printf '\033]0;title\007\033[31mno\303\050 LAN\033[0m\n' >&2; exit 1")], 20
+    )
+
+    assert said.complaint == "no\N{REPLACEMENT CHARACTER}( LAN"
+
+
+def test_tool_that_runs_is_ended_when_its_asker_is_given_up(tmp_path: Path):
+    started = tmp_path / "started"
+    os.mkfifo(started)
+    tools = Tools()
+    with ThreadPoolExecutor() as threads:
+        asked = threads.submit(tools.ask, "tool", [script(tmp_path, f"echo > {started}; exec sleep 600")], 600)
+        started.read_text()
+
+        tools.close()
+
+        assert asked.result(timeout=20).exit_code == -signal.SIGKILL
