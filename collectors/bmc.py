@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from pathlib import Path
 
 from clusterwatch.errors import SourceError
 from clusterwatch.model import Collected, Reading, Scalar
@@ -37,6 +38,7 @@ class BmcSettings:
         answer_within_seconds: How long one call may take; a BMC answers slowly.
         lookback_seconds: How far back the very first look at the event log goes.
         sensors: Whether sensors are read too.
+        devfs: Where /dev is.
     """
 
     ipmitool: tuple[str, ...] = ("ipmitool",)
@@ -44,6 +46,7 @@ class BmcSettings:
     answer_within_seconds: float = 20.0
     lookback_seconds: float = 300.0
     sensors: bool = True
+    devfs: Path = Path("/dev")
 
 
 class BmcCollector:
@@ -70,17 +73,17 @@ class BmcCollector:
             log, place = _new_records(bmc, position)
             # Another look at the clock for old news is not worth the seconds it may take.
             clock = bmc.clock() if log else None
-            found = list(sensors(bmc.said("sdr", "elist").output)) if settings.sensors else []
+            found, condition = _sensors(bmc) if settings.sensors else ([], "")
         except NoToolError as missing:
             return Collected(position=position, condition=f"no {missing} here: install ipmitool to watch the BMC")
         except _NoBmcError:
-            return Collected(position=position, condition=NO_BMC)
+            return Collected(position=position, condition=_not_opened(settings.devfs))
         except NoAnswerError as silence:
             raise SourceError(f'the BMC does not answer: {silence}: try "ipmitool mc info" by hand') from silence
         is_first = "sel" not in position
         lines = _Lines(site, settings, now, clock, is_first=is_first, is_continuous=looks.is_continuous)
         readings = [*lines.readings(log), *(_sample(looks, fields) for fields in found)]
-        return Collected(tuple(readings), {**looks.position(), "sel": place})
+        return Collected(tuple(readings), {**looks.position(), "sel": place}, condition)
 
     def close(self) -> None:
         """Forget calls that hang."""
@@ -118,6 +121,20 @@ class _Bmc:
 
     def clock(self) -> BmcTime | None:
         return bmc_time(self.said("sel", "time", "get").output)
+
+
+def _not_opened(devfs: Path) -> str:
+    # ipmitool tries three names and tells only why it could not open the last.
+    device = next((path.name for path in sorted(devfs.glob("ipmi[0-9]*"))), "")
+    return f"{device} is here and cannot be opened: ipmitool has to run as root" if device else NO_BMC
+
+
+def _sensors(bmc: _Bmc) -> tuple[list[dict[str, Scalar]], str]:
+    """Return the sensors, and why there are none where the BMC, which told of its log, is too slow for them."""
+    try:
+        return list(sensors(bmc.said("sdr", "elist").output)), ""
+    except NoAnswerError as silence:
+        return [], f"sensors are not read: {silence}"
 
 
 def _new_records(bmc: _Bmc, position: Mapping[str, object]) -> tuple[list[SelRecord], dict[str, object]]:

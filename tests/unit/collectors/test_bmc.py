@@ -191,7 +191,15 @@ def test_machine_without_a_bmc_states_it(bmc: Bmc):
     complaint = "Could not open device at /dev/ipmi0 or /dev/ipmi/0 or /dev/ipmidev/0: No such file or directory"
     bmc.ipmitool.write_text(f"#!/bin/sh\necho '{complaint}' >&2\nexit 1\n")
 
-    assert bmc.look() == Collected(condition=NO_BMC)
+    assert bmc.look(devfs="/no/such/folder") == Collected(condition=NO_BMC)
+
+
+def test_bmc_that_this_user_may_not_ask_is_not_said_to_be_missing(bmc: Bmc, tmp_path: Path):
+    (tmp_path / "ipmi0").touch()
+    complaint = "Could not open device at /dev/ipmi0 or /dev/ipmi/0 or /dev/ipmidev/0: No such file or directory"
+    bmc.ipmitool.write_text(f"#!/bin/sh\necho '{complaint}' >&2\nexit 1\n")
+
+    assert bmc.look(devfs=str(tmp_path)).condition == "ipmi0 is here and cannot be opened: ipmitool has to run as root"
 
 
 def test_missing_ipmitool_is_stated(bmc: Bmc):
@@ -210,3 +218,16 @@ def test_bmc_that_does_not_answer_is_an_error_in_time(bmc: Bmc):
 
     with pytest.raises(SourceError, match=r"did not answer in 0\.2 s"):
         bmc.look(answer_within_seconds=0.2)
+
+
+def test_sensors_that_take_too_long_do_not_hide_the_log(bmc: Bmc):
+    bmc.look()
+    bmc.ipmitool.write_text(bmc.ipmitool.read_text().replace("cat sdr", "exec sleep 600"))
+
+    bmc.logs(record(1, "12:01:30", FAILED))
+    bmc.shows(clock="03/01/26 12:02:00 UTC")
+    collected = bmc.look(answer_within_seconds=1)
+
+    assert [reading.subject for reading in collected.readings] == [LINE]
+    assert collected.condition.startswith("sensors are not read: ")
+    assert bmc.look(sensors=False).readings == ()
