@@ -32,9 +32,11 @@ PORT, PEER = "fabric.port", "fabric.peer"
 
 NO_DEVICES = "no InfiniBand or RoCE device here"
 
+MOST_SILENT = 2
+"""Links whose other end does not answer until the others are not asked any more: each costs a wait."""
+
 LOOKS_UNTIL_GONE = 2
 """A driver that is being reloaded takes its devices away for a moment; only what lasts is told."""
-
 _DEVICES = "class/infiniband/*"
 _TURNS_AT = {"carrier_changes": CARRIER_CHANGES_TURN_AT}
 
@@ -137,7 +139,11 @@ class FabricCollector:
             for port in ports_in(device, tree, netdevs, place):
                 yield look.reading(port)
         for name in (name for name in settings.interfaces if name not in taken):
-            port_alone = interface_in(name, self._netdevs([name], settings))
+            try:
+                port_alone = interface_in(name, self._netdevs([name], settings, name))
+            except NoAnswerError as silence:
+                yield from look.silent(name, str(silence))
+                continue
             if port_alone is not None:
                 yield look.reading(port_alone)
 
@@ -145,7 +151,7 @@ class FabricCollector:
         tree = self._reader.read(device, settings.sysfs, port_files(device), settings.answer_within_seconds)
         return tree, self._netdevs(sorted(netdevs_of(tree)), settings, device)
 
-    def _netdevs(self, names: list[str], settings: FabricSettings, device: str = "net") -> Tree:
+    def _netdevs(self, names: list[str], settings: FabricSettings, device: str) -> Tree:
         if not names:
             return Tree()
         return self._reader.read(device, settings.sysfs, netdev_files(names), settings.answer_within_seconds)
@@ -159,26 +165,29 @@ class FabricCollector:
         self._asked_at = look.now
         fabric = Fabric(self._tools, settings.tool_prefix, settings.answer_within_seconds * 3)
         try:
-            found = list(_asked(fabric, up, settings))
+            found, silence = _asked(fabric, up, settings)
         except NoToolError as missing:
             look.told_of_fabric = f"no {missing} here: install infiniband-diags to see the other end of links"
-        except NoAnswerError as silence:
-            look.told_of_fabric = f"the fabric was not asked: {silence}"
-        else:
-            look.told_of_fabric = ""
-            return look.peer_readings(found, is_sweep=settings.sweep), ""
-        return [], look.told_of_fabric
+            return [], look.told_of_fabric
+        look.told_of_fabric = f"the fabric was not asked: {silence}" if silence else ""
+        return look.peer_readings(found, is_sweep=settings.sweep and not silence), look.told_of_fabric
 
 
-def _asked(fabric: Fabric, up: Iterable[Port], settings: FabricSettings) -> Iterator[FabricPort]:
+def _asked(fabric: Fabric, up: Iterable[Port], settings: FabricSettings) -> tuple[list[FabricPort], str]:
+    """Return the ports at other ends, and what was not answered; one end that is silent hides no other."""
     ends = [(str(port.identity["device"]), int(str(port.identity["port"]))) for port in up]
-    if settings.sweep:
-        yield from fabric.every_port(*ends[0])
-        return
-    for device, number in ends:
-        peer = fabric.other_end(device, number)
-        if peer is not None:
-            yield peer
+    found, silences = list[FabricPort](), list[str]()
+    for device, number in ends[:1] if settings.sweep else ends:
+        try:
+            if settings.sweep:
+                found += fabric.every_port(device, number)
+            elif peer := fabric.other_end(device, number):
+                found.append(peer)
+        except NoAnswerError as silence:
+            silences.append(f"{device} port {number}: {silence}")
+        if len(silences) == MOST_SILENT:
+            break
+    return found, "; ".join(silences)
 
 
 class _Look:

@@ -9,11 +9,20 @@ import pytest
 
 from clusterwatch.model import Collected, Scalar
 from clusterwatch.seams import Site
-from collectors.fabric import NO_DEVICES, PORT, FabricCollector
+from collectors.fabric import NO_DEVICES, PEER, PORT, FabricCollector
 from device_tree import DeviceTree
 
 NOON = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 PCI = "devices/pci0000:c0/0000:c0:01.1/0000:c1:00.0"
+PEERS = """\
+#!/bin/sh
+case "$*" in
+"ibqueryerrors -C mlx5_0"*) echo "no answer of the port" >&2; exit 1;;
+ibqueryerrors*) echo "## Summary: 1 nodes checked";;
+*nodeinfo*) printf 'NodeType:.........Switch\\nGuid:......0x1\\nLocalPort:.......9\\n';;
+*nodedesc*) echo "Node Description:....leaf07";;
+esac
+"""
 
 
 class Node:
@@ -243,3 +252,33 @@ def test_missing_diagnostics_are_a_condition_and_no_error(node: Node):
 def _make_blocking(path: Path) -> None:
     """Make a file whose readers wait for ever: what a device with dead firmware does to them."""
     os.mkfifo(path)
+
+
+def test_interface_that_hangs_is_told_and_hides_no_other(node: Node):
+    node.has_port()
+    for name in ("eth0", "eth1"):
+        node.tree.write(f"class/net/{name}", {"carrier": 1, "speed": 100000, "flags": "0x1003"})
+    node.look(interfaces=["eth0", "eth1"])
+
+    blocking = node.tree.root / "class/net/eth0/speed"
+    blocking.unlink()
+    _make_blocking(blocking)
+    collected = node.look(interfaces=["eth0", "eth1"], answer_within_seconds=0.5)
+
+    answers = {reading.fields["device"]: reading.fields["answers"] for reading in collected.readings}
+    assert answers == {"mlx5_0": True, "eth0": False, "eth1": True}
+
+
+def test_other_end_that_is_silent_hides_no_other(node: Node, tmp_path: Path):
+    node.has_port("mlx5_0")
+    node.has_port("mlx5_1", PCI.replace("c1:00", "c2:00"))
+    tools = tmp_path / "tools"
+    tools.write_text(PEERS)
+    tools.chmod(0o755)
+
+    collected = node.look(peers=True, tool_prefix=str(tools))
+
+    assert [reading.text for reading in collected.readings if reading.subject == PEER] == [
+        "leaf07 port 9, cable to mlx5_1/1"
+    ]
+    assert collected.condition == "the fabric was not asked: mlx5_0 port 1: ibqueryerrors: no answer of the port"
