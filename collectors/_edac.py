@@ -31,6 +31,7 @@ COUNTERS_TURN_AT = 1 << 32
 # Rows of /proc/interrupts (arch/x86/kernel/irq.c): machine check exceptions that the kernel survived; threshold
 # interrupts, which report corrected errors; deferred errors, which nothing has used yet.
 _INTERRUPTS = {"MCE": "exceptions", "THR": "corrected", "DFR": "deferred"}
+_CPU = re.compile(r"\bCPU(\d+)")
 _ROW = re.compile(r"^ *(MCE|THR|DFR): +([\d ]+)", re.MULTILINE)
 
 
@@ -57,13 +58,19 @@ def memory_in(tree: Tree) -> Iterator[Memory]:
     yield from _caches(files)
 
 
-def machine_checks(interrupts: str) -> dict[str, list[int]]:
-    """Return the counters of /proc/interrupts that tell of machine checks, for each CPU in its order.
+def machine_checks(interrupts: str) -> dict[str, dict[int, int]]:
+    """Return the counters of /proc/interrupts that tell of machine checks, for each CPU by its number.
 
     The one of an event that this kernel or processor does not know is missing.
     """
-    rows = {_INTERRUPTS[name]: [int(count) for count in counts.split()] for name, counts in _ROW.findall(interrupts)}
-    return dict(sorted(rows.items()))
+    # A CPU that is offline has no column: only the heading says whose each is.
+    heading, _, rows = interrupts.partition("\n")
+    cpus = [int(number) for number in _CPU.findall(heading)]
+    found = {
+        _INTERRUPTS[name]: dict(zip(cpus, map(int, counts.split()), strict=False))
+        for name, counts in _ROW.findall(rows)
+    }
+    return dict(sorted(found.items()))
 
 
 def _modules(files: Mapping[str, str]) -> Iterator[Memory]:

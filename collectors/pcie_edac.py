@@ -169,7 +169,7 @@ class _Look:
         counts = _edac.machine_checks(interrupts)
         if not counts:
             return
-        raw = {f"{name}.{cpu}": count for name, row in counts.items() for cpu, count in enumerate(row)}
+        raw = {f"{name}.{cpu}": count for name, row in counts.items() for cpu, count in row.items()}
         totals, moved = self._totals("cpus", raw, _edac.COUNTERS_TURN_AT)
         cpus = sorted({int(name.partition(".")[2]) for name in moved})
         fields: dict[str, Scalar] = {

@@ -316,3 +316,13 @@ def test_this_machine_can_be_looked_at():
 def _make_blocking(path: Path) -> None:
     """Make a file whose readers wait for ever: what a dead device does to them."""
     os.mkfifo(path)
+
+
+def test_cpu_that_goes_offline_gives_its_machine_checks_to_no_other(node: Node):
+    (node.proc / "interrupts").write_text("  CPU0 CPU1 CPU2\n MCE: 0 0 5   Machine check exceptions\n")
+    node.look()
+
+    (node.proc / "interrupts").write_text("  CPU0 CPU2\n MCE: 0 5   Machine check exceptions\n")
+    (reading,) = node.look().readings
+
+    assert (reading.fields["exceptions_total"], reading.fields["cpus"]) == (0, None)
