@@ -79,13 +79,13 @@ def findings_in(report: Mapping[str, Any]) -> Iterator[Finding]:
 
 
 def _tests(report: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
-    for category in report["test_categories"]:
-        # Lists of DCGM 3 have nulls between their entries.
-        yield from (test for test in category.get("tests", ()) if test)
+    # Lists of DCGM 3 have nulls between their entries.
+    for category in filter(None, report["test_categories"] or ()):
+        yield from filter(None, category.get("tests") or ())
 
 
 def _results(test: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
-    results = [result for result in test.get("results", ()) if result]
+    results = [result for result in test.get("results") or () if result]
     return results or ([test["test_summary"]] if test.get("test_summary") else [])
 
 
@@ -94,7 +94,7 @@ def _of_test(test: Mapping[str, Any]) -> Iterator[Finding]:
         subject = _STATES.get(_status(result))
         if subject is None:
             continue
-        warnings = [_warning(each) for each in result.get("warnings", ())]
+        warnings = [_warning(each) for each in result.get("warnings") or () if each]
         severities = {severity for _, severity in warnings}
         is_mild = bool(severities) and severities <= _MILD
         said = "; ".join(text for text, _ in warnings) or f"{_status(result)}, without a reason"

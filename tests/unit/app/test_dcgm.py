@@ -135,3 +135,12 @@ def test_dcgm_that_hangs_is_a_warning_at_its_deadline(tmp_path: Path):
     (reading,) = diagnosed(SITE, NOON, 0.2, command=program).readings
 
     assert (reading.subject, "timed out" in reading.text) == (WARNING, True)
+
+
+def test_lists_may_be_missing_or_have_holes():
+    results = [None, {"gpu_ids": "0", "status": "FAIL", "warnings": None}]
+    tests = [None, {"name": "Memory", "results": results}, {"name": "PCIe", "results": None}]
+    report = {"test_categories": [None, {"tests": None}, {"tests": tests}]}
+
+    assert [words for _, words, _ in findings_in(report)] == ["Memory (GPU 0): fail, without a reason"]
+    assert list(findings_in({"test_categories": None})) == []
