@@ -9,6 +9,7 @@ from __future__ import annotations
 import queue
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
@@ -158,18 +159,23 @@ def _results(probes: list[Probe], clock: Clock, deadline_seconds: float) -> Iter
         passed = clock.monotonic() - begun
         due = {name: min(probe.deadline_seconds, deadline_seconds) - passed for name, probe in pending.items()}
         for name in [name for name, seconds in due.items() if seconds <= 0]:
-            yield (
-                name,
-                TimeoutError(f"no answer within {min(pending.pop(name).deadline_seconds, deadline_seconds):g} s"),
-            )
+            late = pending.pop(name)
+            # What it started must not outlive the scan: the next one would find it there, and start another.
+            _close(late)
+            yield name, TimeoutError(f"no answer within {min(late.deadline_seconds, deadline_seconds):g} s")
             due.pop(name)
         try:
             probe, result = answers.get(timeout=max(min(due.values(), default=0), 0.001))
         except queue.Empty:
             continue
         if pending.pop(probe.name, None) is not None:
-            probe.close()
+            _close(probe)
             yield probe.name, result
+
+
+def _close(probe: Probe) -> None:
+    with suppress(Exception):  # somebody else's code: what it saw is told all the same
+        probe.close()
 
 
 def _look(probe: Probe, clock: Clock, seconds: float, answers: queue.SimpleQueue[tuple[Probe, Result]]) -> None:
@@ -191,7 +197,7 @@ def _judged(name: str, result: Result, catalog: Catalog, now: datetime) -> _Judg
     if isinstance(result, Exception):
         return _Judgement([_refused(name, result)])
     events = _events(result.readings, catalog, now)
-    found = scan_report.checks_of(name, events, catalog.knowledge, _summary(result.readings))
+    found = scan_report.checks_of(name, events, catalog.knowledge, _summary(result))
     if result.condition and not result.readings and found[0].state is State.OK:
         return _Judgement([Check(name, State.NOT_HERE, result.condition)])
     return _Judgement(found, events)
@@ -214,6 +220,8 @@ def _events(readings: tuple[Reading, ...], catalog: Catalog, now: datetime) -> l
     return events
 
 
-def _summary(readings: tuple[Reading, ...]) -> str:
-    telling = [reading.text for reading in readings if reading.subject in _TELLING]
-    return "; ".join(telling) or f"nothing wrong in {len(readings)} readings"
+def _summary(seen: Collected) -> str:
+    """Return what was seen in a few words, and what could not be looked at."""
+    telling = [reading.text for reading in seen.readings if reading.subject in _TELLING]
+    told = "; ".join(telling) or f"nothing wrong in {len(seen.readings)} readings"
+    return f"{told}, but {seen.condition}" if seen.condition else told

@@ -14,6 +14,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from clusterwatch.model import Cause, Event, Knowledge, Reading, Scalar, Severity
+from clusterwatch.reading.text import printable
 
 LONGEST_LINE = 400
 
@@ -143,23 +144,27 @@ def exit_code(report: Report) -> int:
 def nagios(report: Report, deadline_seconds: float) -> tuple[int, str]:
     """Return the exit code and the line of a monitoring plugin, with performance data."""
     code, word = _NAGIOS[report.state]
-    # "|" begins the performance data.
-    words = " ".join(report.summary.replace("|", "/").split())[:LONGEST_LINE]
     counts = Counter(check.state for check in report.checks)
     performance = [
         f"{State.OK.value}={counts[State.OK]}",
-        f"{State.WARNING.value}={counts[State.WARNING]};1",
-        f"{State.FAILED.value}={counts[State.FAILED]};;1",
+        # A limit is the last value that is still well.
+        f"{State.WARNING.value}={counts[State.WARNING]};0",
+        f"{State.FAILED.value}={counts[State.FAILED]};;0",
         f"{State.NOT_HERE.value}={counts[State.NOT_HERE]}",
         f"seconds={report.seconds}s;;{deadline_seconds:g}",
     ]
-    return code, f"SCAN {word} - {words} | {' '.join(performance)}"
+    return code, f"SCAN {word} - {_on_one_line(report.summary)} | {' '.join(performance)}"
 
 
 def unknown(words: str) -> tuple[int, str]:
     """Return the exit code and the line of a plugin that could not even begin."""
     code, word = _NAGIOS[State.NOT_HERE]
-    return code, f"SCAN {word} - {' '.join(words.replace('|', '/').split())[:LONGEST_LINE]}"
+    return code, f"SCAN {word} - {_on_one_line(words)}"
+
+
+def _on_one_line(words: str) -> str:
+    # "|" begins the performance data.
+    return printable(" ".join(words.replace("|", "/").split()), LONGEST_LINE)
 
 
 def reading_of(report: Report, boot_id: str) -> Reading:

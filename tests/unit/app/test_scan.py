@@ -183,3 +183,29 @@ def test_kernel_log_is_read_as_far_back_as_the_scan_is_told(tmp_path: Path, cata
 
     assert (check.state, check.kind, check.count) == (State.FAILED, "gpu.xid.79", 3)
     assert Site("node001").node in check.component
+
+
+def test_what_could_not_be_looked_at_stands_beside_what_is_well(report_of: Reported):
+    (check,) = report_of(
+        sees("disks", reading("disk.sample", key="nvme0"), condition="nvme0: Permission denied")
+    ).checks
+
+    assert (check.state, check.what) == (State.OK, "nothing wrong in 1 readings, but nvme0: Permission denied")
+
+
+def test_source_that_hangs_is_closed_at_the_deadline(report_of: Reported):
+    closed = threading.Event()
+    hanging = Probe("bmc", 10, lambda now, seconds: Collected(condition=str(closed.wait(60))), closed.set)
+
+    report_of(hanging, seconds=0.3)
+
+    assert closed.is_set()
+
+
+def test_source_that_cannot_be_closed_stops_no_other(states: States):
+    def refuse() -> None:
+        raise OSError("busy")
+
+    stubborn = Probe("nvml", 10, lambda now, seconds: Collected((reading("gpu.count"),)), refuse)
+
+    assert states(stubborn, sees("host")) == {"nvml": State.OK, "host": State.OK}

@@ -72,7 +72,7 @@ def test_line_for_a_monitoring_system_names_the_gravest_first_and_has_performanc
 
     assert nagios(found, 60)[1] == (
         "SCAN CRITICAL - nvml: GPU 3 / is lost; warning: it is warning"
-        " | ok=1 warning=1;1 failed=1;;1 not_here=1 seconds=3.2s;;60"
+        " | ok=1 warning=1;0 failed=1;;0 not_here=1 seconds=3.2s;;60"
     )
 
 
@@ -115,3 +115,10 @@ def test_events_that_mean_nothing_leave_the_check_well():
     node = node_component("node001")
 
     assert checks_of("nvml", [event("gpu.identity", node)], KNOWLEDGE, "8 GPUs") == [Check("nvml", State.OK, "8 GPUs")]
+
+
+def test_line_for_a_monitoring_system_holds_no_escapes():
+    hostile = Check("bmc", State.FAILED, "\x1b]0;title\x07\x1b[31mno LAN\x9b")
+
+    assert nagios(report(hostile), 60)[1].startswith("SCAN CRITICAL - bmc: no LAN | ")
+    assert unknown("\x1b[31mno LAN") == (3, "SCAN UNKNOWN - no LAN")
