@@ -14,6 +14,9 @@ _SECRET_KEY = re.compile(
 # No space and no slash before the "@": a path that holds an "@" is not a password.
 _URL_PASSWORD = re.compile(r"(?P<before>\b[a-zA-Z][a-zA-Z0-9+.-]*://[^\s/:@]*:)[^\s/]+(?=@)")
 _QUERY_PASSWORD = re.compile(r"(?P<before>[?&](?:password|passwd|token|secret)=)[^&\s]+", re.IGNORECASE)
+# Of ipmitool: password and keys. Programs take them as arguments, and other programs' -P is no secret.
+_ARGUMENTS = "arguments"
+_PASSWORD_ARGUMENT = re.compile(r"(?P<before>(?:^|\s)-[Pky]\s*)\S+")
 
 
 def is_secret(key: str) -> bool:
@@ -30,6 +33,9 @@ def redacted(key: str, value: object) -> object:
     """Return *value* as it may be shown under *key*: secrets masked, at every depth of mappings and sequences."""
     if is_secret(key) and value not in (None, ""):
         return MASK
+    if key == _ARGUMENTS and isinstance(value, str | list | tuple):
+        words = value if isinstance(value, str) else " ".join(map(str, value))
+        return without_passwords(_PASSWORD_ARGUMENT.sub(rf"\g<before>{MASK}", words))
     if isinstance(value, str):
         return without_passwords(value)
     if isinstance(value, dict):

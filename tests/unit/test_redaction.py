@@ -50,3 +50,8 @@ def test_a_secret_that_is_not_set_is_shown_as_such():
 @given(st.text(alphabet=st.characters(categories=["L", "N"]), min_size=8))
 def test_no_password_survives(password):
     assert password not in without_passwords(f"postgresql://cw:{password}@db/cw").replace("postgresql", "")
+
+
+@pytest.mark.parametrize("arguments", ["-H bmc001 -P hush -f /etc/pw", ["-H", "bmc001", "-P", "hush", "-f", "/etc/pw"]])
+def test_password_among_arguments_is_masked(arguments):
+    assert redacted("arguments", arguments) == f"-H bmc001 -P {MASK} -f /etc/pw"
