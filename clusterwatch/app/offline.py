@@ -40,6 +40,7 @@ from clusterwatch.model import (
     node_component,
 )
 from clusterwatch.reading.lines import decode
+from clusterwatch.reading.records import on_one_line
 from clusterwatch.reading.sources import KERNEL_LOG, RankSeen, node_in_path, rank_in_path, rank_seen, sourced
 from clusterwatch.reading.text import printable
 
@@ -134,8 +135,9 @@ def diagnose_text(text: str, catalog: Catalog, now: datetime, name: str = "log")
     """Return what one excerpt says happened, gravest first."""
     examination = Examination(catalog, now)
     start = 0
-    for number, line in enumerate(text.split("\n"), start=1):
-        raw = line.encode("utf-8", "replace")
+    whole = bytearray(text, "utf-8", "replace")
+    on_one_line(whole, len(whole))
+    for number, raw in enumerate(bytes(whole).split(b"\n"), start=1):
         examination.take(InputLine(name, number, raw, start))
         start += len(raw) + 1
     return examination.diagnoses()
@@ -153,6 +155,7 @@ class _File:
     start: int = 0
     kernel_node: str = ""
     open_texts: dict[int | None, Assembly] = field(default_factory=dict)
+    last_of_text: dict[int | None, Reading] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -191,6 +194,7 @@ class Examination:
     def take_block(self, found: InputBlock) -> None:
         """Take what may say anything of the next lines of a file."""
         self._turn_to(found.path)
+        on_one_line(found.block.buffer, found.block.end)
         if self._skim is None:
             selector = detect.Selector(self.catalog.rules)
             self._skim = Skim(selector, self.take, self._take_placement, self._time_in)
@@ -200,6 +204,7 @@ class Examination:
 
     def _turn_to(self, path: str) -> None:
         if path != self._file.path:
+            self._tell_cut_off()
             self.end_of(path)
             self._file = _File(path, rank_in_path(path), node_in_path(path))
 
@@ -209,6 +214,7 @@ class Examination:
 
     def diagnoses(self) -> tuple[Diagnosis, ...]:
         """Return one diagnosis for each incident in the lines taken, gravest first; no line is taken after that."""
+        self._tell_cut_off()
         self._observe()
         self._close_windows()
         also = self._skim.passed_over() if self._skim else {}
@@ -267,7 +273,14 @@ class Examination:
         assembly = detect.assemble(texts.pop(rank, None), text, rank).open
         if assembly is not None:
             texts[rank] = assembly
+            self._file.last_of_text[rank] = reading
         return bool(texts)
+
+    def _tell_cut_off(self) -> None:
+        """Tell of each text that is still open where its file ends."""
+        told = (detect.cut_off(self._file.last_of_text[rank], text) for rank, text in self._file.open_texts.items())
+        self._keep(detect.event_of(sighting, self.catalog.knowledge) for sighting in told if sighting)
+        self._file.open_texts.clear()
 
     def _node_of(self, source: str, named: str) -> str:
         """Return the node of a line. What the kernel of one node says fills a file; a job's log may hold many nodes."""

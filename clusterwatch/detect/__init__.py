@@ -3,12 +3,13 @@
 from clusterwatch.detect.assembling import assemble
 from clusterwatch.detect.compiling import Catalog, compile_catalog
 from clusterwatch.detect.hangs import STARTUP_HANG, HangLimits, hangs
-from clusterwatch.detect.lines import body
+from clusterwatch.detect.lines import body, cut_off
 from clusterwatch.detect.matcher import Hit, Matcher, compile_rules, unbeaten
 from clusterwatch.detect.noticing import notice
 from clusterwatch.detect.opinions import DEFAULT_PROFILE, Opinion, Opinions, Verdict, provenance
 from clusterwatch.detect.rules import Rule
 from clusterwatch.detect.selecting import Selected, Selector
+from clusterwatch.detect.sightings import event_of
 from clusterwatch.detect.state import Assembly, ObserverState
 
 __all__ = [
@@ -30,6 +31,8 @@ __all__ = [
     "body",
     "compile_catalog",
     "compile_rules",
+    "cut_off",
+    "event_of",
     "hangs",
     "notice",
     "provenance",

@@ -3,7 +3,8 @@
 1. A text begins where its first line is seen; what stands before it there stands before its other lines too. A
    traceback whose beginning was cut off begins with its first frame.
 2. Its own lines are consumed. Lines of others in between are passed on; too many of them end it.
-3. A traceback ends with the exception's line, which is passed on too: the rules look at it first.
+3. A traceback ends with the exception's line, which is passed on too: the rules look at it first. One that ends
+   otherwise, and in which no line named an exception, was cut off: a program failed, and nobody knows how.
 4. An exception that Python says it ignored, as when the program ends, is none.
 5. A table of failures tells each failed rank when its "traceback" or "msg" line is seen.
 5. A heading names what the next lines are about; they are passed on. The next heading, or any other text, ends it.
@@ -25,6 +26,7 @@ _IGNORED = "Exception ignored in"
 _TRACEBACK = re.compile(r"Traceback \(most recent call last\):")
 _FRAME = re.compile(r'\s+File "(?P<path>[^"]*)", line (?P<line>\d+)')
 _FRAME_OF_CUT = re.compile(r'\s{1,2}File "[^"]{1,400}", line \d+, in ')
+_NAMES_EXCEPTION = re.compile(r"[a-z](?:Error|Exception|Interrupt)\b")
 _CHAINED = re.compile(r"During handling of the above exception|The above exception was the direct cause")
 _EXCEPTION = re.compile(
     r"(?P<exception>(?:[A-Za-z_]\w*\.)*(?:[A-Z]\w*(?:Error|Exception|Interrupt|Exit|Timeout|Failure|Warning)"
@@ -42,13 +44,15 @@ _EXIT = re.compile(r"(?P<exit_code>-?\d+) \(pid: (?P<pid>\d+)\)")
 class Assembled:
     """What one line did: what is still open, whether the line was consumed, and what it completed.
 
-    *exception* holds exception, message and where; *failure* what torchelastic says of a rank, with "root".
+    *exception* holds exception, message and where; *failure* what torchelastic says of a rank, with "root"; *cut_at*
+    is the last frame of a traceback that was given up without its exception.
     """
 
     open: Assembly | None
     consumed: bool = False
     exception: dict[str, Scalar] = field(default_factory=dict)
     failure: dict[str, Scalar] = field(default_factory=dict)
+    cut_at: str = ""
 
 
 def assemble(assembly: Assembly | None, line: str, rank: int | None) -> Assembled:
@@ -74,6 +78,13 @@ def assemble(assembly: Assembly | None, line: str, rank: int | None) -> Assemble
     return Assembled(_under_heading(assembly))
 
 
+def cut_at(assembly: Assembly) -> str:
+    """Return the last frame of a traceback whose exception is not known ("train.py:12"); "" for any other text."""
+    is_cut = assembly.form == "traceback" and not assembly.values.keys() & {"ignored", "ended"}
+    # What has frames only may be the stack of a program that runs on, as loggers and watchdogs print it.
+    return assembly.values.get("where", "") if is_cut and "begun" in assembly.values else ""
+
+
 def headed(component: Component) -> Assembly:
     """Return the text that a heading opens: the lines after it are about *component*."""
     return Assembly("heading", values={component.kind: component.id})
@@ -87,7 +98,7 @@ def _under_heading(assembly: Assembly | None) -> Assembly | None:
 
 def _traceback(before: Assembly | None, prefix: str, rank: int | None) -> Assembly:
     """Return a traceback that begins; Python says before it when the exception was ignored."""
-    begun = _begin("traceback", prefix, rank)
+    begun = replace(_begin("traceback", prefix, rank), values={"begun": "yes"})
     is_ignored = before is not None and before.form == "ignored"
     return replace(begun, values={"ignored": "yes"}) if is_ignored else begun
 
@@ -114,18 +125,27 @@ def _own_part(assembly: Assembly, line: str) -> str | None:
 
 def _stranger(assembly: Assembly) -> Assembled:
     strangers = assembly.strangers + 1
-    return Assembled(replace(assembly, strangers=strangers) if strangers < MOST_STRANGERS else None)
+    if strangers >= MOST_STRANGERS:
+        return Assembled(None, cut_at=cut_at(assembly))
+    return Assembled(replace(assembly, strangers=strangers))
+
+
+def _stranger_to_traceback(assembly: Assembly, line: str) -> Assembled:
+    """Take a line of others; one that names an exception may be this one's end, printed by who prints no prefix."""
+    if _NAMES_EXCEPTION.search(line):
+        assembly = replace(assembly, values={**assembly.values, "ended": "yes"})
+    return _stranger(assembly)
 
 
 def _in_traceback(assembly: Assembly, line: str) -> Assembled:
     part = _own_part(assembly, line)
     if part is None:
-        return _stranger(assembly)
+        return _stranger_to_traceback(assembly, line)
     if not part.strip() or part[0] in " \t|+" or _CHAINED.search(part):
         return Assembled(_with_frame(assembly, part), consumed=True)
     found = _EXCEPTION.match(part.rstrip())
     if found is None:
-        return _stranger(assembly)
+        return _stranger_to_traceback(assembly, part)
     if "ignored" in assembly.values:
         return Assembled(None, consumed=True)
     exception = {"exception": found["exception"], "message": (found["message"] or "")[:300]}

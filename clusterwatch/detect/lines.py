@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 
-from clusterwatch.detect.assembling import Assembled, assemble, headed
+from clusterwatch.detect.assembling import Assembled, assemble, cut_at, headed
 from clusterwatch.detect.matcher import Hit, unbeaten
 from clusterwatch.detect.progress import progress_fields
 from clusterwatch.detect.refining import Refinements
@@ -14,7 +14,7 @@ from clusterwatch.detect.signals import ending
 from clusterwatch.detect.state import Assembly
 from clusterwatch.detect.states import rank_in, whole
 from clusterwatch.model import Component, ComponentKind, Reading, Scalar, node_component
-from clusterwatch.model.kinds import EXCEPTION, PROGRESS
+from clusterwatch.model.kinds import EXCEPTION, PROGRESS, TRACEBACK_CUT
 
 # As written before each line by torchrun's tee ("[rank2]: ") and by srun --label ("2: ").
 _RANK_PREFIX = re.compile(r"\[rank(?P<torch>\d{1,6})\]: ?|(?P<srun>\d{1,6}): ")
@@ -71,7 +71,21 @@ def read_line(
     ]
     if assembled.exception and not found:
         found = [_exception(reading, assembled.exception, owner)]
+    if assembled.cut_at and open_text is not None:
+        found.append(_cut(reading, assembled.cut_at, open_text.rank))
     return _heading(reading, counted) or assembled.open, found
+
+
+def cut_off(reading: Reading, open_text: Assembly) -> Sighting | None:
+    """Return what the end of a stream says of the text that is still open in it; *reading* is its last line."""
+    where = cut_at(open_text)
+    rank = rank_in(reading) if rank_in(reading) is not None else open_text.rank
+    return _cut(reading, where, rank) if where else None
+
+
+def _cut(reading: Reading, where: str, rank: int | None) -> Sighting:
+    text = f"a traceback ends at {where} without its exception"
+    return Sighting(reading, TRACEBACK_CUT, default_component(reading, rank), {"where": where}, text=text, rank=rank)
 
 
 def _heading(reading: Reading, hits: Sequence[Hit]) -> Assembly | None:

@@ -43,6 +43,9 @@ HANG = "training.hang"
 EXCEPTION = "python.exception"
 """An uncaught Python exception. Fields: exception, message, where ("file.py:123"), rank."""
 
+TRACEBACK_CUT = "python.traceback_cut"
+"""A traceback that breaks off before its exception. Fields: where (its last frame)."""
+
 CHECKPOINT_SAVED = "checkpoint.saved"
 """A complete checkpoint. Fields: path, step, format, size_bytes, verified."""
 

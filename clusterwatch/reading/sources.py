@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -32,6 +32,7 @@ _KUBECTL_STAMP = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3,9}Z) ")
 # Docker, the journal, Google Cloud, and what structured loggers agree on.
 _MESSAGE_KEYS = ("log", "message", "msg", "textPayload")
 _NODE_KEYS = ("_HOSTNAME", "hostname", "host", "node", "node_name")
+_NODE_OBJECTS = ("Node", "node")
 _TIME_KEYS = ("time", "timestamp", "ts", "@timestamp")
 # Where and how gravely something was logged is no fact of what happened.
 _NO_FACTS = frozenset(
@@ -81,6 +82,22 @@ _SYSLOG = re.compile(
     # name, or a program with a process id follows it.
     r"(?= [\w.]{0,60}[\d-]| \S{1,60} [\w./@-]{1,60}\[\d{1,10}\]: ))"
     rf" (?P<node>{_HOST}) (?=[A-Za-z][\w./@-]{{1,60}}(?:\[\d+\])?: )"
+)
+_SLURM_STATES = (
+    "idle|mix(?:ed)?|alloc(?:ated)?|comp(?:leting)?|down|drain(?:ed|ing)?|drng|fail(?:ing)?|inval|maint|unk(?:nown)?"
+)
+_NODE_ROWS = (
+    re.compile(rf"\s[\w.()-]{{1,40}}\s+\d{{4}}-\d\d-\d\dT\d\d:\d\d:\d\d\s+(?P<node>{_HOST})\s*$"),  # sinfo -R
+    re.compile(
+        rf"^\s{{0,8}}(?P<node>{_HOST})\s+\d{{1,6}}\s+\S{{1,60}}\s+(?:{_SLURM_STATES})[*~#!%$@^+-]?\s+\d"
+    ),  # sinfo -N -l
+    re.compile(
+        rf"^\s{{0,8}}(?P<node>{_HOST})\s+(?:Not)?Ready(?:,\w{{1,40}})?\s+\S{{1,100}}\s+\d{{1,6}}[smhdy]"
+    ),  # kubectl get nodes
+    re.compile(
+        rf"\s\d{{1,5}}/\d{{1,5}}\s.{{1,100}}\s(?:\d{{1,3}}(?:\.\d{{1,3}}){{3}}|<none>)\s+(?P<node>{_HOST})\s+<none>"
+    ),  # get pods -o wide
+    re.compile(rf"^\s{{1,8}}hostname:\s{{1,4}}(?P<node>{_HOST})\s*$"),  # Open MPI, of a node it lost
 )
 _NCCL = re.compile(rf"(?P<node>{_HOST}):\d{{1,10}}:\d{{1,10}} \[\d{{1,3}}\] NCCL ")
 _NCCL_RANK = re.compile(r"\brank (?P<rank>\d{1,7}) nranks (?P<ranks>\d{1,7}) .*?cudaDev (?P<gpu>\d{1,3})")
@@ -225,7 +242,7 @@ def _from_json(line: SourcedLine, near: datetime) -> SourcedLine | None:
         text=text.rstrip("\r\n"),
         source=KERNEL_LOG if is_kernel else JOB_LOG,
         trust=Trust.NODE if is_kernel else Trust.USER,
-        node=line.node or _first_text(entry, _NODE_KEYS),
+        node=line.node or _first_text(entry, _NODE_KEYS) or _node_object(entry),
         at=line.at or _time_of(entry, near),
     )
 
@@ -237,8 +254,28 @@ def _message(entry: Mapping[str, object]) -> str | None:
     key = next((key for key in _MESSAGE_KEYS if isinstance(entry.get(key), str)), None)
     if key is None:
         return None
-    facts = [f"{name}={value}" for name, value in entry.items() if name != key and _is_fact(name, value)]
+    facts = [f"{name}={value}" for name, value in _facts(entry) if name != key]
     return " ".join([str(entry[key]).rstrip("\r\n"), *facts[:_MOST_FACTS]])
+
+
+def _facts(entry: Mapping[str, object]) -> Iterator[tuple[str, object]]:
+    """Yield what a record tells, that of an object inside it as "object.name"."""
+    for name, value in entry.items():
+        if isinstance(value, dict):
+            yield from ((f"{name}.{inner}", each) for inner, each in value.items() if _is_fact(inner, each))
+        elif _is_fact(name, value):
+            yield name, value
+
+
+def _node_object(entry: Mapping[str, object]) -> str:
+    """Return the node that controllers of Kubernetes name as an object: {"Node": {"name": ...}}; "" without one."""
+    objects = (value for name, value in entry.items() if name in _NODE_OBJECTS or _is_node(value))
+    names = (_first_text(each, ("name",)) for each in objects if isinstance(each, dict))
+    return next((name for name in names if name), "")
+
+
+def _is_node(value: object) -> bool:
+    return isinstance(value, dict) and value.get("kind") == "Node"
 
 
 def _is_fact(name: str, value: object) -> bool:
@@ -320,7 +357,12 @@ def _syslog_line(text: str, near: datetime) -> SourcedLine | None:
     return SourcedLine(text[found.end() :], node=found["node"], at=_time_in(_without_priority(text), near))
 
 
+def _row_of_node(text: str) -> re.Match[str] | None:
+    """Return the row of a table about nodes, as sinfo and kubectl print them, with the one "node" it is about."""
+    return next((row for pattern in _NODE_ROWS if (row := pattern.search(text))), None)
+
+
 def _job_line(text: str, near: datetime) -> SourcedLine:
     rank, text = ranked_line(text, near)
-    place = _NCCL.match(text) if " NCCL " in text else None
+    place = (_NCCL.match(text) if " NCCL " in text else None) or _row_of_node(text)
     return SourcedLine(text, node=place["node"] if place else "", at=_time_in(text, near), rank=rank)

@@ -243,3 +243,45 @@ def test_state_does_not_grow_with_the_devices_that_lines_name(catalog: Catalog):
 
     assert len(examination._state.repeats) <= 22_000
     assert len(list(examination._kept.events())) <= 200
+
+
+def test_traceback_that_breaks_off_at_the_end_of_a_file_is_a_programs_failure(catalog: Catalog, tmp_path: Path):
+    cut = TRACEBACK.rpartition("KeyError")[0]
+
+    answer = diagnosed(catalog, tmp_path, a=cut, b="step 5\n")
+
+    assert [each.cause for each in answer.diagnoses] == [Cause.SOFTWARE_BUG]
+    assert [each.event for each in answer.diagnoses[0].evidence] == ["python.traceback_cut"]
+
+
+def test_traceback_that_others_talk_into_for_long_is_a_programs_failure(catalog: Catalog):
+    cut = TRACEBACK.rpartition("KeyError")[0]
+
+    found = diagnose_text(cut + "the other rank goes on\n" * 80, catalog, NOW)
+
+    assert [each.cause for each in found] == [Cause.SOFTWARE_BUG]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        TRACEBACK,
+        "Exception ignored in: <function a at 0x7f>\n" + TRACEBACK,
+        'Stack (most recent call last):\n  File "/opt/train.py", line 10, in main\n    step()\n',
+        TRACEBACK.replace("KeyError: 'labels'", "rank 3: KeyError: 'labels'"),
+    ],
+)
+def test_traceback_that_ends_or_is_none_is_not_cut(catalog: Catalog, text: str):
+    found = diagnose_text(text, catalog, NOW)
+
+    assert "python.traceback_cut" not in {each.event for diagnosis in found for each in diagnosis.evidence}
+
+
+def test_record_over_several_lines_is_read_as_one_and_names_its_node(catalog: Catalog, tmp_path: Path):
+    record = json.dumps({"message": "deleting", "messageKind": "spot_interrupted", "Node": {"name": "gpu-7"}}, indent=2)
+
+    answer = diagnosed(catalog, tmp_path, controller=f"started\n{record}\nstopped\n")
+
+    assert [each.cause for each in answer.diagnoses] == [Cause.PREEMPTION_OR_OPERATOR]
+    assert [each.component.node for each in answer.diagnoses[0].suspects] == ["gpu-7"]
+    assert answer.lines == 9

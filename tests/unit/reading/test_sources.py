@@ -197,3 +197,25 @@ def test_node_is_read_from_a_folders_or_files_name(path: str, node: str):
 @given(st.text() | st.builds(lambda value: json.dumps({"MESSAGE": value}), st.recursive(st.integers(), st.lists)))
 def test_no_line_is_too_strange(line: str):
     assert sourced(line, NOON).source in {KERNEL_LOG, JOB_LOG}
+
+
+@pytest.mark.parametrize(
+    ("line", "node"),
+    [
+        ("Low RealMemory       slurm     2024-06-01T10:22:31 cn007", "cn007"),
+        ("cn007      1     main*     drained   64   2:32:1 515000        0      1   (null) none", "cn007"),
+        ("gpu-7     NotReady,SchedulingDisabled   <none>   61d   v1.29.3", "gpu-7"),
+        ("train-0   0/1     OOMKilled   2 (3m ago)   11m   10.3.0.8   gpu-7   <none>   <none>", "gpu-7"),
+        ("   hostname:  gpu-7", "gpu-7"),
+        ("Not responding       slurm     2024-06-01T10:22:31 cn[007-009]", ""),
+        ("step 1 of 10 idle workers 3", ""),
+    ],
+)
+def test_row_of_a_table_names_the_one_node_it_is_about(line: str, node: str):
+    assert sourced(line, NOON).node == node
+
+
+def test_objects_inside_a_record_are_told_and_name_the_node():
+    found = sourced('{"message": "cordoned", "kind": "x", "Node": {"name": "gpu-7", "ready": true}}', NOON)
+
+    assert (found.text, found.node) == ("cordoned kind=x Node.name=gpu-7", "gpu-7")
