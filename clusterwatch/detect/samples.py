@@ -4,7 +4,7 @@
 2. A value that is missing says nothing: what was known of it stays.
 3. A counter that went back was reset: it counts on from there. One that starts with the driver is forgotten over a
    reboot, because its old value may be above or below the new one by chance.
-4. What a counter moved while nobody looked for long has no time: it is no evidence of now.
+4. What a counter moved while nobody looked, or while it gave no value, for long has no time: it is no evidence of now.
 """
 
 from __future__ import annotations
@@ -76,6 +76,9 @@ SAMPLES = frozenset(SUBJECTS)
 
 _BOOT, _LOOKED_AT = "boot_id", "looked_at"
 
+# Behind the name of a counter that gives no value now: when it last gave one.
+_KNOWN_AT = "@"
+
 # How exactly the last look is remembered: to the second, the state would be written anew with each.
 _LOOKED_AT_SECONDS = 60.0
 
@@ -98,15 +101,16 @@ def compare(previous: Fields | None, reading: Reading) -> tuple[dict[str, Scalar
         remembered[condition.kind] = was if holds is None else holds
         if holds and not was and (condition.from_start or previous is not None):
             noticed[condition.kind] = _sighting(reading, condition.kind, condition.text)
-    gap_seconds = _gap_seconds(before, reading)
     for counter in sampled.counters:
         value, last = number(reading.fields.get(counter.name)), number(before.get(counter.name))
         remembered[counter.name] = last if value is None else value
-        move = _move(counter, last, value) if _is_watched(counter, gap_seconds) else ""
+        known_at = before.get(counter.name + _KNOWN_AT) or before.get(_LOOKED_AT)
+        remembered[counter.name + _KNOWN_AT] = known_at if value is None and last is not None else None
+        move = _move(counter, last, value) if _is_watched(counter, _gap_seconds(known_at, reading)) else ""
         if move and noticed.keys().isdisjoint((counter.kind, *counter.unless)):
             noticed[counter.kind] = _sighting(reading, counter.kind, f"{counter.text}, {move}")
     if sampled.counters:
-        remembered[_LOOKED_AT] = _looked_at(before, reading, gap_seconds)
+        remembered[_LOOKED_AT] = _looked_at(before.get(_LOOKED_AT), reading)
     # It is committed with every look: what does not hold and what has no value need not be in it.
     kept: dict[str, Scalar] = {
         name: value for name, value in remembered.items() if value is not None and value is not False
@@ -140,15 +144,15 @@ def _still_valid(before: Fields, sampled: Sampled, boot_id: str) -> Mapping[str,
     return {**{name: value for name, value in before.items() if name not in gone}, _BOOT: boot_id}
 
 
-def _gap_seconds(before: Fields, reading: Reading) -> float | None:
-    """Return how long ago the last look was, to the minute; None when that is not known."""
-    looked_at = before.get(_LOOKED_AT)
-    return None if looked_at is None else (reading.observed_at - datetime.fromisoformat(str(looked_at))).total_seconds()
+def _gap_seconds(since: Scalar, reading: Reading) -> float | None:
+    """Return how long ago *since* was, to the minute; None when that is not known."""
+    return None if since is None else (reading.observed_at - datetime.fromisoformat(str(since))).total_seconds()
 
 
-def _looked_at(before: Fields, reading: Reading, gap_seconds: float | None) -> Scalar:
+def _looked_at(last: Scalar, reading: Reading) -> Scalar:
+    gap_seconds = _gap_seconds(last, reading)
     is_recent = gap_seconds is not None and 0 <= gap_seconds < _LOOKED_AT_SECONDS
-    return before[_LOOKED_AT] if is_recent else reading.observed_at.isoformat()
+    return last if is_recent else reading.observed_at.isoformat()
 
 
 def _is_watched(counter: Counter, gap_seconds: float | None) -> bool:

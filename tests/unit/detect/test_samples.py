@@ -230,6 +230,17 @@ def test_what_moved_while_nobody_looked_for_long_is_no_evidence_of_now(
     assert events_of(catalog, "gpu.sample", HEALTHY, changed, changed, pause=longest + timedelta(minutes=1)) == []
 
 
+def test_counter_that_was_unknown_for_long_is_no_evidence_though_somebody_looked(catalog: Catalog) -> None:
+    unknown = {**HEALTHY, "nvlink_recoveries_total": None}
+    changed = {**HEALTHY, "nvlink_recoveries_total": 1}
+
+    minutes_later = events_of(catalog, "gpu.sample", HEALTHY, unknown, changed, pause=timedelta(minutes=5))
+    an_hour_later = events_of(catalog, "gpu.sample", HEALTHY, *[unknown] * 11, changed, pause=timedelta(minutes=5))
+
+    assert [event.kind for event in minutes_later] == ["gpu.nvlink.recovery"]
+    assert an_hour_later == []
+
+
 @pytest.mark.parametrize("change", [{"nvlinks_active": 17}, {"remapped_uncorrectable_rows": 2}, {"remap_failed": True}])
 def test_state_that_stands_is_told_however_long_nobody_looked(catalog: Catalog, change: dict[str, Scalar]) -> None:
     changed = {**HEALTHY, **change}
