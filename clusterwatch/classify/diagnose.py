@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -31,6 +32,8 @@ ALTERNATIVES_FROM = 0.03
 
 _NO_PARTS = frozenset({ComponentKind.JOB, ComponentKind.NODE, ComponentKind.PROCESS, ComponentKind.SERVICE})
 """What a job's log stands on anyway: to be named by it is no suspicion."""
+
+_PORT_OF_DISK = re.compile(r"ata\d{1,3}(?:\.\d{1,2})?")
 
 LINES_KEPT = 12
 SUSPECTS_KEPT = 8
@@ -119,11 +122,25 @@ def _suspects(cause: Cause, weighed: Weighed, placements: Mapping[int, Placement
     total = sum(blames.values())
     last = max(since.values(), default=None)
     # Of those who are blamed alike, the one that spoke first is likelier to have hit the others.
-    ordered = sorted(blames.items(), key=lambda pair: (-pair[1], since.get(pair[0], last), pair[0][0], pair[0][1] or 0))
+    ordered = sorted(
+        blames.items(),
+        key=lambda pair: (
+            -pair[1],
+            _is_port_of_disk(pair[0][0]),
+            since.get(pair[0], last),
+            pair[0][0],
+            pair[0][1] or 0,
+        ),
+    )
     return tuple(
         Suspect(component, round(weight / total, 3), rank, _gpu_of(component, _placement(rank, placements)))
         for (component, rank), weight in ordered[:SUSPECTS_KEPT]
     )
+
+
+def _is_port_of_disk(component: Component) -> bool:
+    """Return whether *component* is a disk by its port, as libata names it: the name to pull it by stands beside it."""
+    return component.kind is ComponentKind.DISK and _PORT_OF_DISK.fullmatch(component.id) is not None
 
 
 def _placement(rank: int | None, placements: Mapping[int, Placement]) -> Placement | None:

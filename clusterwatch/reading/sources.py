@@ -56,8 +56,8 @@ _MOST_FACTS = 20
 _HOST = r"[A-Za-z0-9][\w.-]{0,252}"
 _SINCE_BOOT = re.compile(r"\[ *\d{1,9}\.\d{6}(?: *<[^>]{1,20}>)?\](?:\[ *[TC]\d+\])? ?")
 _KERNEL_TAG = re.compile(
-    rf"(?:^|\d\d:\d\d:\d\d(?:[.,]\d{{1,9}})?(?:Z|[+-]\d\d:?\d\d)? (?:(?P<node>{_HOST}) )?"
-    rf"|^\[ *\d{{1,9}}\.\d{{6}}\] (?P<node_2>{_HOST}) )kernel: ?"
+    rf"(?:^|\d\d:\d\d:\d\d(?:[.,]\d{{1,9}})?(?:Z|[+-]\d\d:?\d\d)? {{1,2}}(?:(?P<node>{_HOST}) {{1,2}})?"
+    rf"|^\[ *\d{{1,9}}\.\d{{6}}\] (?P<node_2>{_HOST}) {{1,2}})kernel: ?"
 )
 _FROM_NODE = re.compile(rf"(?P<node>{_HOST}): (?=(?:<\d{{1,3}}>)?\[ *\d{{1,9}}\.\d{{6}}\]|NVRM: )")  # pdsh, clush
 _TOLD_OF = re.compile(rf"(?P<node>{_HOST})(?: \| |: )")  # what gathers checks of many nodes, before what it quotes

@@ -157,3 +157,12 @@ def test_of_parts_that_are_blamed_alike_the_one_that_spoke_first_is_suspected_fi
     diagnosis = diagnosis_of(event("gpu.lost", GPU), event("gpu.lost", other, NOON + seconds(1)))
 
     assert [suspect.component for suspect in diagnosis.suspects] == [GPU, other]
+
+
+def test_disk_is_suspected_by_the_name_that_it_is_pulled_by_before_its_port():
+    port = Component(ComponentKind.DISK, "ata2", "node001")
+    disk = Component(ComponentKind.DISK, "sdb", "node001")
+
+    diagnosis = diagnosis_of(event("gpu.lost", port), event("gpu.lost", disk, NOON + seconds(1)))
+
+    assert [suspect.component for suspect in diagnosis.suspects] == [disk, port]

@@ -29,6 +29,8 @@ XID = "NVRM: Xid (PCI:0000:86:00): 79, pid=1234, GPU has fallen off the bus."
         f"kern  :err   : 2026-01-16T11:42:38,812628+00:00 {XID}",
         f"Jan 16 11:42:38 kernel: [1005433.812628] {XID}",
         f"Jan 16 11:42:38 node1 kernel: [1005433.812628] {XID}",
+        f"Jan 16 11:42:38 node1  kernel: [1005433.812628] {XID}",
+        f"Jan 16 11:42:38  kernel: {XID}",
         f"2026-01-16T11:42:38.812628+00:00 node1 kernel: {XID}",
         f"kernel: [222678.486780] {XID}",
         f"3,1234,1005433812628,-;{XID}",
