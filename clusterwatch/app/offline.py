@@ -41,6 +41,7 @@ from clusterwatch.model import (
 )
 from clusterwatch.reading.lines import decode
 from clusterwatch.reading.records import on_one_line
+from clusterwatch.reading.sensors import Sensor, sensor_line
 from clusterwatch.reading.sources import KERNEL_LOG, RankSeen, node_in_path, rank_in_path, rank_seen, sourced
 from clusterwatch.reading.text import printable
 
@@ -156,6 +157,7 @@ class _File:
     kernel_node: str = ""
     open_texts: dict[int | None, Assembly] = field(default_factory=dict)
     last_of_text: dict[int | None, Reading] = field(default_factory=dict)
+    sensor: Sensor = field(default_factory=Sensor)
 
 
 @dataclass(slots=True)
@@ -232,7 +234,8 @@ class Examination:
         self._sources.add(found.source)
         self._nodes.add(node)
         self._note_rank(found.text)
-        for part, text in enumerate(found.text.split("\n", _MOST_PARTS)[:_MOST_PARTS]):
+        for part, each in enumerate(found.text.split("\n", _MOST_PARTS)[:_MOST_PARTS]):
+            self._file.sensor, text = sensor_line(self._file.sensor, each)
             yield Reading(
                 source=found.source,
                 node=node,
