@@ -104,6 +104,19 @@ def interface_in(name: str, netdevs: Tree) -> Port | None:
     return Port(f"{name}/1", identity, {"state": state, "phys_state": None, "rate_gbps": rate, **values}, counters)
 
 
+def is_infiniband(port: Port) -> bool:
+    """Return whether a port is one of an InfiniBand fabric."""
+    return port.identity.get("link_layer") == "InfiniBand"
+
+
+def port_words(port: Port) -> str:
+    """Return what a port is and how it is, in words."""
+    values = port.values
+    rate = f", {values['rate_gbps']:g} Gb/s" if isinstance(values.get("rate_gbps"), float) else ""
+    phys = f" ({values['phys_state']})" if values.get("phys_state") else ""
+    return f"{port.key} {port.identity.get('link_layer') or ''}: {values.get('state') or 'state unknown'}{phys}{rate}"
+
+
 def _port(device: str, number: str, files: Mapping[str, str], netdevs: Tree, place: str) -> Port:
     netdev = files.get("gid_attrs/ndevs/0") or None
     identity: dict[str, Scalar] = {

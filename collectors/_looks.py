@@ -35,11 +35,13 @@ class Looks:
         # The stored time is up to a minute early, see `position`.
         self.is_continuous = last is not None and timedelta(0) <= now - last <= LONGEST_PAUSE + timedelta(minutes=1)
 
-    def reading(self, subject: str, key: str, fields: Mapping[str, Scalar], text: str) -> Reading:
-        """Return the sample of the thing *key*."""
+    def reading(
+        self, subject: str, key: str, fields: Mapping[str, Scalar], text: str, *, was_answered: bool = True
+    ) -> Reading:
+        """Return the sample of the thing *key*. *was_answered* is whether it answered shortly before, too."""
         shared: dict[str, Scalar] = {
             "key": key,
-            "is_continuous": self.is_continuous,
+            "is_continuous": self.is_continuous and was_answered,
             "is_settling": self._now - self._first < SETTLING,
         }
         return Reading(

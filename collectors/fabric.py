@@ -17,12 +17,14 @@ from collectors._fabric_ports import (
     LAST_VALUES,
     Port,
     interface_in,
+    is_infiniband,
     netdev_files,
     netdevs_of,
     port_files,
+    port_words,
     ports_in,
 )
-from collectors._looks import Looks, looked_before
+from collectors._looks import LONGEST_PAUSE, Looks, looked_before
 from collectors._settings import settings_in
 from collectors._sysfs import NoAnswerError, Tree, TreeReader
 from collectors._tools import NoToolError, Tools
@@ -37,6 +39,7 @@ MOST_SILENT = 2
 
 LOOKS_UNTIL_GONE = 2
 """A driver that is being reloaded takes its devices away for a moment; only what lasts is told."""
+_SWEEP = "sweep"
 _DEVICES = "class/infiniband/*"
 _TURNS_AT = {"carrier_changes": CARRIER_CHANGES_TURN_AT}
 
@@ -51,7 +54,7 @@ class FabricSettings:
         answer_within_seconds: How long one device may take to answer.
         peers: Whether the other end of each InfiniBand link is asked, where infiniband-diags are installed.
         sweep: Whether the errors of the whole fabric are read; for one node of a fabric, not for all.
-        peers_pause_seconds: Pause between two questions to the fabric.
+        peers_pause_seconds: Pause between two questions to the fabric; of more than 600, what it counted has no time.
         tool_prefix: Put before each command of infiniband-diags, such as "sudo -n".
     """
 
@@ -93,6 +96,7 @@ class FabricCollector:
         self._reader = TreeReader()
         self._tools = Tools()
         self._asked_at: datetime | None = None
+        self._answered_at: dict[str, datetime] = {}
 
     def collect(self, site: Site, position: Mapping[str, object], now: datetime) -> Collected:
         """Return a sample of each port, also of one that was here since the node booted and is gone.
@@ -158,7 +162,7 @@ class FabricCollector:
 
     def _fabric(self, look: _Look, settings: FabricSettings) -> tuple[list[Reading], str]:
         """Return what the fabric says, and the stated condition. It is asked less often than the ports here."""
-        up = [port for port in look.seen if port.values.get("state") == "ACTIVE" and _is_infiniband(port)]
+        up = [port for port in look.seen if port.values.get("state") == "ACTIVE" and is_infiniband(port)]
         is_due = self._asked_at is None or (look.now - self._asked_at).total_seconds() >= settings.peers_pause_seconds
         if not up or not is_due:
             return [], look.told_of_fabric
@@ -170,7 +174,9 @@ class FabricCollector:
             look.told_of_fabric = f"no {missing} here: install infiniband-diags to see the other end of links"
             return [], look.told_of_fabric
         look.told_of_fabric = f"the fabric was not asked: {silence}" if silence else ""
-        return look.peer_readings(found, is_sweep=settings.sweep and not silence), look.told_of_fabric
+        return look.peer_readings(
+            found, self._answered_at, is_sweep=settings.sweep and not silence
+        ), look.told_of_fabric
 
 
 def _asked(fabric: Fabric, up: Iterable[Port], settings: FabricSettings) -> tuple[list[FabricPort], str]:
@@ -198,7 +204,6 @@ class _Look:
         self._looks = Looks(FabricCollector.name, site, now, looked_before(position, site.boot_id))
         self._counters = totals_in(position, site.boot_id)
         self.known = _known(position, same_boot=position.get("boot_id") == site.boot_id)
-        self._has_swept = bool(position.get("has_swept")) and position.get("boot_id") == site.boot_id
         self.told_of_fabric = str(position.get("told_of_fabric", ""))
         self.conditions: list[str] = []
         self.seen: list[Port] = []
@@ -215,7 +220,7 @@ class _Look:
             known.best_rate_gbps = max(rate, known.best_rate_gbps or 0.0)
         counted = self._totals(port.key, port.counters)
         fields = {**port.identity, **port.values, **_remembered(known), **counted, "full_counters": " ".join(port.full)}
-        return self._looks.reading(PORT, port.key, {**fields, "present": True, "answers": True}, _words(port))
+        return self._looks.reading(PORT, port.key, {**fields, "present": True, "answers": True}, port_words(port))
 
     def silent(self, device: str, why: str) -> Iterator[Reading]:
         """Yield a sample of each port that is known of a device that does not answer."""
@@ -238,17 +243,23 @@ class _Look:
                 fields: dict[str, Scalar] = {**known.identity, **_remembered(known), "present": False, "answers": None}
                 yield self._looks.reading(PORT, key, fields, f"{key} is gone")
 
-    def peer_readings(self, ports: Iterable[FabricPort], *, is_sweep: bool) -> list[Reading]:
+    def peer_readings(
+        self, ports: Iterable[FabricPort], answered_at: dict[str, datetime], *, is_sweep: bool
+    ) -> list[Reading]:
         """Return samples of ports at the other end of a link, or of those in the whole fabric that counted errors."""
         # A sweep tells no port without errors: one that earlier sweeps did not tell of stood at zero.
-        readings = [self._peer_reading(port, stood_at_zero=is_sweep and self._has_swept) for port in ports]
-        self._has_swept = self._has_swept or is_sweep
-        return readings
+        was_swept = is_sweep and self._was_answered(_SWEEP, answered_at)
+        if is_sweep:
+            answered_at[_SWEEP] = self.now
+        return [self._peer_reading(port, answered_at, was_swept=was_swept) for port in ports]
 
-    def _peer_reading(self, port: FabricPort, *, stood_at_zero: bool) -> Reading:
+    def _was_answered(self, key: str, answered_at: Mapping[str, datetime]) -> bool:
+        return key in answered_at and self.now - answered_at[key] <= LONGEST_PAUSE
+
+    def _peer_reading(self, port: FabricPort, answered_at: dict[str, datetime], *, was_swept: bool) -> Reading:
         key, words = f"{port.guid}/{port.number}", f"{port.name} port {port.number}, cable to {port.other_end or '?'}"
         known = {name: value for name, value in port.counters.items() if value != LAST_VALUES.get(name)}
-        is_new = stood_at_zero and key not in self._counters
+        is_new = was_swept and key not in self._counters
         if is_new:
             self._counters[key] = {name: [0, 0] for name in known}
         fields: dict[str, Scalar] = {
@@ -259,7 +270,9 @@ class _Look:
             "is_new": is_new,
             **self._totals(key, known),
         }
-        return self._looks.reading(PEER, key, fields, words)
+        was_answered = was_swept or self._was_answered(key, answered_at)
+        answered_at[key] = self.now
+        return self._looks.reading(PEER, key, fields, words, was_answered=was_answered)
 
     def position(self) -> dict[str, object]:
         """Return where the next look goes on."""
@@ -268,8 +281,8 @@ class _Look:
             for key, known in self.known.items()
             if known.identity
         }
-        kept = {"counters": self._counters, "ports": ports, "has_swept": self._has_swept}
-        return {**self._looks.position(), **kept, "told_of_fabric": self.told_of_fabric}
+        kept = {"counters": self._counters, "ports": ports, "told_of_fabric": self.told_of_fabric}
+        return {**self._looks.position(), **kept}
 
     def _totals(self, key: str, counters: Mapping[str, int]) -> dict[str, Scalar]:
         totals = Totals(self._counters.setdefault(key, {}), _TURNS_AT)
@@ -287,14 +300,3 @@ def _known(position: Mapping[str, object], *, same_boot: bool) -> dict[str, _Kno
     if same_boot:
         return {key: _Known(**port) for key, port in stored.items()}
     return {key: _Known(best_rate_gbps=port["best_rate_gbps"]) for key, port in stored.items()}
-
-
-def _is_infiniband(port: Port) -> bool:
-    return port.identity.get("link_layer") == "InfiniBand"
-
-
-def _words(port: Port) -> str:
-    values = port.values
-    rate = f", {values['rate_gbps']:g} Gb/s" if isinstance(values.get("rate_gbps"), float) else ""
-    phys = f" ({values['phys_state']})" if values.get("phys_state") else ""
-    return f"{port.key} {port.identity.get('link_layer') or ''}: {values.get('state') or 'state unknown'}{phys}{rate}"

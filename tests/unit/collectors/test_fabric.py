@@ -282,3 +282,20 @@ def test_other_end_that_is_silent_hides_no_other(node: Node, tmp_path: Path):
         "leaf07 port 9, cable to mlx5_1/1"
     ]
     assert collected.condition == "the fabric was not asked: mlx5_0 port 1: ibqueryerrors: no answer of the port"
+
+
+def test_far_end_that_was_silent_for_long_gives_no_time_to_what_it_counted(node: Node, tmp_path: Path):
+    node.has_port("mlx5_1")
+    tools = tmp_path / "tools"
+
+    def is_watched(script: str) -> list[Scalar]:
+        tools.write_text(script)
+        tools.chmod(0o755)
+        readings = node.look(seconds=60, peers=True, tool_prefix=str(tools)).readings
+        return [reading.fields["is_continuous"] for reading in readings if reading.subject == PEER]
+
+    answering = [is_watched(PEERS), is_watched(PEERS)]
+    silent = [is_watched("#!/bin/sh\nexit 1\n") for _ in range(12)]
+    again = [is_watched(PEERS), is_watched(PEERS)]
+
+    assert (answering, silent, again) == ([[False], [True]], [[]] * 12, [[False], [True]])
