@@ -36,6 +36,7 @@ from clusterwatch.model import (
     Severity,
     Suspect,
     Topology,
+    Trust,
     kinds,
     node_component,
 )
@@ -63,6 +64,7 @@ _ANY_TIME = timedelta(days=365 * 150)
 _LIMITS = correlate.Limits(before=_ANY_TIME, after=_ANY_TIME, opens_at=Severity.WARNING)
 
 _NEXT_LINE = timedelta(milliseconds=1)
+_PCI_ADDRESS = re.compile(r"\b[0-9a-fA-F]{4,8}:[0-9a-fA-F]{2}:[0-9a-fA-F]{2}")
 _TIME_OF_DAY = re.compile(r" at \d\d:\d\d:\d\d UTC(?=\.)")
 
 
@@ -199,7 +201,7 @@ class Examination:
         on_one_line(found.block.buffer, found.block.end)
         if self._skim is None:
             selector = detect.Selector(self.catalog.rules)
-            self._skim = Skim(selector, self.take, self._take_placement, self._time_in)
+            self._skim = Skim(selector, self.take, self._take_placement, self._time_in, self._hardware_in)
         lines, skimmed = self.lines, self._skim.lines
         self._skim.read(found.path, found.block)
         self.lines = lines + self._skim.lines - skimmed
@@ -262,6 +264,13 @@ class Examination:
 
     def _time_in(self, raw: bytes) -> datetime | None:
         return sourced(printable(decode(raw), _LINE_CHARACTERS), self.now).at
+
+    def _hardware_in(self, raw: bytes) -> str:
+        found = sourced(printable(decode(raw), _LINE_CHARACTERS), self.now)
+        if found.source != KERNEL_LOG or found.trust is not Trust.NODE:
+            return ""
+        device = _PCI_ADDRESS.search(found.text)
+        return f"{found.node or self._file.node} {device[0] if device else ''}"
 
     def _take_placement(self, raw: bytes) -> None:
         # What carried the line does not matter: the line itself names the node, or else its file does.

@@ -4,7 +4,8 @@
 2. A line that may say anything is taken; before it the nearest one with a time, so that it is known when it happened;
    behind it as many as belong to the text it opens.
 3. A passage that many files hold, but for its numbers, is taken from the first ones only: of a thousand ranks that
-   wait for the one that failed, some are enough. An earlier one than those is taken still.
+   wait for the one that failed, some are enough. An earlier one than those is taken still, and so is one in which a
+   kernel speaks of hardware that no taken one spoke of: each broken node is to be named, not some of them.
 """
 
 from __future__ import annotations
@@ -24,6 +25,9 @@ CARRIED_BYTES = 64 * 1024
 
 ALIKE_TAKEN = 24
 """So many passages that differ in numbers alone are taken; the others are counted."""
+
+HARDWARE_TAKEN = 1_000
+"""So many parts that kernels speak of alike are told apart."""
 
 _HEAD_LINES = 5
 _MOST_OPEN_LINES = 400
@@ -46,6 +50,7 @@ class _Passage:
     earliest: datetime | None = None
     origins: tuple[str, ...] = ()
     passed_over: int = 0
+    hardware: set[str] = field(default_factory=set)
 
 
 @dataclass(slots=True)
@@ -56,6 +61,7 @@ class Skim:
         take: Takes a line, and tells whether the text it belongs to goes on behind it.
         take_placement: Takes the bytes of a line that only says where a rank runs.
         time_of: The time that the bytes of a line carry; None where they carry none.
+        hardware_of: The hardware that a kernel speaks of in the bytes of a line; "" where it is no kernel's.
         lines: How many lines the blocks held.
     """
 
@@ -63,6 +69,7 @@ class Skim:
     take: Callable[[InputLine], bool]
     take_placement: Callable[[bytes], None]
     time_of: Callable[[bytes], datetime | None]
+    hardware_of: Callable[[bytes], str]
     lines: int = 0
     _path: str = ""
     _number: int = 1
@@ -148,7 +155,7 @@ class _Page:
             end += 1
         last = selected[end - 1]
         passage = self._known(first.start, last.end)
-        if not self._is_worth_it(passage, first):
+        if not self._is_worth_it(passage, selected[index:end]):
             self._move_to(first.start)
             self._move_to(min(last.end + 1, self._size))
             passage.passed_over += 1
@@ -168,13 +175,22 @@ class _Page:
             return _Passage()
         return passages.setdefault(shape, _Passage())
 
-    def _is_worth_it(self, passage: _Passage, first: Selected) -> bool:
+    def _is_worth_it(self, passage: _Passage, lines: list[Selected]) -> bool:
         passage.seen += 1
-        at = self._skim.time_of(bytes(self._text[first.start : first.end]))
+        at = self._skim.time_of(bytes(self._text[lines[0].start : lines[0].end]))
         is_earlier = at is not None and (passage.earliest is None or at < passage.earliest)
         if is_earlier:
             passage.earliest = at
-        return is_earlier or passage.seen <= ALIKE_TAKEN
+        return self._names_more(passage, lines) or is_earlier or passage.seen <= ALIKE_TAKEN
+
+    def _names_more(self, passage: _Passage, lines: list[Selected]) -> bool:
+        """Return whether *lines* speak of hardware that no passage like theirs spoke of; note that they did."""
+        if len(passage.hardware) >= HARDWARE_TAKEN:
+            return False
+        spoken = {self._skim.hardware_of(bytes(self._text[each.start : each.end])) for each in lines} - {""}
+        is_more = not spoken <= passage.hardware
+        passage.hardware |= spoken
+        return is_more
 
     def _take_at(self, line: Selected) -> None:
         if line.start < self._at:

@@ -15,6 +15,7 @@ import pytest
 import zstandard
 
 from clusterwatch.app.inputs import InputLine
+from clusterwatch.app.keeping import COMPONENTS_PER_MEANING, EVENTS_PER_MEANING
 from clusterwatch.app.offline import Answer, Examination, diagnose_paths, diagnose_text
 from clusterwatch.detect import Catalog
 from clusterwatch.model import Cause, ComponentKind
@@ -242,7 +243,7 @@ def test_state_does_not_grow_with_the_devices_that_lines_name(catalog: Catalog):
         examination.take(InputLine("kern.log", number, text.encode()))
 
     assert len(examination._state.repeats) <= 22_000
-    assert len(list(examination._kept.events())) <= 200
+    assert len(list(examination._kept.events())) <= EVENTS_PER_MEANING + COMPONENTS_PER_MEANING
 
 
 def test_traceback_that_breaks_off_at_the_end_of_a_file_is_a_programs_failure(catalog: Catalog, tmp_path: Path):
@@ -285,3 +286,24 @@ def test_record_over_several_lines_is_read_as_one_and_names_its_node(catalog: Ca
     assert [each.cause for each in answer.diagnoses] == [Cause.PREEMPTION_OR_OPERATOR]
     assert [each.component.node for each in answer.diagnoses[0].suspects] == ["gpu-7"]
     assert answer.lines == 9
+
+
+def test_each_of_many_nodes_that_lost_a_gpu_is_left_out(tmp_path: Path, catalog: Catalog):
+    for number in range(100):
+        (tmp_path / f"dmesg-node{number:03d}.log").write_text(
+            f"[  100.{number:06d}] NVRM: Xid (PCI:0000:19:00): 79, pid=1234, GPU has fallen off the bus.\n"
+        )
+
+    answer = diagnose_paths([str(tmp_path)], catalog, NOW)
+
+    assert answer.nodes_to_exclude == tuple(f"node{number:03d}" for number in range(100))
+
+
+def test_each_gpu_of_a_node_is_named_however_often_its_neighbour_spoke(tmp_path: Path, catalog: Catalog):
+    xid = "[  100.{:06d}] NVRM: Xid (PCI:0000:{}:00): 48, pid=1, DBE (double bit error) ECC Error\n"
+    many = "".join(xid.format(second, "19") + "harmless\n" * 300 for second in range(60))
+    (tmp_path / "dmesg-node001.log").write_text(many + xid.format(99, "49"))
+
+    (diagnosis,) = diagnose_paths([str(tmp_path)], catalog, NOW).diagnoses
+
+    assert {each.component.id for each in diagnosis.suspects} == {"0000:19:00", "0000:49:00"}
