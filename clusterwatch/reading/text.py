@@ -28,7 +28,8 @@ NOISE = (
 """What bytes of UTF-8 hold where `printable` would take anything out of their text, as regular expressions."""
 
 _ESCAPED_NOISE = re.compile(
-    rb"\x1b\[[0-?]*[ -/]*[@-~]|\x1b[\]PX^_][^\x07\x1b\n]*(?:\x07|\x1b\\)|\x1b[ -/]*[0-~]|" + b"|".join(NOISE)
+    # Zeros in a row are what a file holds that was cut while a program wrote to it: a gigabyte is one match, not many.
+    rb"\x00+|\x1b\[[0-?]*[ -/]*[@-~]|\x1b[\]PX^_][^\x07\x1b\n]*(?:\x07|\x1b\\)|\x1b[ -/]*[0-~]|" + b"|".join(NOISE)
 )
 
 

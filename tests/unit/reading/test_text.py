@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import tracemalloc
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clusterwatch.reading.text import CUT_MARK, printable
+from clusterwatch.reading.text import CUT_MARK, printable, without_noise
 
 
 @pytest.mark.parametrize(
@@ -47,3 +49,15 @@ def test_any_text_becomes_one_printable_line_within_the_limit(text: str, limit: 
     assert len(clean) <= limit
     assert not any(ord(character) < 32 and character != "\t" for character in clean)
     assert clean.encode("utf-8").decode("utf-8") == clean
+
+
+def test_zeros_of_a_file_that_was_cut_while_it_was_written_cost_no_memory():
+    zeros = bytes(8_000_000)
+
+    tracemalloc.start()
+    clean = without_noise(zeros + b"NVRM: Xid")
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+
+    assert clean == b"NVRM: Xid"
+    assert most < 4 * len(zeros)
