@@ -17,7 +17,10 @@ SITE = "site/"
 T = TypeVar("T")
 
 _CAUSES = frozenset(cause.value for cause in Cause)
-_TEXT, _TEXTS, _NUMBER = "a text", "a list of texts", "a number"
+_HEAVIEST = 20.0
+"""In nats: odds of half a milliard to one, beyond which nothing could speak against it."""
+
+_TEXT, _TEXTS, _NUMBER = "a text", "a list of texts", f"a number from -{_HEAVIEST:g} to {_HEAVIEST:g}"
 
 
 @dataclass(slots=True)
@@ -71,7 +74,7 @@ class Entry:
         for name, weight in values.items():
             if name not in _CAUSES:
                 self.wrong(f"unknown cause {name!r}")
-            elif isinstance(weight, bool) or not isinstance(weight, int | float):
+            elif isinstance(weight, bool) or not isinstance(weight, int | float) or not abs(weight) <= _HEAVIEST:
                 self.wrong(f"weight of {name!r} must be {_NUMBER}")
             else:
                 found[Cause(name)] = float(weight)
@@ -95,7 +98,7 @@ class Entry:
         """Return the regular expression at *key*; an empty one where it is none."""
         try:
             found = linear(re.compile(self.text(key)))
-        except re.error as error:
+        except (re.error, OverflowError, RecursionError) as error:
             self.wrong(f"{key} is not a regular expression: {error}")
             return re.compile("")
         # Ours are looked at by the tests, which is sooner than every time anything starts.
@@ -117,7 +120,7 @@ def entries_in(file: str, text: str, tables: Iterable[str], mistakes: list[str])
     known = tuple(tables)
     try:
         found = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
         mistakes.append(f"{file}: not TOML: {error}")
         return
     for table, entries in found.items():

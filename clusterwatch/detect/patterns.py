@@ -12,7 +12,9 @@ says no, and one careless rule stalls a node. Refused is what allows that:
    that the repeat cannot hold.
 5. References to groups, whose cost nobody can tell from the pattern.
 
-A bound of more than `WIDEST` counts as none. What is not refused takes time that grows with the line, not faster.
+A bound of more than `WIDEST` counts as none; bounded repeats that can share a text are refused where they can do so in
+more than `MOST_WAYS` ways, which in a repeat without a bound they always can. What is not refused takes time that grows
+with the line, not faster.
 """
 
 from __future__ import annotations
@@ -29,8 +31,13 @@ from typing import Any
 WIDEST = 4_096
 """A repeat may be bounded by this much and still count as bounded."""
 
+MOST_WAYS = 12_000_000
+"""In so many ways repeats with bounds may share one text: a second of trying, at worst."""
+
 FEW = 8
 """So many turns of a repeat may be read in two ways without harm."""
+
+_MATTERS = MOST_WAYS.bit_length()
 
 _ALPHABET = 257
 """The first 256 characters, and one that stands for all others."""
@@ -69,15 +76,18 @@ class _Run:
         takes: Characters it takes.
         needs: Sets of which the text must hold a character to be read on behind the repeat instead of by it.
         has_edge: There is an end or a beginning of a word between.
+        ways: In how many ways it and the bounded repeats before it may share a text between them.
     """
 
     takes: int
     words: str
     needs: frozenset[int] = frozenset()
     has_edge: bool = False
+    ways: int = 1
+    is_bounded: bool = False
 
     def behind(self, taken: int) -> _Run:
-        return self if taken in self.needs else _Run(self.takes, self.words, self.needs | {taken}, self.has_edge)
+        return self if taken in self.needs else replace(self, needs=self.needs | {taken})
 
     def meets(self, other: _Run) -> bool:
         both = self.takes & other.takes
@@ -194,16 +204,26 @@ class _Walk:
         if can_fail:
             self._turns(items, at_end, most)
         if most is not sre.MAXREPEAT and most <= WIDEST:
-            return behind | at_end
+            return behind | at_end | self._bounded(most - least + 1, items, runs, can_fail)
         mine = _Run(self.takes(items), f"{_class_of(self.takes(items))}{'+' if least else '*'}", self._needed(items))
         for run in sorted(runs, key=lambda each: each.words):
-            if can_fail and run.meets(mine):
+            if can_fail and not run.is_bounded and run.meets(mine):
                 self.reasons.append(f"{mine.words} can take the same text as {run.words}")
         return behind | at_end | {mine}
 
+    def _bounded(self, width: int, items: _Items, runs: _Runs, can_fail: bool) -> _Runs:
+        """Return a repeat with a bound as a run, and note where many such can share a text in too many ways."""
+        takes = self.takes(items)
+        mine = _Run(takes, f"{_class_of(takes)}{{0,{width - 1}}}", self._needed(items), ways=width, is_bounded=True)
+        ways = width * max((run.ways for run in runs if can_fail and run.is_bounded and run.meets(mine)), default=1)
+        if ways > MOST_WAYS:
+            self.reasons.append(f"{mine.words} and the repeats before it can share a text in {ways} ways")
+        return frozenset({replace(mine, ways=min(ways, MOST_WAYS))}) if width > 1 else _NONE
+
     def _turns(self, items: _Items, at_end: _Runs, most: int) -> None:
         """Note what makes one turn of a repeat read again what the turn before it read."""
-        self.through(items, at_end, can_fail=True)
+        turns = most if most <= FEW else MOST_WAYS
+        self.through(items, frozenset(replace(run, ways=_power(run.ways, turns)) for run in at_end), can_fail=True)
         if most <= FEW:
             return
         if self._optional_tail(items) & self._first(items):
@@ -212,7 +232,8 @@ class _Walk:
             inner = [*_inside(kind, value)] if kind is sre.SUBPATTERN else [[(kind, value)]]
             branches = [branch for part in inner for each in part if each[0] is sre.BRANCH for branch in each[1][1]]
             firsts = [self._first(branch) for branch in branches]
-            if any(one & other for n, one in enumerate(firsts) for other in firsts[:n]):
+            can_be_nothing = sum(not self._fails(branch) for branch in branches) > 1
+            if can_be_nothing or any(one & other for n, one in enumerate(firsts) for other in firsts[:n]):
                 self.reasons.append("two branches of a repeat can begin alike")
 
     def _fails(self, items: _Items) -> bool:
@@ -296,6 +317,11 @@ class _Walk:
         sre.GROUPREF: _reference,
         sre.GROUPREF_EXISTS: _reference,
     }
+
+
+def _power(ways: int, turns: int) -> int:
+    """Return *ways* times itself, *turns* times, as far as it matters."""
+    return min(ways ** min(turns, _MATTERS), MOST_WAYS) if ways > 1 else 1
 
 
 def _bit(code: int) -> int:

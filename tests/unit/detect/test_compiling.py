@@ -107,3 +107,30 @@ def test_rule_may_beat_all_others() -> None:
         "other": frozenset(),
         "speaking": frozenset({"worn", "other"}),
     }
+
+
+@pytest.mark.parametrize("weight", ["nan", "inf", "-inf", "1e308", "true"])
+def test_weight_that_nothing_could_outweigh_is_refused(weight: str) -> None:
+    text = f"""
+[[signal]]
+kind = "site.x"
+meaning = "x"
+severity = "error"
+role = "fault"
+weights = {{ nic = {weight} }}
+sources = ["https://example.org"]
+"""
+
+    with pytest.raises(CatalogError, match="weight of 'nic' must be a number from -20 to 20"):
+        compile_catalog({"site/x.toml": text})
+
+
+@pytest.mark.parametrize("pattern", ["a{99999999999}", "(" * 3000 + "a" + ")" * 3000])
+def test_pattern_beyond_what_can_be_compiled_is_a_mistake_like_others(pattern: str) -> None:
+    with pytest.raises(CatalogError, match="pattern is not a regular expression"):
+        compile_catalog({"site/x.toml": f"[[rule]]\nname = 'x'\npattern = '{pattern}'\n"})
+
+
+def test_lists_too_deep_to_read_are_a_mistake_like_others() -> None:
+    with pytest.raises(CatalogError, match=r"site/x\.toml: not TOML"):
+        compile_catalog({"site/x.toml": "a = " + "[" * 5000 + "]" * 5000})
