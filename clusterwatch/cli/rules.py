@@ -91,7 +91,7 @@ def test(
     config: ConfigOption = None,
     output: OutputOption = Format.TABLE,
 ) -> None:
-    """Show which lines of logs the rules recognise, and as what."""
+    """Show which lines of logs the rules recognise, and as what. Exit code 1 where there were none and not all was read."""
     from itertools import islice
 
     from clusterwatch.app.inputs import Problem
@@ -106,6 +106,8 @@ def test(
         if isinstance(each, Problem):
             say(f"clusterwatch: {each.words}")
     lines = [each for each in found if not isinstance(each, Problem)]
+    if found and not lines:
+        raise typer.Exit(1)
     if output is Format.JSON:
         print_json([line_json(line, catalog.knowledge) for line in lines])
     else:

@@ -99,6 +99,7 @@ def test_lines_that_rules_recognise_are_shown_with_where_they_stand(tmp_path: Pa
 def test_file_that_cannot_be_read_is_said(tmp_path: Path):
     done = run("test", tmp_path / "nowhere.log")
 
+    assert done.exit_code == 1
     assert "nowhere.log: no such file or folder" in done.stderr
 
 
