@@ -36,6 +36,9 @@ class History:
         for diagnosis in ended:
             if diagnosis.confidence < SURE_ENOUGH or diagnosis.cause in UNDETERMINED_CAUSES | {Cause.BENIGN}:
                 continue
+            # Anyone can print a fault of hardware: what no node's own source said is nothing to learn from.
+            if diagnosis.blames_hardware and not diagnosis.node_confirmed:
+                continue
             causes[diagnosis.cause] = causes.get(diagnosis.cause, 0) + 1
             for suspect in diagnosis.suspects[:1] if diagnosis.blames_hardware else ():
                 times = blamed.get(suspect.component, {})

@@ -14,6 +14,7 @@ from clusterwatch.model import (
     Severity,
     Signal,
     Topology,
+    Trust,
     node_component,
 )
 from clusterwatch.testing import NOON, event, seconds
@@ -105,6 +106,15 @@ def test_history_learns_only_from_what_was_sure_and_blames_only_parts():
 
     assert history.causes == {Cause.GPU_HBM: 1}
     assert history.blamed == {GPU: {Cause.GPU_HBM: 1}}
+
+
+def test_history_learns_no_fault_of_hardware_that_only_a_job_told():
+    told = diagnosis_of(event("gpu.ecc", GPU, trust=Trust.USER), history=History(blamed={GPU: {Cause.GPU_HBM: 9}}))
+
+    history = History().after([told] * 5)
+
+    assert told.cause is Cause.GPU_HBM
+    assert history == History()
 
 
 def test_node_that_was_to_blame_speaks_for_its_parts():
