@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import cast
 
-from clusterwatch.errors import SourceError
+from clusterwatch.errors import ConfigError, Mistake, SourceError
 from clusterwatch.model import Collected, Reading, Scalar
 from clusterwatch.reading.text import printable
 from clusterwatch.seams import Site
@@ -162,7 +162,9 @@ def _environment(library_dir: str) -> dict[str, str]:
 
 def _expected(settings: Mapping[str, object]) -> int | None:
     expected = settings.get("gpus")
-    return expected if isinstance(expected, int) else None
+    if expected is not None and (isinstance(expected, bool) or not isinstance(expected, int) or expected < 0):
+        raise ConfigError("collector nvml", [Mistake("gpus", f"is {expected!r}, expected a whole number")])
+    return expected
 
 
 def _reading(site: Site, sample: Sample, now: datetime) -> Reading:

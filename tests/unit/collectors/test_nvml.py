@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import pynvml
 import pytest
 
 from clusterwatch.detect import gpu as detected
+from clusterwatch.errors import ConfigError
 from clusterwatch.model import Scalar
+from clusterwatch.seams import Site
 from collectors import _nvml_fields as words
-from collectors.nvml import FIELDS, with_lost
+from collectors.nvml import FIELDS, NvmlCollector, with_lost
 
 GPU_0: dict[str, Scalar] = {"index": 0, "uuid": "GPU-a", "serial": "1", "pci": "0000:3b:00.0", "name": "H100"}
 GPU_1: dict[str, Scalar] = {**GPU_0, "index": 1, "uuid": "GPU-b", "pci": "0000:3c:00.0"}
@@ -98,3 +102,13 @@ def test_gpu_that_is_listed_no_more_is_lost():
     samples = with_lost([sample(GPU_0)], KNOWN)
 
     assert [(each["uuid"], each["lost"]) for each in samples] == [("GPU-a", False), ("GPU-b", True)]
+
+
+@pytest.mark.parametrize("gpus", ["8", True, -1, 7.5])
+def test_number_of_gpus_that_is_none_is_a_mistake_of_the_configuration(gpus: object):
+    collector = NvmlCollector()
+
+    with pytest.raises(ConfigError, match="expected a whole number"):
+        collector.collect(Site("node001", "boot-1", {"gpus": gpus}), {}, datetime(2026, 3, 1, tzinfo=UTC))
+
+    collector.close()
