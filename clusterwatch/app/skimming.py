@@ -185,7 +185,9 @@ class _Page:
 
     def _names_more(self, passage: _Passage, lines: list[Selected]) -> bool:
         """Return whether *lines* speak of hardware that no passage like theirs spoke of; note that they did."""
-        if len(passage.hardware) >= HARDWARE_TAKEN:
+        # What differs in numbers alone is a kernel's word in all files or in none.
+        is_no_kernels = passage.seen > 1 and not passage.hardware
+        if is_no_kernels or len(passage.hardware) >= HARDWARE_TAKEN:
             return False
         spoken = {self._skim.hardware_of(bytes(self._text[each.start : each.end])) for each in lines} - {""}
         is_more = not spoken <= passage.hardware
