@@ -91,7 +91,7 @@ def test(
     config: ConfigOption = None,
     output: OutputOption = Format.TABLE,
 ) -> None:
-    """Show which lines of logs the rules recognise, and as what. Exit code 1 where there were none and not all was read."""
+    """Show which lines of logs the rules recognise, and as what. Exit code 1 where none were and not all was read."""
     from itertools import islice
 
     from clusterwatch.app.inputs import Problem
