@@ -144,7 +144,7 @@ def _case(line: str, place: str) -> Case:
             id=str(entry["id"]),
             text=_text(entry["text"]),
             cause=_CAUSES[entry["cause"]],
-            also_acceptable=frozenset(_CAUSES[name] for name in entry.get("also_acceptable") or ()),
+            also_acceptable=frozenset(_CAUSES[name] for name in _listed(entry.get("also_acceptable"))),
             culprits=tuple(_culprit(each) for each in entry.get("culprit") or ()),
             source=str(entry.get("source") or ""),
         )
@@ -153,6 +153,12 @@ def _case(line: str, place: str) -> Case:
     except KeyError as error:
         known = f"; causes are {', '.join(_CAUSES)}" if error.args[0] not in {"id", "text", "cause", "kind"} else ""
         raise SourceError(f"{place}: not a case: {error} is missing or unknown{known}") from error
+
+
+def _listed(value: object) -> list[Any]:
+    if not isinstance(value, list | None):
+        raise TypeError("also_acceptable must be a list of causes")
+    return value or []
 
 
 def _text(value: object) -> str:

@@ -9,6 +9,7 @@ import typer
 
 from clusterwatch.cli.options import OutputOption
 from clusterwatch.cli.output import Format
+from clusterwatch.model import Cause
 
 if TYPE_CHECKING:
     from clusterwatch.detect import Catalog
@@ -37,7 +38,7 @@ def register(root: typer.Typer) -> None:
 @app.command("list")
 def list_(
     text: Annotated[str, typer.Argument(metavar="[TEXT]", help="Only those whose name, kind or file holds it.")] = "",
-    cause: Annotated[str | None, typer.Option(help="Only those that speak for this cause most.")] = None,
+    cause: Annotated[Cause | None, typer.Option(help="Only those that speak for this cause most.")] = None,
     rules_dir: RulesOption = None,
     profile: RulesProfileOption = None,
     config: ConfigOption = None,

@@ -89,6 +89,7 @@ def test_repositories_of_one_owner_are_two_sources_and_pages_of_one_site_are_one
         ('{"id": "1", "text": "x"}', "'cause' is missing"),
         ('{"id": "1", "text": "x", "cause": "gremlins"}', "causes are faulty_gpu"),
         ('{"id": "1", "text": 5, "cause": "nic"}', "text must be a text"),
+        ('{"id": "1", "text": "x", "cause": "nic", "also_acceptable": "cpu"}', "must be a list of causes"),
         ("[]", "not a case"),
         ("", "holds no case"),
     ],
