@@ -64,9 +64,21 @@ EXAMPLE_VALUES: Mapping[str, Scalar] = {
     "slurm_job": 41207,
     "clock": "2026-11-21 09:00:00",
     "milli": 417,
+    "thread": 131283,
+    "agent": 130990,
+    "iso": "2026-11-21T09:00:00",
+    "glog": "1121 09:00:00.417000",
+    "report_time": "2026-11-21_09:00:00",
+    "sel_id": "1a",
+    "sel_time": "11/21/26 | 09:00:00 UTC",
+    "sel_time_long": "11/21/2026 | 09:00:00",
 }
 """Every placeholder with a value of the sort that is put in. *pci* and *nic_pci* are without the function, *uuid*
-without "GPU-", *pci_full* is "0000:18:00.0"."""
+without "GPU-", *pci_full* is "0000:18:00.0".
+
+*thread* is a thread of the rank's process, *agent* the process of torchrun; *iso*, *glog*, *report_time* and *sel_time*
+are the moment the line is printed, as Slurm, glog and torchrun's failure table write it, and as ipmitool 1.8.19 does
+(*sel_time_long*: as older ones do); *sel_id* is the hexadecimal number of a record in a BMC's event log."""
 
 
 class Harm(StrEnum):
