@@ -1,0 +1,1 @@
+"""When parts break, which ones, together with which others, and how long it takes to mend them."""
