@@ -14,6 +14,7 @@ import typer
 
 from clusterwatch import __version__
 from clusterwatch.cli import (
+    checkpoint_interval,
     config,
     dashboards,
     db,
@@ -34,7 +35,22 @@ from clusterwatch.errors import AmbiguousIdError, ClusterWatchError, ConfigError
 
 # In the order of --help. Modules import nothing heavy before one of their commands runs.
 _GROUPS = (("config", config.app), ("db", db.app))
-_COMMANDS = (service, run, diagnose, evaluate, status, incidents, jobs, events, nodes, rules, dashboards, scan, doctor)
+_COMMANDS = (
+    service,
+    run,
+    diagnose,
+    evaluate,
+    status,
+    incidents,
+    jobs,
+    events,
+    nodes,
+    rules,
+    dashboards,
+    checkpoint_interval,
+    scan,
+    doctor,
+)
 
 FAILED, USAGE, UNREACHABLE = 1, 2, 3
 
