@@ -11,6 +11,7 @@ from simulators.fleet_wording import (
     EXAMPLE_VALUES,
     Blast,
     FaultKind,
+    FleetLine,
     FleetVariant,
     Harm,
     LineWho,
@@ -53,7 +54,7 @@ def test_unseen_wordings_have_no_source_that_the_catalogue_cites():
     cited = {_page(source) for source in _strings_of_catalogue() if source.startswith("https://")}
     used = {source for _, variant in EVERY_VARIANT if variant.unseen for source in variant.sources}
 
-    assert {source for source in used if _page(source) in cited} == set()
+    assert {source for source in used if _is_among(source, cited)} == set()
 
 
 @each_variant
@@ -135,6 +136,32 @@ def test_a_part_that_answers_no_more_keeps_only_its_names():
     assert kinds["row_failed"].variants[0].samples[0].read({"gpu": 3}) == {"index": 3, "lost": True}
 
 
+def test_an_event_has_no_sample_before_it():
+    regular = {"gpu.xid": {"names": {"index": "{gpu}"}}}
+    sample = {"who": "nvml", "after": 1, "subject": "gpu.xid", "fields": {"xid": 79}}
+    row = {**ROW, "variant": [{"sources": ["https://example.org/1"], "lines": [], "samples": [sample]}]}
+
+    kinds, _ = read_tables({"regular.toml": regular, "a.toml": {"row_failed": row}})
+
+    read = kinds["row_failed"].variants[0].samples[0]
+    assert read.before == {}
+    assert read.read({"gpu": 3}) == {"index": 3, "xid": 79}
+
+
+def test_times_are_printed_as_each_program_prints_them():
+    line = FleetLine(LineWho.RANK, 0.0, "E{glog}, {sel_time}, {sel_time_long}, {iso}, {report_time}")
+
+    (printed,) = line.printed({"clock": "2026-04-10 01:50:33", "milli": 7})
+
+    assert printed.split(", ") == [
+        "E410 01:50:33.007055433",
+        "04/10/26 | 01:50:33 UTC",
+        "04/10/2026 | 01:50:33",
+        "2026-04-10T01:50:33",
+        "2026-04-10_01:50:33",
+    ]
+
+
 def test_every_mistake_is_told_at_once():
     line = ["kernel", 0.0, "Xid of {nobody}"]
     wrong = {**ROW, "cause": "ghost", "share": 2, "colour": 1, "variant": [{"sources": ["page"], "lines": [line]}]}
@@ -168,3 +195,11 @@ def _page(source: str) -> str:
     return (
         source.partition("#")[0].partition("?")[0].removesuffix("/index.html").rstrip("/").replace("/pull/", "/issues/")
     )
+
+
+def _is_among(source: str, cited: set[str]) -> bool:
+    """Return whether a cited page, or a cited tree or manual that holds it, is the source; threads stand alone."""
+    page = _page(source)
+    folders = () if "/issues/" in page else (page.rsplit("/", n)[0] for n in range(1, page.count("/") - 2))
+    trees = {one.replace("/tree/", "/blob/") for one in cited}
+    return page in cited or any(folder in trees for folder in folders)
