@@ -61,7 +61,7 @@ def test_unseen_wordings_have_no_source_that_the_catalogue_cites():
 def test_no_simulated_line_is_an_example_of_the_catalogue_that_must_recognise_it(variant: FleetVariant):
     lines = {text for line in variant.lines for text in (*line.text.splitlines(), *line.printed(EXAMPLE_VALUES))}
 
-    assert lines.isdisjoint(_strings_of_catalogue())
+    assert lines & _strings_of_catalogue() == set()
 
 
 @each_variant
