@@ -21,7 +21,7 @@ from simulators.fleet_wording import (
     read_tables,
 )
 
-GPU_CAUSES = (Cause.FAULTY_GPU,)
+GPU_CAUSES = (Cause.FAULTY_GPU, Cause.GPU_NVLINK)
 CATALOG = Path(clusterwatch.__file__).parent / "detect" / "catalog"
 EVERY_KIND = list(fault_kinds().values())
 EVERY_VARIANT = [
