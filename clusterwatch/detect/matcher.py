@@ -1,9 +1,10 @@
 """Lines to the rules that match them, without trying every rule on every line.
 
-1. A text of many lines is searched once, as bytes, for all literals of all rules; most lines hold none and are done.
-2. Only a line that holds some is decoded, and only the rules that these literals stand for are tried on it.
-3. In a burst the same line comes again and again: what was found on it is remembered. Lines that differ in numbers
-   alone share what was not found on one, as far as the patterns do not ask for certain digits.
+1. A text of many lines is searched once, as bytes, for the literals of all rules; most lines hold none and are done.
+2. Lines that differ in digits alone have one shape. What no line of a shape can match is found out on the first one,
+   and tried on no other.
+3. Only a line for which rules are left is decoded, and only they are tried on it.
+4. In a burst the same line comes again and again: what was found on it is remembered.
 """
 
 from __future__ import annotations
@@ -11,19 +12,25 @@ from __future__ import annotations
 import re
 from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
-from functools import cache
+from functools import cached_property
 from itertools import accumulate
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
-from clusterwatch.detect.engines import Found, scanner
-from clusterwatch.detect.patterns import is_digit_blind
+from clusterwatch.detect.engines import Scan, scanner
+from clusterwatch.detect.finding import Finder, HeldLine
 from clusterwatch.detect.rules import Rule
+from clusterwatch.detect.shapes import may_match, shape_of
 
 # A log line of a megabyte is seldom an error message; what is, says so at its beginning.
 LONGEST_LINE = 8_192
+_LONGEST_LINE_BYTES = 4 * LONGEST_LINE
 
-_BURST = 32
 _MOST_REMEMBERED = 4_096
+_LONGEST_REMEMBERED = 2_048
+
+
+Key = TypeVar("Key")
+Value = TypeVar("Value")
 
 
 class Hit(NamedTuple):
@@ -33,142 +40,152 @@ class Hit(NamedTuple):
     match: re.Match[str]
 
 
-HeldLine = tuple[int, int, tuple[int, ...]]
-"""A line that holds literals: offsets of its first byte and of its line feed, and the literals, by index."""
-
 HitLine = tuple[int, int, tuple[Hit, ...]]
 """A line with hits: offsets of its first byte and of its line feed, and the hits in the order of the rules."""
 
 
-Tried = tuple[tuple[int, Rule, frozenset[str]], ...]
-"""Rules in the turn they are tried: place among the rules, rule, names that need not be tried where it matches."""
+class Try(NamedTuple):
+    """A rule to be tried on a line.
+
+    Attributes:
+        place: Among all rules.
+        beats: Names of those that need not be tried where it matches.
+        literals: One of which the line must hold, where its shape does not tell.
+    """
+
+    place: int
+    rule: Rule
+    beats: frozenset[str]
+    literals: tuple[str, ...]
+
+
+Tries = tuple[Try, ...]
+"""In the turn they are tried: what beats most goes first."""
 
 
 class Matcher:
-    """Finds the rules that match lines. Made by `compile_rules`."""
+    """Finds the rules that match lines. Made by `compile_rules`. Not for two threads at once."""
 
     def __init__(self, rules: Iterable[Rule], engine: str = "auto") -> None:
         self._rules = tuple(rules)
+        self._engine = engine
         self.literals = sorted({literal for rule in self._rules for literal in rule.literals})
         """What is searched for; `HeldLine` counts in it."""
-        self._scan = scanner([_bytes(literal) for literal in self.literals], engine)
-        number = {literal: index for index, literal in enumerate(self.literals)}
-        self._looking_for: list[list[tuple[int, Rule]]] = [[] for _ in self.literals]
-        for order, rule in enumerate(self._rules):
-            for literal in dict.fromkeys(rule.literals):
-                self._looking_for[number[literal]].append((order, rule))
-        self._tried_for: dict[tuple[int, ...], Tried] = {}
+        self._finder = Finder([_bytes(literal) for literal in self.literals], engine)
+        self._tries_for: dict[tuple[int, ...], Tries] = {}
+        self._left_for: dict[bytes, Tries] = {}
         self._remembered: dict[str, tuple[Hit, ...]] = {}
-        self._left_for: dict[tuple[str, tuple[int, ...]], Tried] = {}
 
-    def held_lines(self, text: bytes | bytearray, size: int | None = None) -> list[HeldLine]:
-        """Return the lines of *text* (UTF-8, lines ended by line feeds) that hold a literal, in order.
-
-        *size* is how much of *text* counts; None for all.
-        """
-        size = len(text) if size is None else size
-        return held_lines(text, size, self._scan(memoryview(text)[:size]))
+    def held_lines(self, text: bytes | bytearray) -> list[HeldLine]:
+        """Return the lines of *text* (UTF-8, lines ended by line feeds) that hold a literal, in order."""
+        return self._finder.held_lines(text, len(text))
 
     def hits_in(self, text: bytes | bytearray, size: int | None = None) -> list[HitLine]:
         """Return the lines of *text* (UTF-8, lines ended by line feeds) that a rule matches, with their hits.
 
-        *size* is how much of *text* counts; None for all.
+        *size* is how much of *text* counts; None for all. Rules that another hit of the line beats for certain may be
+        missing.
         """
-        held_lines = self.held_lines(text, size)
-        if len(held_lines) > _BURST:
-            return self._hits_of_burst(text, held_lines)
+        spans = self._finder.spans(text, len(text) if size is None else size)
+        if not spans:
+            return []
+        lines = [text[start : min(end, start + _LONGEST_LINE_BYTES)] for start, end in spans]
+        shapes = shape_of(b"\n".join(lines)).split(b"\n")
         return [
-            (start, end, hits)
-            for start, end, held in held_lines
-            if (hits := self._confirmed(text[start:end].decode("utf-8", "replace"), held))
+            (*span, hits)
+            for span, line, shape in zip(spans, lines, shapes, strict=True)
+            if (left := self._left(shape)) and (hits := self._hits_on(line.decode("utf-8", "replace"), left))
         ]
-
-    def _hits_of_burst(self, text: bytes | bytearray, held_lines: Iterable[HeldLine]) -> list[HitLine]:
-        found: list[HitLine] = []
-        left_for, remembered = self._left_for, self._remembered
-        for start, end, held in held_lines:
-            line = text[start:end].decode("utf-8", "replace")[:LONGEST_LINE]
-            hits = remembered.get(line)
-            if hits is None:
-                shape = (line.translate(_ZEROS), held)
-                left = left_for.get(shape)
-                hits = _tried_on(line, left) if left is not None else self._first_of_its_shape(line, shape)
-                if len(remembered) >= _MOST_REMEMBERED:
-                    remembered.clear()
-                remembered[line] = hits
-            if hits:
-                found.append((start, end, hits))
-        return found
-
-    def _first_of_its_shape(self, line: str, shape: tuple[str, tuple[int, ...]]) -> tuple[Hit, ...]:
-        if len(self._left_for) >= _MOST_REMEMBERED:
-            self._left_for.clear()
-        tried = self._tried_for.get(shape[1]) or self._remember_rules(shape[1])
-        hits = _tried_on(line, tried)
-        names = {hit.rule.name for hit in hits}
-        beaten = frozenset[str]().union(*(beats for _, rule, beats in tried if rule.name in names))
-        # What was beaten was not tried: it stays.
-        self._left_for[shape] = tuple(
-            each for each in tried if each[1].name in names or each[1].name in beaten or not _is_digit_blind(each[1])
-        )
-        return hits
 
     def hits(self, lines: Sequence[str]) -> dict[int, tuple[Hit, ...]]:
         """Return, by index of line, its hits in the order of the rules; lines without one are left out.
 
         Rules that another hit of the line beats for certain may be missing.
         """
-        joined = "\n".join(lines)
+        joined = _bytes("\n".join(lines))
         starts = list(accumulate((_size(line) + 1 for line in lines), initial=0))
-        found: dict[int, tuple[int, ...]] = {}
-        for start, _, literals in self.held_lines(_bytes(joined)):
-            index = bisect_right(starts, start) - 1
-            found[index] = (*found.get(index, ()), *literals)
-        return {index: hits for index, held in found.items() if (hits := self._confirmed(lines[index], held))}
+        indices = dict.fromkeys(bisect_right(starts, start) - 1 for start, _ in self._finder.spans(joined, len(joined)))
+        return {
+            index: hits
+            for index in indices
+            if (left := self._left(shape_of(_bytes(lines[index])))) and (hits := self._hits_on(lines[index], left))
+        }
 
-    def _confirmed(self, line: str, literals: tuple[int, ...]) -> tuple[Hit, ...]:
-        return _tried_on(line[:LONGEST_LINE], self._tried_for.get(literals) or self._remember_rules(literals))
+    def _left(self, shape: bytes) -> Tries:
+        """Return the rules that may match a line of *shape*."""
+        left = self._left_for.get(shape)
+        return self._learned(shape) if left is None else left
 
-    def _remember_rules(self, literals: tuple[int, ...]) -> Tried:
-        """Return the rules that *literals* stand for; lines hold few different sets of literals."""
-        if len(self._tried_for) >= _MOST_REMEMBERED:
-            self._tried_for.clear()
-        looking = {order: rule for literal in literals for order, rule in self._looking_for[literal]}
-        by_name = {rule.name: rule for rule in looking.values()}
-        tried = [(order, rule, _surely_beaten(rule, by_name)) for order, rule in looking.items()]
-        self._tried_for[literals] = in_turn = tuple(sorted(tried, key=lambda each: (-len(each[2]), each[0])))
-        return in_turn
+    def _learned(self, shape: bytes) -> Tries:
+        held = tuple(sorted({literal for _, literal in self._scan_shape(memoryview(shape))}))
+        text = shape.decode("utf-8", "replace")[:LONGEST_LINE]
+        left = tuple(each for each in self._tries(held) if may_match(each.rule, text))
+        if len(shape) <= _LONGEST_REMEMBERED:
+            _remember(self._left_for, shape, left)
+        return left
+
+    def _tries(self, held: tuple[int, ...]) -> Tries:
+        """Return the rules that shapes of literals stand for; lines hold few different sets of them."""
+        tries = self._tries_for.get(held)
+        if tries is None:
+            looking = {order: self._rules[order] for shape in held for order in self._looking_for[shape]}
+            by_name = {rule.name: rule for rule in looking.values()}
+            found = [
+                Try(order, rule, _surely_beaten(rule, by_name), _told_by_digits(rule))
+                for order, rule in looking.items()
+            ]
+            tries = tuple(sorted(found, key=lambda each: (-len(each.beats), each.place)))
+            _remember(self._tries_for, held, tries)
+        return tries
+
+    @cached_property
+    def _scan_shape(self) -> Scan:
+        return scanner(self._shapes, self._engine)
+
+    @cached_property
+    def _shapes(self) -> list[bytes]:
+        return sorted({shape_of(_bytes(literal)) for literal in self.literals})
+
+    @cached_property
+    def _looking_for(self) -> list[list[int]]:
+        """The places of rules, by the index of a literal's shape."""
+        number = {shape: index for index, shape in enumerate(self._shapes)}
+        looking_for: list[list[int]] = [[] for _ in self._shapes]
+        for order, rule in enumerate(self._rules):
+            for shape in {shape_of(_bytes(literal)) for literal in rule.literals}:
+                looking_for[number[shape]].append(order)
+        return looking_for
+
+    def _hits_on(self, line: str, left: Tries) -> tuple[Hit, ...]:
+        line = line[:LONGEST_LINE]
+        hits = self._remembered.get(line)
+        if hits is None:
+            hits = _tried_on(line, left)
+            _remember(self._remembered, line, hits)
+        return hits
 
 
-def _tried_on(line: str, tried: Tried) -> tuple[Hit, ...]:
-    if len(tried) == 1:
-        rule = tried[0][1]
-        match = rule.found_in(line)
-        return () if match is None else (Hit(rule, match),)
+def _remember(known: dict[Key, Value], key: Key, value: Value) -> None:
+    if len(known) >= _MOST_REMEMBERED:
+        known.clear()
+    known[key] = value
+
+
+def _tried_on(line: str, tries: Tries) -> tuple[Hit, ...]:
     found: list[tuple[int, Hit]] = []
     beaten: frozenset[str] = frozenset()
-    for order, rule, beats in tried:
-        if rule.name not in beaten and (match := rule.found_in(line)) is not None:
-            found.append((order, Hit(rule, match)))
+    for place, rule, beats, literals in tries:
+        if rule.name in beaten or (match := rule.found_in(line)) is None:
+            continue
+        if not literals or any(literal in line for literal in literals):
+            found.append((place, Hit(rule, match)))
             beaten |= beats
-    found.sort(key=_order)
+    found.sort(key=_place)
     return tuple([hit for _, hit in found])
 
 
-def _order(found: tuple[int, Hit]) -> int:
+def _place(found: tuple[int, Hit]) -> int:
     return found[0]
-
-
-@cache
-def _blind(pattern: re.Pattern[str]) -> bool:
-    return is_digit_blind(pattern)
-
-
-def _is_digit_blind(rule: Rule) -> bool:
-    return _blind(rule.pattern)
-
-
-_ZEROS = str.maketrans("123456789", "000000000")
 
 
 def _surely_beaten(rule: Rule, others: Mapping[str, Rule]) -> frozenset[str]:
@@ -177,25 +194,9 @@ def _surely_beaten(rule: Rule, others: Mapping[str, Rule]) -> frozenset[str]:
     return frozenset(other.name for other in beaten if not rule.collectors or rule.collectors == other.collectors)
 
 
-def held_lines(text: bytes | bytearray, size: int, found: Found) -> list[HeldLine]:
-    """Return the lines of the first *size* bytes of *text* that hold one of *found*, in order."""
-    lines: list[HeldLine] = []
-    rfind, find = text.rfind, text.find
-    start, line_end, held = 0, -1, list[int]()
-    for end, literal in found:
-        if end <= line_end:
-            held.append(literal)
-            continue
-        if held:
-            lines.append((start, line_end, tuple(held)))
-        start = rfind(b"\n", line_end + 1, end) + 1 or line_end + 1
-        line_end = find(b"\n", end, size)
-        if line_end < 0:
-            line_end = size
-        held = [literal]
-    if held:
-        lines.append((start, line_end, tuple(held)))
-    return lines
+def _told_by_digits(rule: Rule) -> tuple[str, ...]:
+    """Return the literals of *rule*, where lines of one shape may hold one or not."""
+    return rule.literals if any(character.isdigit() for character in "".join(rule.literals)) else ()
 
 
 def compile_rules(rules: Iterable[Rule], engine: str = "auto") -> Matcher:

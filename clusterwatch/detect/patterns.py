@@ -60,12 +60,11 @@ _CATEGORIES: dict[object, int] = {
     sre.CATEGORY_WORD: _set_of(r"\w"),
     sre.CATEGORY_NOT_WORD: _set_of(r"\W"),
 }
-_DIGITS = sum(1 << code for code in range(ord("0"), ord("9") + 1))
 _WORD = _CATEGORIES[sre.CATEGORY_WORD]
 _REPEATS = (sre.MAX_REPEAT, sre.MIN_REPEAT, sre.POSSESSIVE_REPEAT)
 
 
-_Items = Sequence[tuple[Any, Any]]
+Items = Sequence[tuple[Any, Any]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +102,7 @@ _NONE: _Runs = frozenset()
 def why_not_linear(pattern: re.Pattern[str]) -> tuple[str, ...]:
     """Return why the time of searching for *pattern* may grow faster than the line; nothing where it does not."""
     walk = _Walk(pattern.flags | (re.IGNORECASE if "(?i" in pattern.pattern else 0))
-    walk.through(_parsed(pattern), frozenset({_SEARCH}))
+    walk.through(parsed(pattern), frozenset({_SEARCH}))
     return tuple(dict.fromkeys(walk.reasons))
 
 
@@ -114,36 +113,27 @@ def linear(pattern: re.Pattern[str]) -> re.Pattern[str]:
     """
     if pattern.pattern[:1].isalnum() or "+" not in pattern.pattern:
         return pattern
-    items = _parsed(pattern)
+    items = parsed(pattern)
     while items and items[0][0] is sre.SUBPATTERN and items[0][1][1:3] == (0, 0):
         items = items[0][1][3]
     if not items or items[0][0] is not sre.MAX_REPEAT or items[0][1][0] != 1 or items[0][1][1] is not sre.MAXREPEAT:
         return pattern
     takes = _Walk(pattern.flags).takes(items[0][1][2])
-    is_one = len(items[0][1][2]) == 1 and not list(_inside(*items[0][1][2][0]))
+    is_one = len(items[0][1][2]) == 1 and not list(inside(*items[0][1][2][0]))
     if not is_one or pattern.pattern.startswith("(?i)"):
         return pattern
     return re.compile(f"(?<!{_class_of(takes)}){pattern.pattern}", pattern.flags)
 
 
-def is_digit_blind(pattern: re.Pattern[str]) -> bool:
-    """Return whether *pattern* matches a line just where it matches the line with all its digits made zeros."""
-    return _is_digit_blind(_Walk(pattern.flags), _parsed(pattern))
-
-
-def _is_digit_blind(walk: _Walk, items: _Items) -> bool:
-    for kind, value in items:
-        if kind in (sre.GROUPREF, sre.GROUPREF_EXISTS) or walk.set_of(kind, value) & _DIGITS not in (0, _DIGITS):
-            return False
-        looked_at = [value[1]] if kind in (sre.ASSERT, sre.ASSERT_NOT) else _inside(kind, value)
-        if not all(_is_digit_blind(walk, inner) for inner in looked_at):
-            return False
-    return True
-
-
-def _parsed(pattern: re.Pattern[str]) -> _Items:
-    items: _Items = parser.parse(pattern.pattern, pattern.flags & ~re.DEBUG)
+def parsed(pattern: re.Pattern[str]) -> Items:
+    """Return the items of *pattern* as CPython reads them: pairs of what it is and its value."""
+    items: Items = parser.parse(pattern.pattern, pattern.flags & ~re.DEBUG)
     return items
+
+
+def characters(kind: Any, value: Any, flags: int) -> int:
+    """Return the characters that an item takes, one bit for each; none for what takes no character by itself."""
+    return _Walk(flags).set_of(kind, value)
 
 
 @dataclass(slots=True)
@@ -153,7 +143,7 @@ class _Walk:
     flags: int
     reasons: list[str] = field(default_factory=list)
 
-    def through(self, items: _Items, runs: _Runs, can_fail: bool = False) -> _Runs:
+    def through(self, items: Items, runs: _Runs, can_fail: bool = False) -> _Runs:
         """Return the runs that still matter behind *items*: of those before them, and of those in them.
 
         *can_fail*: what follows may not be there. Where nothing can fail any more, nothing is tried again.
@@ -195,7 +185,7 @@ class _Walk:
         self.reasons.append("it refers back to a group, and what that costs nobody can tell")
         return runs
 
-    def _repeat(self, value: tuple[int, Any, _Items], runs: _Runs, can_fail: bool) -> _Runs:
+    def _repeat(self, value: tuple[int, Any, Items], runs: _Runs, can_fail: bool) -> _Runs:
         least, most, items = value
         behind = self.through(items, runs, can_fail) | (_NONE if least else runs)
         if most == 1:
@@ -211,7 +201,7 @@ class _Walk:
                 self.reasons.append(f"{mine.words} can take the same text as {run.words}")
         return behind | at_end | {mine}
 
-    def _bounded(self, width: int, items: _Items, runs: _Runs, can_fail: bool) -> _Runs:
+    def _bounded(self, width: int, items: Items, runs: _Runs, can_fail: bool) -> _Runs:
         """Return a repeat with a bound as a run, and note where many such can share a text in too many ways."""
         takes = self.takes(items)
         mine = _Run(takes, f"{_class_of(takes)}{{0,{width - 1}}}", self._needed(items), ways=width, is_bounded=True)
@@ -220,7 +210,7 @@ class _Walk:
             self.reasons.append(f"{mine.words} and the repeats before it can share a text in {ways} ways")
         return frozenset({replace(mine, ways=min(ways, MOST_WAYS))}) if width > 1 else _NONE
 
-    def _turns(self, items: _Items, at_end: _Runs, most: int) -> None:
+    def _turns(self, items: Items, at_end: _Runs, most: int) -> None:
         """Note what makes one turn of a repeat read again what the turn before it read."""
         turns = most if most <= FEW else MOST_WAYS
         self.through(items, frozenset(replace(run, ways=_power(run.ways, turns)) for run in at_end), can_fail=True)
@@ -229,14 +219,14 @@ class _Walk:
         if self._optional_tail(items) & self._first(items):
             self.reasons.append("what a turn of a repeat may end with, the next one may begin with")
         for kind, value in items:
-            inner = [*_inside(kind, value)] if kind is sre.SUBPATTERN else [[(kind, value)]]
+            inner = [*inside(kind, value)] if kind is sre.SUBPATTERN else [[(kind, value)]]
             branches = [branch for part in inner for each in part if each[0] is sre.BRANCH for branch in each[1][1]]
             firsts = [self._first(branch) for branch in branches]
             can_be_nothing = sum(not self._fails(branch) for branch in branches) > 1
             if can_be_nothing or any(one & other for n, one in enumerate(firsts) for other in firsts[:n]):
                 self.reasons.append("two branches of a repeat can begin alike")
 
-    def _fails(self, items: _Items) -> bool:
+    def _fails(self, items: Items) -> bool:
         """Return whether *items* may be missing behind a place; what is optional never is."""
         return not all(self._is_optional(kind, value) for kind, value in items)
 
@@ -247,35 +237,35 @@ class _Walk:
             return any(not self._fails(branch) for branch in value[1])
         return kind is sre.SUBPATTERN and not self._fails(value[3])
 
-    def _optional_tail(self, items: _Items) -> int:
+    def _optional_tail(self, items: Items) -> int:
         """Return the characters that *items* may end with or not."""
         found = 0
         for kind, value in reversed(items):
-            inner = [*_inside(kind, value)] if kind is sre.SUBPATTERN else []
+            inner = [*inside(kind, value)] if kind is sre.SUBPATTERN else []
             found |= self.takes([(kind, value)]) if self._is_optional(kind, value) else 0
             found |= self._optional_tail(inner[0]) if inner else 0
             if not self._is_optional(kind, value):
                 break
         return found
 
-    def _first(self, items: _Items) -> int:
+    def _first(self, items: Items) -> int:
         for kind, value in items:
-            inner = [*_inside(kind, value)]
+            inner = [*inside(kind, value)]
             found = self.set_of(kind, value) or sum({self._first(part) for part in inner})
             if found:
                 return found
         return 0
 
-    def takes(self, items: _Items) -> int:
+    def takes(self, items: Items) -> int:
         """Return every character that *items* can take."""
         found = 0
         for kind, value in items:
             found |= self.set_of(kind, value)
-            for inner in _inside(kind, value):
+            for inner in inside(kind, value):
                 found |= self.takes(inner)
         return found
 
-    def _needed(self, items: _Items) -> frozenset[int]:
+    def _needed(self, items: Items) -> frozenset[int]:
         """Return the sets of which every text that *items* take holds a character."""
         found: frozenset[int] = frozenset()
         for kind, value in items:
@@ -328,7 +318,7 @@ def _bit(code: int) -> int:
     return 1 << min(code, _ALPHABET - 1)
 
 
-def _members(value: _Items) -> int:
+def _members(value: Items) -> int:
     found = 0
     for kind, inner in value:
         if kind is sre.LITERAL:
@@ -340,7 +330,8 @@ def _members(value: _Items) -> int:
     return _ANY & ~found if value and value[0][0] is sre.NEGATE else found
 
 
-def _inside(kind: Any, value: Any) -> Iterator[_Items]:
+def inside(kind: Any, value: Any) -> Iterator[Items]:
+    """Return what an item repeats, groups or chooses from."""
     if kind in _REPEATS:
         yield value[2]
     elif kind is sre.SUBPATTERN:

@@ -11,8 +11,8 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
-from clusterwatch.detect.engines import scanner, sensor
-from clusterwatch.detect.matcher import HeldLine, held_lines
+from clusterwatch.detect.engines import sensor
+from clusterwatch.detect.finding import Finder, HeldLine
 from clusterwatch.detect.rules import Rule
 from clusterwatch.reading.text import NOISE, without_noise
 
@@ -52,7 +52,7 @@ class Selector:
     def __init__(self, rules: Iterable[Rule], engine: str = "auto") -> None:
         written = {form for rule in rules for literal in rule.literals for form in _forms(literal)}
         self._literals = [*_PLACEMENTS, *sorted(written.union(_ANCHORS).difference(_PLACEMENTS))]
-        self._scan = scanner(self._literals, engine)
+        self._finder = Finder(self._literals, engine)
         self._has_noise = sensor(NOISE, engine)
 
     def lines(self, text: bytearray, size: int) -> list[Selected]:
@@ -60,21 +60,21 @@ class Selector:
         with memoryview(text) as view, view[:size] as part:
             if self._has_noise(part):
                 return list(self._lines_of_noise(bytes(part)))
-            return [_selected(line) for line in held_lines(text, size, self._scan(part))]
+        return [_selected(line) for line in self._finder.held_lines(text, size)]
 
     def _lines_of_noise(self, text: bytes) -> Iterator[Selected]:
         clean = without_noise(text)
         starts = [0, *(found.end() for found in re.finditer(b"\n", text)), len(text) + 1]
         number = at = 0
-        for line in held_lines(clean, len(clean), self._scan(memoryview(clean))):
-            number += clean.count(b"\n", at, line[0])
-            at = line[0]
-            yield _selected((starts[number], min(starts[number + 1] - 1, len(text)), line[2]))
+        for line in self._finder.held_lines(clean, len(clean)):
+            number += clean.count(b"\n", at, line.start)
+            at = line.start
+            end = min(starts[number + 1] - 1, len(text))
+            yield _selected(HeldLine(starts[number], end, line.literals))
 
 
 def _selected(line: HeldLine) -> Selected:
-    start, end, literals = line
-    return Selected(start, end, all(literal < len(_PLACEMENTS) for literal in literals))
+    return Selected(line.start, line.end, all(literal < len(_PLACEMENTS) for literal in line.literals))
 
 
 def _forms(literal: str) -> set[bytes]:

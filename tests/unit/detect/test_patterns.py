@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from clusterwatch.detect import Catalog, Rule, compile_catalog
 from clusterwatch.detect.matcher import LONGEST_LINE
-from clusterwatch.detect.patterns import is_digit_blind, linear, why_not_linear
+from clusterwatch.detect.patterns import linear, why_not_linear
 from clusterwatch.errors import CatalogError
 from offenders import assert_none
 
@@ -93,22 +93,6 @@ def test_what_is_tried_less_finds_the_same(line: str):
         found, expected = linear(slow).search(line), slow.search(line)
 
         assert (found and found.span()) == (expected and expected.span())
-
-
-@pytest.mark.parametrize(
-    ("pattern", "is_blind"),
-    [
-        (r"Xid \d+, (?P<pid>[0-9]+) [\w.]* [0-9a-f]{4}", True),
-        (r"(?:a|b\d)(?=c)", True),
-        (r"Xid 79", False),
-        (r"count [1-9]", False),
-        (r"(?:a|b(?!7))", False),
-        (r"[^0]x", False),
-        (r"(\d) \1", False),
-    ],
-)
-def test_pattern_that_asks_for_certain_digits_is_told(pattern: str, is_blind: bool):
-    assert is_digit_blind(re.compile(pattern)) is is_blind
 
 
 def test_site_rule_that_stalls_is_refused_with_its_name():

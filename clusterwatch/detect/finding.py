@@ -1,0 +1,118 @@
+"""Texts to the lines of them that hold a literal: the longer the search lasts, the faster it is.
+
+1. Most lines hold nothing, and to see that is most of the work. At first it is looked for all literals.
+2. Once so much was searched that learning pays, it is looked for their stems (see `stems`), and what holds one of those
+   is looked at again. What is found stays the same.
+3. When a log begins to speak of other things, its lines may hold stems all the time: then they are learned anew.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+from itertools import accumulate
+from typing import NamedTuple
+
+from clusterwatch.detect.engines import Found, scanner
+from clusterwatch.detect.stems import stems
+
+LEARNED_AFTER_BYTES = 64 * 1024 * 1024
+"""To search so much takes about as long as learning does."""
+
+_PIECES = 64
+_PIECE_BYTES = 4 * 1024
+# So many times as many lines as in a good time make learning anew worth while.
+_TOO_MANY = 2
+# Of a stretch between two times of learning; fewer are no cost.
+_FEW_LINES = 5_000
+
+
+class HeldLine(NamedTuple):
+    """A line that holds literals: offsets of its first byte and of its line feed, and the literals, by index."""
+
+    start: int
+    end: int
+    literals: tuple[int, ...]
+
+
+Span = tuple[int, int]
+"""A line: offsets of its first byte and of its line feed."""
+
+
+class Finder:
+    """Finds the lines that hold any of some literals. Learns from what it searches; not for two threads at once."""
+
+    def __init__(
+        self, literals: Sequence[bytes], engine: str = "auto", learned_after_bytes: int = LEARNED_AFTER_BYTES
+    ) -> None:
+        self._literals = literals
+        self._engine = engine
+        self._stretch_bytes = learned_after_bytes
+        self._scan = self._scan_first = scanner(literals, engine)
+        self._sample: deque[bytes] = deque(maxlen=2 * _PIECES)
+        self._searched_bytes = self._pieces_total = self._spans_total = 0
+        self._usual_spans: int | None = 0
+
+    def spans(self, text: bytes | bytearray, size: int) -> list[Span]:
+        """Return all lines that hold a literal of the first *size* bytes of *text*, and maybe others, in order."""
+        with memoryview(text) as view, view[:size] as part:
+            found = spans(text, size, self._scan_first(part))
+        self._note(text, size, len(found))
+        return found
+
+    def held_lines(self, text: bytes | bytearray, size: int) -> list[HeldLine]:
+        """Return the lines that hold a literal of the first *size* bytes of *text*, in order."""
+        found = self.spans(text, size)
+        if not found:
+            return []
+        joined = b"\n".join([text[start:end] for start, end in found])
+        starts = accumulate((end - start + 1 for start, end in found), initial=0)
+        span_at = dict(zip(starts, found, strict=False))
+        held = held_lines(joined, len(joined), self._scan(memoryview(joined)))
+        return [HeldLine(*span_at[start], literals) for start, _, literals in held]
+
+    def _note(self, text: bytes | bytearray, size: int, spans_total: int) -> None:
+        if self._searched_bytes * _PIECES >= self._pieces_total * self._stretch_bytes:
+            self._sample.append(bytes(text[: min(size, _PIECE_BYTES)]))
+            self._pieces_total += 1
+        self._searched_bytes += size
+        self._spans_total += spans_total
+        if self._searched_bytes >= self._stretch_bytes:
+            self._end_stretch()
+
+    def _end_stretch(self) -> None:
+        if self._usual_spans is None:
+            self._usual_spans = self._spans_total
+        elif self._scan_first is self._scan or self._spans_total > _TOO_MANY * self._usual_spans + _FEW_LINES:
+            self._scan_first = scanner(stems(self._literals, b"\n".join(self._sample)), self._engine)
+            self._usual_spans = None
+        else:
+            self._usual_spans = min(self._usual_spans, self._spans_total)
+        self._searched_bytes = self._pieces_total = self._spans_total = 0
+
+
+def held_lines(text: bytes | bytearray, size: int, found: Found) -> list[HeldLine]:
+    """Return the lines of the first *size* bytes of *text* that hold one of *found*, in order."""
+    lines: list[HeldLine] = []
+    at = 0
+    for start, line_end in spans(text, size, found):
+        first = at
+        while at < len(found) and found[at][0] <= line_end:
+            at += 1
+        lines.append(HeldLine(start, line_end, tuple([literal for _, literal in found[first:at]])))
+    return lines
+
+
+def spans(text: bytes | bytearray, size: int, found: Found) -> list[Span]:
+    """Return the lines of the first *size* bytes of *text* that hold one of *found*, in order."""
+    lines: list[Span] = []
+    rfind, find = text.rfind, text.find
+    line_end = -1
+    for end, _ in found:
+        if end > line_end:
+            start = rfind(b"\n", line_end + 1, end) + 1 or line_end + 1
+            line_end = find(b"\n", end, size)
+            if line_end < 0:
+                line_end = size
+            lines.append((start, line_end))
+    return lines

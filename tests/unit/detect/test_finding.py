@@ -1,0 +1,60 @@
+"""What a finder learns from the text it searches changes how fast it is, not what it finds."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from clusterwatch.detect.engines import ENGINES
+from clusterwatch.detect.finding import Finder, HeldLine
+
+LITERALS = [b"fallen off the bus", b"off the rails", b"lost", "größer".encode()]
+HEALTHY = b"step 5, all is well\n" * 200
+BROKEN = b"GPU 3 has fallen off the bus\nit is lost, lost\n"
+OTHER = b"somebody turned off the light\n" * 20_000
+
+
+def found(finder: Finder, text: bytes) -> list[tuple[bytes, tuple[int, ...]]]:
+    return [(text[line.start : line.end], line.literals) for line in finder.held_lines(text, len(text))]
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_lines_come_with_their_literals_before_and_after_it_learned(engine: str):
+    finder = Finder(LITERALS, engine, learned_after_bytes=1_000)
+
+    first, second = (found(finder, HEALTHY + BROKEN + HEALTHY) for _ in range(2))
+
+    assert first == second == [(b"GPU 3 has fallen off the bus", (0,)), (b"it is lost, lost", (2, 2))]
+
+
+def test_line_that_holds_a_stem_alone_is_not_found():
+    finder = Finder(LITERALS, learned_after_bytes=1_000)
+    finder.spans(HEALTHY, len(HEALTHY))
+
+    text = b"off the cuff\nfallen into place\nlost\n"
+
+    assert finder.held_lines(text, len(text)) == [HeldLine(31, 35, (2,))]
+
+
+def test_log_that_begins_to_speak_of_other_things_is_learned_anew():
+    finder = Finder(LITERALS, learned_after_bytes=100_000)
+    for _ in range(50):
+        finder.spans(HEALTHY, len(HEALTHY))
+
+    often = len(finder.spans(OTHER, len(OTHER)))
+    seldom = len(finder.spans(OTHER, len(OTHER)))
+
+    assert (often, seldom) == (20_000, 0)
+
+
+def test_only_the_size_told_is_searched():
+    assert Finder(LITERALS).spans(bytearray(b"x\nlost\nlost"), 6) == [(2, 6)]
+
+
+@given(
+    st.lists(st.sampled_from([*LITERALS, b"off the ", b"bus", b"\n", b"\n", b"\xff", b" "]), max_size=40).map(b"".join)
+)
+def test_learning_changes_nothing_that_is_found(text: bytes):
+    plain, learned = Finder(LITERALS), Finder(LITERALS, learned_after_bytes=1)
+    learned.spans(HEALTHY, len(HEALTHY))
+
+    assert found(learned, text) == found(plain, text)
