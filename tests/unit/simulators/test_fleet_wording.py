@@ -21,7 +21,7 @@ from simulators.fleet_wording import (
     read_tables,
 )
 
-GPU_CAUSES = (Cause.FAULTY_GPU, Cause.GPU_NVLINK)
+GPU_CAUSES = (Cause.FAULTY_GPU, Cause.GPU_NVLINK, Cause.GPU_HBM, Cause.GPU_SRAM)
 CATALOG = Path(clusterwatch.__file__).parent / "detect" / "catalog"
 EVERY_KIND = list(fault_kinds().values())
 EVERY_VARIANT = [
