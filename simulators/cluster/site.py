@@ -5,9 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 from math import cos, pi
+from typing import Annotated
+
+from simulators.tables import Range
 
 _WATTS_PER_MEGAWATT = 1e6
 _SECONDS_PER_DAY = 86_400.0
+
+Positive = Annotated[float, Range(above=0.0)]
+NotNegative = Annotated[float, Range(0.0)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,9 +27,9 @@ class Storage:
         peak lasts is not published: an assumption.
     """
 
-    sustained_bytes_per_second: float = 2e12
-    peak_bytes_per_second: float = 7e12
-    burst_seconds: float = 5.0
+    sustained_bytes_per_second: Positive = 2e12
+    peak_bytes_per_second: Positive = 7e12
+    burst_seconds: NotNegative = 5.0
 
     def seconds_for(self, bytes_total: float, others_bytes: float = 0.0) -> float:
         """Return how long *bytes_total* take while *others_bytes* are moved as well; everyone gets an equal rate.
@@ -44,10 +50,10 @@ class Power:
         stop together swing by 9-15 MW; the paper speaks of tens of megawatts for the whole data centre.
     """
 
-    gpu_busy_watts: float = 700.0
-    gpu_waiting_watts: float = 150.0
-    rest_busy_watts: float = 4_400.0
-    rest_waiting_watts: float = 1_800.0
+    gpu_busy_watts: NotNegative = 700.0
+    gpu_waiting_watts: NotNegative = 150.0
+    rest_busy_watts: NotNegative = 4_400.0
+    rest_waiting_watts: NotNegative = 1_800.0
 
     def megawatts(self, nodes_total: int, gpus_per_node: int, *, is_busy: bool) -> float:
         """Return what *nodes_total* nodes draw while they all train, or all wait."""
@@ -73,8 +79,8 @@ class Diurnal:
         cosine, and the hour of the trough are assumptions.
     """
 
-    depth: float = 0.015
-    slowest_hour: float = 14.0
+    depth: Annotated[float, Range(0.0, 0.5)] = 0.015
+    slowest_hour: Annotated[float, Range(0.0, 24.0)] = 14.0
 
     def throughput_at(self, at: datetime) -> float:
         """Return the throughput at *at* (its own hour counts), 1 at the coolest hour."""

@@ -4,10 +4,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import cache
+from typing import Annotated
 
 from clusterwatch.model import Topology
 from simulators.cluster.hardware import nic_device, nic_pci
 from simulators.cluster.site import Diurnal, Power, Storage
+from simulators.tables import Range
+
+LARGEST_CLUSTER = 1_000_000
+"""Nodes of the largest cluster that is simulated."""
+
+AtLeastOne = Annotated[int, Range(1, LARGEST_CLUSTER)]
+OrNone = Annotated[int, Range(0, LARGEST_CLUSTER)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,16 +49,16 @@ class ClusterSpec:
     """
 
     name: str
-    training_nodes_total: int
-    spares_total: int = 0
-    others_total: int = 0
-    gpus_per_node: int = 8
-    nodes_per_rack: int = 2
-    racks_per_pod: int = 192
-    racks_per_power_domain: int = 4
-    oversubscription: float = 7.0
+    training_nodes_total: AtLeastOne
+    spares_total: OrNone = 0
+    others_total: OrNone = 0
+    gpus_per_node: Annotated[int, Range(1, 8)] = 8
+    nodes_per_rack: AtLeastOne = 2
+    racks_per_pod: AtLeastOne = 192
+    racks_per_power_domain: AtLeastOne = 4
+    oversubscription: Annotated[float, Range(1.0, 1000.0)] = 7.0
     pod_switches_fail: bool = False
-    nic_gigabits_per_second: float = 400.0
+    nic_gigabits_per_second: Annotated[float, Range(above=0.0)] = 400.0
     storage: Storage = field(default_factory=Storage)
     power: Power = field(default_factory=Power)
     diurnal: Diurnal = field(default_factory=Diurnal)

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import isfinite
 
 from clusterwatch.model import Cause
 from simulators.cluster import ClusterSpec, cluster_from
-from simulators.trace.forms import Problem
 from simulators.trace.records import Fault, Follows, JobPlan, Noise, PlannedStop, Record, Schedule, header
+
+Problem = tuple[str, str]
+"""Where in the line, and what is wrong there."""
 
 LONGEST_NAME = 200
 LONGEST_DAYS = 3_660.0
@@ -20,6 +22,9 @@ _INSTEAD: Mapping[Cause, str] = {
     Cause.BENIGN: 'nothing is wrong there: write it as "noise"',
     Cause.PLANNED_MAINTENANCE: 'nobody is surprised by it: write it as "planned"',
 }
+
+NO_FAULTS = frozenset(_INSTEAD)
+"""Causes that a fault cannot have."""
 
 
 def header_problems(schedule: Schedule) -> Iterator[Problem]:
@@ -33,7 +38,7 @@ def header_problems(schedule: Schedule) -> Iterator[Problem]:
         if not isfinite(assumption.value):
             yield f"assumptions.{name}.value", "must be finite"
     yield from _cluster_problems(schedule)
-    yield from _job_problems(schedule)
+    yield from job_problems(schedule.jobs, schedule.cluster)
 
 
 def _cluster_problems(schedule: Schedule) -> Iterator[Problem]:
@@ -45,8 +50,8 @@ def _cluster_problems(schedule: Schedule) -> Iterator[Problem]:
         yield from ((f"cluster.{mistake.key}", mistake.problem) for mistake in error.mistakes)
 
 
-def _job_problems(schedule: Schedule) -> Iterator[Problem]:
-    jobs, spec = schedule.jobs, schedule.cluster
+def job_problems(jobs: Sequence[JobPlan], spec: ClusterSpec) -> Iterator[Problem]:
+    """Yield what is wrong with *jobs* on the cluster *spec*."""
     if not jobs:
         yield "jobs", "must hold at least one job"
     if len({job.id for job in jobs}) < len(jobs):

@@ -10,6 +10,7 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 from pydantic_core import from_json
 
+from simulators.trace.checks import Problem
 from simulators.trace.records import FORMAT, RECORD_TYPES, VERSION, Record, Schedule
 
 LONGEST_LINE = 4 << 20
@@ -33,9 +34,6 @@ _WORDS: Mapping[str, str] = {
     "datetime_from_date_parsing": 'must be a time such as "2026-03-04T12:00:00Z"',
     "datetime_parsing": 'must be a time such as "2026-03-04T12:00:00Z"',
 }
-
-Problem = tuple[str, str]
-"""Where in the line, and what is wrong there."""
 
 
 class FormError(Exception):

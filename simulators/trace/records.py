@@ -185,7 +185,7 @@ def header(schedule: Schedule) -> dict[str, Any]:
         "name": schedule.name,
         "seed": schedule.seed,
         "start": schedule.start.astimezone(UTC).isoformat().replace("+00:00", "Z"),
-        "days": schedule.days,
+        "days": _plain(schedule.days),
         "cluster": _plain(schedule.cluster),
         "jobs": _plain(schedule.jobs),
         "assumptions": _plain(schedule.assumptions),

@@ -23,7 +23,7 @@ def test_cluster_is_read_from_a_file(tmp_path: Path):
 
 def test_all_mistakes_are_told_at_once():
     table = {
-        "name": "",
+        "name": 7,
         "spares_total": -1,
         "gpus_per_node": 9,
         "nodes_per_rack": 2.5,
@@ -41,8 +41,8 @@ def test_all_mistakes_are_told_at_once():
     assert {mistake.key: mistake.problem.split(":")[0] for mistake in caught.value.mistakes} == {
         "racks": "no such key",
         "training_nodes_total": "is missing",
-        "name": "must have 1 to 100 characters",
-        "spares_total": "must not be negative",
+        "name": "must be text, not '7'",
+        "spares_total": "must be at least 0",
         "gpus_per_node": "must be at most 8",
         "nodes_per_rack": "must be a whole number, not '2.5'",
         "racks_per_pod": "must be a whole number, not 'True'",
