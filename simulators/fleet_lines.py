@@ -97,8 +97,9 @@ class LineWho(StrEnum):
 
 
 class SampleWho(StrEnum):
-    """Which collector takes a structured sample."""
+    """Which collector takes a structured sample; the agent itself where it tells of a collector."""
 
+    AGENT = "agent"
     NVML = "nvml"
     BMC = "bmc"
     FABRIC = "fabric"

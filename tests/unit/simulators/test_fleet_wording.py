@@ -1,5 +1,6 @@
 import tomllib
 from collections import Counter
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -21,7 +22,15 @@ from simulators.fleet_wording import (
     read_tables,
 )
 
-GPU_CAUSES = (Cause.FAULTY_GPU, Cause.GPU_NVLINK, Cause.GPU_HBM, Cause.GPU_SRAM)
+GPU_CAUSES = (
+    Cause.FAULTY_GPU,
+    Cause.GPU_NVLINK,
+    Cause.GPU_HBM,
+    Cause.GPU_SRAM,
+    Cause.GPU_GSP,
+    Cause.GPU_THERMAL,
+    Cause.SILENT_DATA_CORRUPTION,
+)
 CATALOG = Path(clusterwatch.__file__).parent / "detect" / "catalog"
 EVERY_KIND = list(fault_kinds().values())
 EVERY_VARIANT = [
@@ -179,8 +188,9 @@ def test_every_mistake_is_told_at_once():
     ]
 
 
-def _strings_of_catalogue() -> set[str]:
-    return set().union(*(_strings(tomllib.loads(file.read_text())) for file in CATALOG.rglob("*.toml")))
+@cache
+def _strings_of_catalogue() -> frozenset[str]:
+    return frozenset().union(*(_strings(tomllib.loads(file.read_text())) for file in CATALOG.rglob("*.toml")))
 
 
 def _strings(value: object) -> set[str]:
