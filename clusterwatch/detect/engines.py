@@ -10,13 +10,19 @@ All give the same: every occurrence of every literal, those that overlap include
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import TypeVar
 
 Found = list[tuple[int, int]]
 """Occurrences as (offset behind the last byte, index of the literal), in the order of the text."""
 
 Scan = Callable[[memoryview], Found]
 """A text to the occurrences in it. Not for two threads at once: hyperscan works in one scratch space."""
+
+Mark = Callable[[memoryview], list[int]]
+"""A text to the offsets behind the occurrences in it, in order; one for each, at least."""
+
+Made = TypeVar("Made", Scan, Mark)
 
 ENGINES = ("hyperscan", "ahocorasick", "python")
 """Fastest first."""
@@ -37,13 +43,20 @@ def scanner(literals: Sequence[bytes], engine: str = "auto") -> Scan:
         ImportError: If the engine asked for is not installed.
         ValueError: If there is no such engine.
     """
+    return _made(_SCANS, literals, engine)
+
+
+def marker(literals: Sequence[bytes], engine: str = "auto") -> Mark:
+    """Return what finds where *literals* are, not which; faster than a `scanner`, and asked for and failing alike."""
+    return _made(_MARKS, literals, engine)
+
+
+def _made(makers: Mapping[str, Callable[[Sequence[bytes]], Made]], literals: Sequence[bytes], engine: str) -> Made:
     if engine not in ("auto", *ENGINES):
         raise ValueError(f"unknown engine {engine!r}; known are {', '.join(ENGINES)}")
-    if not literals:
-        return lambda text: []
     for name in ENGINES if engine == "auto" else (engine,):
         try:
-            return _MADE_BY[name](literals)
+            return makers[name](literals)
         except ImportError:
             if engine != "auto":
                 raise
@@ -86,35 +99,62 @@ def _sensor_of_hyperscan(patterns: Sequence[bytes]) -> Callable[[memoryview], bo
     return holds_any
 
 
-def _with_hyperscan(literals: Sequence[bytes]) -> Scan:
-    import hyperscan
-
-    database = hyperscan.Database()
-    searched, known = [*literals, _TOO_SHORT], len(literals)
-    # As literals, not as expressions: they need no quoting, and are compiled ten times as fast.
-    database.compile(expressions=searched, ids=list(range(len(searched))), flags=0, literal=True)
+def _scan_of_hyperscan(literals: Sequence[bytes]) -> Scan:
     found: Found = []
-    append = found.append
+    append, known = found.append, len(literals)
 
     def note(literal: int, _start: int, end: int, _flags: int, _context: object) -> None:
         if literal < known:
             append((end, literal))
 
-    scan = database.scan
+    search = _search_of_hyperscan(literals, note)
 
     def occurrences(text: memoryview) -> Found:
         found.clear()
-        scan(text, match_event_handler=note)  # type: ignore[type-var]  # any buffer will do
+        search(text)
         return sorted(found)
 
     return occurrences
 
 
-def _with_ahocorasick(literals: Sequence[bytes]) -> Scan:
-    from ahocorasick_rs import BytesAhoCorasick, Implementation
+def _mark_of_hyperscan(literals: Sequence[bytes]) -> Mark:
+    ends: list[int] = []
+    append, known = ends.append, len(literals)
 
-    # The table of all transitions is what makes it as fast as a search tool; a thousand literals take some megabytes.
-    search = BytesAhoCorasick(list(literals), implementation=Implementation.DFA).find_matches_as_indexes
+    def note(literal: int, _start: int, end: int, _flags: int, _context: object) -> None:
+        if literal < known:
+            append(end)
+
+    search = _search_of_hyperscan(literals, note)
+
+    def marks(text: memoryview) -> list[int]:
+        ends.clear()
+        search(text)
+        return sorted(ends)
+
+    return marks
+
+
+def _search_of_hyperscan(
+    literals: Sequence[bytes], note: Callable[[int, int, int, int, object], None]
+) -> Callable[[memoryview], None]:
+    """Return what calls *note* for each occurrence, and for those of a last literal, which text never holds."""
+    import hyperscan
+
+    database = hyperscan.Database()
+    searched = [*literals, _TOO_SHORT]
+    # As literals, not as expressions: they need no quoting, and are compiled ten times as fast.
+    database.compile(expressions=searched, ids=list(range(len(searched))), flags=0, literal=True)
+    scan = database.scan
+
+    def search(text: memoryview) -> None:
+        scan(text, match_event_handler=note)  # type: ignore[type-var]  # any buffer will do
+
+    return search
+
+
+def _scan_of_ahocorasick(literals: Sequence[bytes]) -> Scan:
+    search = _search_of_ahocorasick(literals)
 
     def occurrences(text: memoryview) -> Found:
         return sorted((end, literal) for literal, _, end in search(text, overlapping=True))
@@ -122,7 +162,23 @@ def _with_ahocorasick(literals: Sequence[bytes]) -> Scan:
     return occurrences
 
 
-def _with_find(literals: Sequence[bytes]) -> Scan:
+def _mark_of_ahocorasick(literals: Sequence[bytes]) -> Mark:
+    search = _search_of_ahocorasick(literals)
+
+    def marks(text: memoryview) -> list[int]:
+        return [end for _, _, end in search(text, overlapping=True)]
+
+    return marks
+
+
+def _search_of_ahocorasick(literals: Sequence[bytes]) -> Callable[..., list[tuple[int, int, int]]]:
+    from ahocorasick_rs import BytesAhoCorasick, Implementation
+
+    # The table of all transitions is what makes it as fast as a search tool; a thousand literals take some megabytes.
+    return BytesAhoCorasick(list(literals), implementation=Implementation.DFA).find_matches_as_indexes
+
+
+def _scan_of_python(literals: Sequence[bytes]) -> Scan:
     sized = [(index, literal, len(literal)) for index, literal in enumerate(literals)]
 
     def occurrences(text: memoryview) -> Found:
@@ -138,8 +194,18 @@ def _with_find(literals: Sequence[bytes]) -> Scan:
     return occurrences
 
 
-_MADE_BY: dict[str, Callable[[Sequence[bytes]], Scan]] = {
-    "hyperscan": _with_hyperscan,
-    "ahocorasick": _with_ahocorasick,
-    "python": _with_find,
+def _mark_of_python(literals: Sequence[bytes]) -> Mark:
+    scan = _scan_of_python(literals)
+    return lambda text: [end for end, _ in scan(text)]
+
+
+_SCANS: dict[str, Callable[[Sequence[bytes]], Scan]] = {
+    "hyperscan": _scan_of_hyperscan,
+    "ahocorasick": _scan_of_ahocorasick,
+    "python": _scan_of_python,
+}
+_MARKS: dict[str, Callable[[Sequence[bytes]], Mark]] = {
+    "hyperscan": _mark_of_hyperscan,
+    "ahocorasick": _mark_of_ahocorasick,
+    "python": _mark_of_python,
 }

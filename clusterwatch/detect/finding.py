@@ -8,12 +8,14 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from functools import cached_property
 from itertools import accumulate
 from typing import NamedTuple
 
-from clusterwatch.detect.engines import Found, scanner
+from clusterwatch.detect.engines import Scan, marker, scanner
 from clusterwatch.detect.stems import stems
 
 LEARNED_AFTER_BYTES = 64 * 1024 * 1024
@@ -48,7 +50,8 @@ class Finder:
         self._literals = literals
         self._engine = engine
         self._stretch_bytes = learned_after_bytes
-        self._scan = self._scan_first = scanner(literals, engine)
+        self._mark = marker(literals, engine)
+        self._has_learned = False
         self._sample: deque[bytes] = deque(maxlen=2 * _PIECES)
         self._searched_bytes = self._pieces_total = self._spans_total = 0
         self._usual_spans: int | None = 0
@@ -56,7 +59,7 @@ class Finder:
     def spans(self, text: bytes | bytearray, size: int) -> list[Span]:
         """Return all lines that hold a literal of the first *size* bytes of *text*, and maybe others, in order."""
         with memoryview(text) as view, view[:size] as part:
-            found = spans(text, size, self._scan_first(part))
+            found = spans(text, size, self._mark(part))
         self._note(text, size, len(found))
         return found
 
@@ -65,11 +68,16 @@ class Finder:
         found = self.spans(text, size)
         if not found:
             return []
+        literals: list[list[int]] = [[] for _ in found]
+        ends = list(accumulate(end - start + 1 for start, end in found))
         joined = b"\n".join([text[start:end] for start, end in found])
-        starts = accumulate((end - start + 1 for start, end in found), initial=0)
-        span_at = dict(zip(starts, found, strict=False))
-        held = held_lines(joined, len(joined), self._scan(memoryview(joined)))
-        return [HeldLine(*span_at[start], literals) for start, _, literals in held]
+        for end, literal in self._scan(memoryview(joined)):
+            literals[bisect_left(ends, end)].append(literal)
+        return [HeldLine(*span, tuple(held)) for span, held in zip(found, literals, strict=True) if held]
+
+    @cached_property
+    def _scan(self) -> Scan:
+        return scanner(self._literals, self._engine)
 
     def _note(self, text: bytes | bytearray, size: int, spans_total: int) -> None:
         if self._searched_bytes * _PIECES >= self._pieces_total * self._stretch_bytes:
@@ -83,32 +91,20 @@ class Finder:
     def _end_stretch(self) -> None:
         if self._usual_spans is None:
             self._usual_spans = self._spans_total
-        elif self._scan_first is self._scan or self._spans_total > _TOO_MANY * self._usual_spans + _FEW_LINES:
-            self._scan_first = scanner(stems(self._literals, b"\n".join(self._sample)), self._engine)
-            self._usual_spans = None
+        elif not self._has_learned or self._spans_total > _TOO_MANY * self._usual_spans + _FEW_LINES:
+            self._mark = marker(stems(self._literals, b"\n".join(self._sample)), self._engine)
+            self._has_learned, self._usual_spans = True, None
         else:
             self._usual_spans = min(self._usual_spans, self._spans_total)
         self._searched_bytes = self._pieces_total = self._spans_total = 0
 
 
-def held_lines(text: bytes | bytearray, size: int, found: Found) -> list[HeldLine]:
-    """Return the lines of the first *size* bytes of *text* that hold one of *found*, in order."""
-    lines: list[HeldLine] = []
-    at = 0
-    for start, line_end in spans(text, size, found):
-        first = at
-        while at < len(found) and found[at][0] <= line_end:
-            at += 1
-        lines.append(HeldLine(start, line_end, tuple([literal for _, literal in found[first:at]])))
-    return lines
-
-
-def spans(text: bytes | bytearray, size: int, found: Found) -> list[Span]:
-    """Return the lines of the first *size* bytes of *text* that hold one of *found*, in order."""
+def spans(text: bytes | bytearray, size: int, ends: Iterable[int]) -> list[Span]:
+    """Return the lines of the first *size* bytes of *text* that hold what ends at one of *ends*, in order."""
     lines: list[Span] = []
     rfind, find = text.rfind, text.find
     line_end = -1
-    for end, _ in found:
+    for end in ends:
         if end > line_end:
             start = rfind(b"\n", line_end + 1, end) + 1 or line_end + 1
             line_end = find(b"\n", end, size)

@@ -136,7 +136,7 @@ def _sighting(
 
 def _of_frames(hits: Sequence[Hit]) -> Sequence[Hit]:
     """Return those of *hits* that read a frame of a traceback: where it went tells when its end was cut off."""
-    return [hit for hit in hits if _FRAME in hit.match[0]]
+    return [hit for hit in hits if _FRAME in (hit.match[0] or "")]
 
 
 def _rank_inside(line: str) -> int | None:

@@ -1,9 +1,9 @@
 """Lines to the rules that match them, without trying every rule on every line.
 
 1. A text of many lines is searched once, as bytes, for the literals of all rules; most lines hold none and are done.
-2. Lines that differ in digits alone have one shape. What no line of a shape can match is found out on the first one,
-   and tried on no other.
-3. Only a line for which rules are left is decoded, and only they are tried on it.
+2. Lines that differ in digits alone have one shape. What matches none of them, and what matches all of them at the same
+   place, is found out on the first one.
+3. Only where a rule asks for certain digits is it tried on each line.
 4. In a burst the same line comes again and again: what was found on it is remembered.
 """
 
@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property
 from itertools import accumulate
 from typing import NamedTuple, TypeVar
@@ -19,7 +19,7 @@ from typing import NamedTuple, TypeVar
 from clusterwatch.detect.engines import Scan, scanner
 from clusterwatch.detect.finding import Finder, HeldLine
 from clusterwatch.detect.rules import Rule
-from clusterwatch.detect.shapes import may_match, shape_of
+from clusterwatch.detect.shapes import Match, is_told_by_shape, may_match, shape_of
 
 # A log line of a megabyte is seldom an error message; what is, says so at its beginning.
 LONGEST_LINE = 8_192
@@ -37,7 +37,7 @@ class Hit(NamedTuple):
     """A rule that matches a line, and what its pattern captured."""
 
     rule: Rule
-    match: re.Match[str]
+    match: Match
 
 
 HitLine = tuple[int, int, tuple[Hit, ...]]
@@ -49,18 +49,35 @@ class Try(NamedTuple):
 
     Attributes:
         place: Among all rules.
+        find: Finds the rule's pattern, see `Rule.found_in`.
         beats: Names of those that need not be tried where it matches.
         literals: One of which the line must hold, where its shape does not tell.
     """
 
     place: int
     rule: Rule
+    find: Callable[[str], re.Match[str] | None]
     beats: frozenset[str]
     literals: tuple[str, ...]
 
 
 Tries = tuple[Try, ...]
 """In the turn they are tried: what beats most goes first."""
+
+
+class Known(NamedTuple):
+    """What is known of all lines of a shape.
+
+    Attributes:
+        hits: The rules that match them, and where; nothing is tried on them any more.
+        left: Otherwise the rules to be tried on each.
+    """
+
+    hits: tuple[tuple[Rule, re.Match[str]], ...] = ()
+    left: Tries = ()
+
+
+_NOTHING = Known()
 
 
 class Matcher:
@@ -73,7 +90,7 @@ class Matcher:
         """What is searched for; `HeldLine` counts in it."""
         self._finder = Finder([_bytes(literal) for literal in self.literals], engine)
         self._tries_for: dict[tuple[int, ...], Tries] = {}
-        self._left_for: dict[bytes, Tries] = {}
+        self._known_of: dict[bytes, Known] = {}
         self._remembered: dict[str, tuple[Hit, ...]] = {}
 
     def held_lines(self, text: bytes | bytearray) -> list[HeldLine]:
@@ -94,7 +111,8 @@ class Matcher:
         return [
             (*span, hits)
             for span, line, shape in zip(spans, lines, shapes, strict=True)
-            if (left := self._left(shape)) and (hits := self._hits_on(line.decode("utf-8", "replace"), left))
+            if (known := self._known(shape)) is not _NOTHING
+            and (hits := self._hits_on(line.decode("utf-8", "replace"), known))
         ]
 
     def hits(self, lines: Sequence[str]) -> dict[int, tuple[Hit, ...]]:
@@ -108,21 +126,27 @@ class Matcher:
         return {
             index: hits
             for index in indices
-            if (left := self._left(shape_of(_bytes(lines[index])))) and (hits := self._hits_on(lines[index], left))
+            if (known := self._known(shape_of(_bytes(lines[index])))) is not _NOTHING
+            and (hits := self._hits_on(lines[index], known))
         }
 
-    def _left(self, shape: bytes) -> Tries:
-        """Return the rules that may match a line of *shape*."""
-        left = self._left_for.get(shape)
-        return self._learned(shape) if left is None else left
+    def _known(self, shape: bytes) -> Known:
+        known = self._known_of.get(shape)
+        if known is None:
+            known = self._learned(shape)
+            if len(shape) <= _LONGEST_REMEMBERED:
+                _remember(self._known_of, shape, known)
+        return known
 
-    def _learned(self, shape: bytes) -> Tries:
+    def _learned(self, shape: bytes) -> Known:
         held = tuple(sorted({literal for _, literal in self._scan_shape(memoryview(shape))}))
-        text = shape.decode("utf-8", "replace")[:LONGEST_LINE]
-        left = tuple(each for each in self._tries(held) if may_match(each.rule, text))
-        if len(shape) <= _LONGEST_REMEMBERED:
-            _remember(self._left_for, shape, left)
-        return left
+        line = shape.decode("utf-8", "replace")[:LONGEST_LINE]
+        left = tuple(each for each in self._tries(held) if may_match(each.rule, line))
+        if not left:
+            return _NOTHING
+        if any(each.literals or not is_told_by_shape(each.rule) for each in left):
+            return Known(left=left)
+        return Known(hits=tuple((hit.rule, hit.match.tried) for hit in _tried_on(line, left)))
 
     def _tries(self, held: tuple[int, ...]) -> Tries:
         """Return the rules that shapes of literals stand for; lines hold few different sets of them."""
@@ -131,7 +155,7 @@ class Matcher:
             looking = {order: self._rules[order] for shape in held for order in self._looking_for[shape]}
             by_name = {rule.name: rule for rule in looking.values()}
             found = [
-                Try(order, rule, _surely_beaten(rule, by_name), _told_by_digits(rule))
+                Try(order, rule, rule.finder(), _surely_beaten(rule, by_name), _told_by_digits(rule))
                 for order, rule in looking.items()
             ]
             tries = tuple(sorted(found, key=lambda each: (-len(each.beats), each.place)))
@@ -156,11 +180,13 @@ class Matcher:
                 looking_for[number[shape]].append(order)
         return looking_for
 
-    def _hits_on(self, line: str, left: Tries) -> tuple[Hit, ...]:
+    def _hits_on(self, line: str, known: Known) -> tuple[Hit, ...]:
         line = line[:LONGEST_LINE]
+        if not known.left:
+            return tuple([Hit(rule, Match(line, tried)) for rule, tried in known.hits])
         hits = self._remembered.get(line)
         if hits is None:
-            hits = _tried_on(line, left)
+            hits = _tried_on(line, known.left)
             _remember(self._remembered, line, hits)
         return hits
 
@@ -174,13 +200,14 @@ def _remember(known: dict[Key, Value], key: Key, value: Value) -> None:
 def _tried_on(line: str, tries: Tries) -> tuple[Hit, ...]:
     found: list[tuple[int, Hit]] = []
     beaten: frozenset[str] = frozenset()
-    for place, rule, beats, literals in tries:
-        if rule.name in beaten or (match := rule.found_in(line)) is None:
+    for place, rule, find, beats, literals in tries:
+        if rule.name in beaten or (match := find(line)) is None:
             continue
         if not literals or any(literal in line for literal in literals):
-            found.append((place, Hit(rule, match)))
-            beaten |= beats
-    found.sort(key=_place)
+            found.append((place, Hit(rule, Match(line, match))))
+            beaten = beats | beaten if beaten else beats
+    if len(found) > 1:
+        found.sort(key=_place)
     return tuple([hit for _, hit in found])
 
 

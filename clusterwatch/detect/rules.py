@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Protocol
 
 from clusterwatch.model import ComponentKind, Scalar
 from clusterwatch.reading.lines import unprefixed
 
 COLLECTORS = frozenset({"kernel_log", "job_log"})
 """Collectors a rule may be restricted to; lines of any other source are tried against all rules."""
+
+
+class Match(Protocol):
+    """What a pattern matched; `re.Match` is one."""
+
+    def groupdict(self) -> Mapping[str, str | None]:
+        """Return the named groups; None for one that took no part."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +67,11 @@ class Rule:
             return self.pattern.search(unprefixed(line))
         return match
 
-    def fields(self, match: re.Match[str]) -> Mapping[str, Scalar]:
+    def finder(self) -> Callable[[str], re.Match[str] | None]:
+        """Return what does the same as `found_in`, in less time."""
+        return self.found_in if "^" in self.pattern.pattern else self.pattern.search
+
+    def fields(self, match: Match) -> Mapping[str, Scalar]:
         """Return the groups of *match* that took part, numbers where the rule says so."""
         groups = {field_name(name): value.strip() for name, value in match.groupdict().items() if value is not None}
         return {name: _number(value) if name in self.ints else value for name, value in groups.items()}

@@ -1,4 +1,4 @@
-"""A line to its shape, which many lines share, and a rule to whether it can match any line of a shape.
+"""A line to its shape, which many lines share, and a rule to whether it can match lines of a shape.
 
 1. The shape of a line is the line with all its digits made zeros.
 2. The shadow of a pattern matches the shape of every line that the pattern matches. Most patterns do not tell one digit
@@ -28,6 +28,33 @@ _REFERENCES = (sre.GROUPREF, sre.GROUPREF_EXISTS)
 _LOOKS = (sre.ASSERT, sre.ASSERT_NOT)
 
 
+class Match:
+    """What a pattern matched in a line, as much of `re.Match` as is asked for.
+
+    Attributes:
+        string: The line; without what carried it, where the pattern matched behind that.
+        tried: The match on a line of the same shape, whose groups stand at the same places.
+    """
+
+    __slots__ = ("string", "tried")
+
+    def __init__(self, line: str, tried: re.Match[str]) -> None:
+        self.string = line[len(line) - len(tried.string) :]
+        self.tried = tried
+
+    def __getitem__(self, group: int | str) -> str | None:
+        start, end = self.tried.span(group)
+        return self.string[start:end] if start >= 0 else None
+
+    def span(self, group: int | str = 0) -> tuple[int, int]:
+        """Return where *group* begins and ends in `string`; (-1, -1) where it took no part."""
+        return self.tried.span(group)
+
+    def groupdict(self) -> dict[str, str | None]:
+        """Return the named groups; None for one that took no part."""
+        return {name: self[name] for name in self.tried.re.groupindex}
+
+
 def shape_of(text: bytes) -> bytes:
     """Return *text* (UTF-8), of one or more lines, with all digits of ASCII made zeros."""
     return text.translate(_ZEROS)
@@ -40,6 +67,11 @@ def may_match(rule: Rule, shape: str) -> bool:
         return True
     # As in `Rule.found_in`; what carries a line is of the same shape, too.
     return "^" in rule.pattern.pattern and pattern.search(unprefixed(shape)) is not None
+
+
+def is_told_by_shape(rule: Rule) -> bool:
+    """Return whether *rule* matches either all lines of a shape, and that at the same place, or none."""
+    return shadow(rule.pattern) is rule.pattern
 
 
 @cache

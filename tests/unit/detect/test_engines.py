@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clusterwatch.detect.engines import ENGINES, scanner
+from clusterwatch.detect.engines import ENGINES, marker, scanner
 
 LITERALS = [b"ab", b"b", b"abab", "größer".encode(), b"a.b*c", b"\\d"]
 
@@ -24,8 +24,18 @@ def test_part_of_a_buffer_is_searched_without_a_copy_of_it(engine: str):
     assert scanner([b"xyz"], engine)(memoryview(bytearray(b"xyz.xyz"))[:6]) == [(3, 0)]
 
 
-def test_nothing_to_look_for_is_nothing_found():
-    assert scanner([])(memoryview(b"abc")) == []
+@pytest.mark.parametrize("engine", ENGINES)
+def test_nothing_to_look_for_is_nothing_found(engine: str):
+    assert (scanner([], engine)(memoryview(b"abc")), marker([], engine)(memoryview(b"abc"))) == ([], [])
+
+
+def test_bytes_that_no_text_holds_are_not_found():
+    assert scanner([b"x"], "hyperscan")(memoryview(bytes([*range(256), 0xF5, 0xC0]))) == [(ord("x") + 1, 0)]
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_marks_are_the_ends_of_occurrences(engine: str):
+    assert set(marker(LITERALS, engine)(memoryview(b"-abab"))) == {3, 5}
 
 
 def test_engine_that_does_not_exist_is_refused():

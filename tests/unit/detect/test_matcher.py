@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from clusterwatch.detect import Catalog, Hit, Rule, compile_rules
 from clusterwatch.detect.engines import ENGINES
 from clusterwatch.detect.matcher import LONGEST_LINE, unbeaten
+from clusterwatch.detect.shapes import Match
 
 
 def rule(name: str, literal: str, pattern: str | None = None, beats: frozenset[str] = frozenset()) -> Rule:
@@ -111,18 +112,18 @@ def test_lines_that_differ_in_digits_get_the_hits_of_every_rule_tried_on_every_l
 
     found = compile_rules(catalog.rules).hits(lines)
 
-    assert [spans(found.get(index, ())) for index in range(len(lines))] == [
-        spans(tried_one_by_one(catalog, line)) for line in lines
+    assert [captured(found.get(index, ())) for index in range(len(lines))] == [
+        captured(tried_one_by_one(catalog, line)) for line in lines
     ]
 
 
 def tried_one_by_one(catalog: Catalog, line: str) -> list[Hit]:
     held = [rule for rule in catalog.rules if any(literal in line for literal in rule.literals)]
-    return [Hit(rule, match) for rule in held if (match := rule.found_in(line))]
+    return [Hit(rule, Match(line, match)) for rule in held if (match := rule.found_in(line))]
 
 
-def spans(hits: Iterable[Hit]) -> list[tuple[str, tuple[int, int]]]:
-    return [(hit.rule.name, hit.match.span()) for hit in unbeaten(hits)]
+def captured(hits: Iterable[Hit]) -> list[tuple[str, tuple[int, int], dict[str, str | None]]]:
+    return [(hit.rule.name, hit.match.span(), hit.match.groupdict()) for hit in unbeaten(hits)]
 
 
 def test_literal_with_digits_must_stand_in_the_line_itself() -> None:

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from clusterwatch.detect import Rule
-from clusterwatch.detect.shapes import may_match, shadow, shape_of
+from clusterwatch.detect.shapes import Match, may_match, shadow, shape_of
 
 PATTERNS = [
     "79",
@@ -78,3 +78,13 @@ def test_rule_for_the_beginning_of_a_line_may_match_behind_what_carries_it():
 
     assert may_match(xid, "0000-00-00T00:00:00 Xid 00")
     assert not may_match(xid, "said: Xid 00")
+
+
+def test_match_on_a_line_of_the_same_shape_gives_what_stands_in_this_line():
+    tried = re.compile(r"Xid (?P<xid>\d+)(?: on (?P<node>\w+))?").search("Xid 00 fell")
+    assert tried is not None
+
+    match = Match("[00:00:00] Xid 79 fell", tried)
+
+    assert (match.string, match[0], match.span()) == ("Xid 79 fell", "Xid 79", (0, 6))
+    assert match.groupdict() == {"xid": "79", "node": None}
