@@ -84,6 +84,15 @@ class Collector(Protocol):
         ...
 
 
+@runtime_checkable
+class JobSource(Protocol):
+    """A collector that knows jobs whose logs and checkpoints the others should read."""
+
+    def watched(self) -> tuple[WatchedJob, ...]:
+        """Return them as of its last look."""
+        ...
+
+
 class Actuator(Protocol):
     """What carries out steps. *mode* is its default; configuration may lower or raise it."""
 

@@ -51,6 +51,12 @@ def _flag(value: object) -> bool:
     return value
 
 
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise ValueError(value)
+    return value
+
+
 def _path(value: object) -> Path:
     if not isinstance(value, str | Path) or not str(value):
         raise ValueError(value)
@@ -68,6 +74,7 @@ def _words(value: object) -> tuple[str, ...]:
 _READERS: Mapping[str, tuple[Callable[[object], object], str]] = {
     "float": (_number, "a number above 0"),
     "bool": (_flag, "true or false"),
+    "str": (_text, "a text"),
     "PosixPath": (_path, "a path"),
     "tuple": (_words, "a text or a list of texts"),
 }

@@ -13,7 +13,7 @@ from clusterwatch import api
 from clusterwatch.app import wiring
 from clusterwatch.app.service import Service
 from clusterwatch.config import Settings
-from clusterwatch.seams import Collector, WatchedJob
+from clusterwatch.seams import Collector, JobSource, WatchedJob
 from clusterwatch.supervise import FollowedJobs, JobDescription
 
 log = structlog.get_logger(component="daemon")
@@ -33,7 +33,13 @@ def run_daemon(settings: Settings) -> None:
         jobs = _configured_jobs(settings)
         described = tuple(JobDescription(job.id, job.id, (), settings.node) for job in jobs)
         collectors: list[Collector] = [*wiring.collectors_of(settings), FollowedJobs(described)]
-        service = wiring.service_of(settings, store, collectors, [], wiring.site_of(settings, lambda: jobs))
+        sources = [each for each in collectors if isinstance(each, JobSource)]
+
+        def watched() -> tuple[WatchedJob, ...]:
+            return (*jobs, *(job for source in sources for job in source.watched()))
+
+        actuators = wiring.actuators_of(settings)
+        service = wiring.service_of(settings, store, collectors, actuators, wiring.site_of(settings, watched))
         serve_until_signal(
             service, settings.server.host, settings.server.port, lambda address: _announce(settings, address)
         )

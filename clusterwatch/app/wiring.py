@@ -13,6 +13,7 @@ import structlog
 from prometheus_client import CollectorRegistry
 
 from clusterwatch import classify, correlate, detect, pipeline, plugins, policy, resources
+from clusterwatch.act.slurm import Slurm, SlurmOptions
 from clusterwatch.agent import Agent
 from clusterwatch.app.lost import LostSupervisors
 from clusterwatch.app.service import Loops, Service
@@ -84,6 +85,12 @@ def collectors_of(settings: Settings) -> list[Collector]:
     for error in errors:
         log.error("collector not loaded", error=str(error))
     return [*found, LostSupervisors(jobs_folder(settings))]
+
+
+def actuators_of(settings: Settings) -> list[Actuator]:
+    """Return what this process may act through, beside the commands that it supervises itself."""
+    options = settings.slurm.model_dump(exclude={"enabled"})
+    return [Slurm(SlurmOptions(**options))] if settings.slurm.enabled else []
 
 
 def jobs_folder(settings: Settings) -> Path:

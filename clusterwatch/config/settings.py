@@ -202,6 +202,29 @@ class JobSettings(Section):
     """Where it saves checkpoints."""
 
 
+class SlurmActuatorSettings(Section):
+    """Acting through Slurm. What is read from it is set under `[collectors.slurm]`."""
+
+    enabled: bool = False
+    """Whether this process may carry out steps through Slurm, as far as `policy.modes` lets it."""
+    command_prefix: tuple[str, ...] = ()
+    """Put before each of Slurm's commands, such as ["sudo", "-n", "-u", "slurm"]."""
+    answer_within_seconds: Positive = 10
+    """How long one command may take."""
+    settle_seconds: Positive = 20
+    """How long is waited for processes of an ended attempt to be gone; then its job is left to Slurm's own wait."""
+    read_only: bool = False
+    """Refuse every step, whatever the mode; what was begun before can still be asked."""
+    after_reboot: Literal["RESUME", "DOWN"] = "RESUME"
+    """State of a node that was rebooted: RESUME, or DOWN until somebody gives it back."""
+    check_command: tuple[str, ...] = ()
+    """The site's own check of a node; "{node}" stands for its name. Exit code 0 is passed."""
+    reset_command: tuple[str, ...] = ()
+    """The site's own reset of a node's GPUs; "{node}" stands for its name."""
+    check_within_seconds: Positive = 300
+    """How long one of these two may take."""
+
+
 class TopologySettings(Section):
     """Which nodes share a switch, a rack or a power domain."""
 
@@ -253,6 +276,7 @@ class Settings(BaseSettings):
     responder: ResponderSettings = Field(default_factory=ResponderSettings)
     retention: RetentionSettings = Field(default_factory=RetentionSettings)
     scan: ScanSettings = Field(default_factory=ScanSettings)
+    slurm: SlurmActuatorSettings = Field(default_factory=SlurmActuatorSettings)
     jobs: tuple[JobSettings, ...] = ()
     topology: TopologySettings = Field(default_factory=TopologySettings)
 

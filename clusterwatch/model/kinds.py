@@ -61,6 +61,21 @@ Fields: step_id, step_kind, state, detail, the step's arguments and the facts of
 REBOOTED = "host.rebooted"
 """A node started anew. Fields: previous_boot_id, booted_at."""
 
+NODE_DRAINED = "node.drained"
+"""The scheduler starts nothing on a node any more. Fields: state, reason, by, own (whether ClusterWatch did it)."""
+
+NODE_DOWN = "node.down"
+"""The scheduler gave a node up. Fields: state, reason, by, own."""
+
+NODE_BACK = "node.back"
+"""The scheduler uses a node again. Fields: state, before."""
+
+MAINTENANCE = "maintenance.announced"
+"""Work on nodes is announced, changed or called off.
+
+Fields: name, nodes (comma-separated), starts_at, ends_at (ISO 8601), over (whether it was called off).
+"""
+
 COLLECTOR_FAILED = "collector.failed"
 """A collector could not look. Fields: collector, error."""
 

@@ -65,6 +65,7 @@ class Changes:
     progress: tuple[Progress, ...] = ()
     interruptions: tuple[Interruption, ...] = ()
     nodes: tuple[Node, ...] = ()
+    maintenance: tuple[MaintenanceWindow, ...] = ()
     incidents: tuple[Incident, ...] = ()
     memberships: tuple[tuple[str, str], ...] = ()
     diagnoses: tuple[Diagnosis, ...] = ()

@@ -98,6 +98,7 @@ def write_changes(connection: sa.Connection, changes: Changes, cursor: Cursor, n
     put(connection, CHECKPOINT, changes.checkpoints, now)
     put(connection, PROGRESS, changes.progress, now)
     put(connection, NODE, changes.nodes, now)
+    put(connection, MAINTENANCE, changes.maintenance, now)
     put(connection, INCIDENT, changes.incidents, now)
     put(connection, INTERRUPTION, changes.interruptions, now)
     members = [{"incident_id": i, "event_id": e, "received_at": now} for i, e in changes.memberships]

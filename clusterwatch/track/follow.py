@@ -31,6 +31,7 @@ from clusterwatch.model import (
     kinds,
 )
 from clusterwatch.track.book import Book
+from clusterwatch.track.maintenance import announced_windows
 
 STEP_TIME_SMOOTHING = 0.2
 """Weight of the newest step time in the job's normal one: a step in five, so that one slow step moves little."""
@@ -54,11 +55,15 @@ class Tracked:
 def follow(world: World, events: Iterable[Event]) -> Tracked:
     """Return the jobs of *world* after *events*, in the order given, and what changed."""
     book = Book.of(world)
+    events = tuple(events)
     for event in events:
         apply = _HANDLERS.get(event.kind)
         if apply is not None and event.job is not None and (event.job in book.jobs or event.kind == kinds.JOB_STARTED):
             apply(book, event)
-    return Tracked(_world_of(world, book), _changes_of(book))
+    announced = announced_windows(events)
+    known = {window.id: window for window in (*world.maintenance, *announced)}
+    followed = replace(_world_of(world, book), maintenance=tuple(known.values()))
+    return Tracked(followed, replace(_changes_of(book), maintenance=announced))
 
 
 def _world_of(world: World, book: Book) -> World:
@@ -93,7 +98,7 @@ def _job_started(book: Book, event: Event) -> None:
     assert event.job is not None
     if event.job in book.jobs:
         return
-    nodes = tuple(sorted(name for name in _text(event, "nodes").split(",") if name)) or (event.node,)
+    nodes = tuple(sorted(name for name in _text(event, "nodes").split(",") if name))
     book.jobs[event.job] = Job(
         id=event.job,
         name=_text(event, "name") or event.job,
@@ -102,7 +107,8 @@ def _job_started(book: Book, event: Event) -> None:
         updated_at=event.happened_at,
         command=tuple(part for part in _text(event, "command").split("\x1f") if part),
         user=_text(event, "user"),
-        nodes=nodes,
+        # A job that still waits in a queue has none.
+        nodes=nodes or ((event.node,) if event.node else ()),
         gpus=_integer(event, "gpus") or 0,
         actuator=_text(event, "actuator"),
         checkpoint_dir=_text(event, "checkpoint_dir"),
@@ -182,7 +188,7 @@ def _job_ended(book: Book, event: Event) -> None:
 def _rank_placed(book: Book, event: Event) -> None:
     job = _job(book, event)
     rank = event.rank if event.rank is not None else _integer(event, "rank")
-    if rank is None:
+    if rank is None or not (event.node or job.nodes):
         return
     attempt = event.attempt or job.attempt
     book.place(

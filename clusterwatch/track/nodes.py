@@ -12,6 +12,14 @@ from clusterwatch.model import Diagnosis, Event, Node, NodeState, StepKind, Step
 SEEN_EVERY = timedelta(minutes=1)
 """How exactly it is kept when a node was last seen: a row a minute, not one an event."""
 
+_TOLD_BY_SCHEDULER = {
+    kinds.REBOOTED: NodeState.IN_SERVICE,
+    kinds.NODE_BACK: NodeState.IN_SERVICE,
+    kinds.NODE_DRAINED: NodeState.DRAINED,
+    kinds.NODE_DOWN: NodeState.SILENT,
+}
+"""What a node's own start, and the scheduler's word, make of it."""
+
 _MOVED_BY = {StepKind.DRAIN.value: NodeState.DRAINED, StepKind.RELEASE.value: NodeState.IN_SERVICE}
 """What a finished step makes of its node. Leaving a node out of one job takes it away from nobody else."""
 
@@ -49,11 +57,11 @@ def _may_change(world: World, speaking: AbstractSet[str], now: datetime) -> set[
 
 
 def _moved(events: Iterable[Event]) -> dict[str, NodeState]:
-    """Return where finished steps and reboots put nodes."""
+    """Return where finished steps, reboots and the scheduler put nodes."""
     moved = {}
     for event in events:
-        if event.kind == kinds.REBOOTED:
-            moved[event.node] = NodeState.IN_SERVICE
+        if event.kind in _TOLD_BY_SCHEDULER:
+            moved[event.node] = _TOLD_BY_SCHEDULER[event.kind]
         elif event.kind == kinds.STEP_CHANGED and event.fields.get("state") == StepState.DONE:
             state = _MOVED_BY.get(str(event.fields.get("step_kind")))
             if state is not None and event.fields.get("node"):

@@ -50,6 +50,8 @@ NOT_FROM_LINES = (
     "python.exception",
     "kernel_log",
     "job_log",
+    "node.",
+    "maintenance.",
 )
 
 

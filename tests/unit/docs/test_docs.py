@@ -36,6 +36,7 @@ from collectors.disks import DiskSettings
 from collectors.fabric import FabricSettings
 from collectors.kernel_log import KernelLogSettings
 from collectors.pcie_edac import PcieEdacSettings
+from collectors.slurm import SlurmSettings
 from shipped import shipped_log_catalog
 
 NOON = datetime(2026, 3, 4, 12, tzinfo=UTC)
@@ -48,6 +49,7 @@ SETTINGS = {
     "bmc": BmcSettings,
     "pcie_edac": PcieEdacSettings,
     "disks": DiskSettings,
+    "slurm": SlurmSettings,
 }
 BLOCK = re.compile(r"(<!-- generated: (?P<name>[\w-]+) -->\n)(?P<body>.*?)(<!-- end -->)", re.DOTALL)
 

@@ -1,0 +1,113 @@
+"""What is done to a node of Slurm, and how Slurm is asked whether it was done.
+
+1. A drain carries the id of its step in its reason: that is what is asked.
+2. A node that somebody else drained, or that is down, keeps their reason, and is never resumed here.
+
+Source:
+    https://slurm.schedmd.com/scontrol.html (update NodeName, reboot)
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from clusterwatch.act.slurm_commands import SlurmCommands, run
+from clusterwatch.act.slurm_names import holds_id, is_ours, node_of, reason
+from clusterwatch.errors import ActionError
+from clusterwatch.model import Step, StepState, WorldState
+from clusterwatch.reading.slurm import SlurmNode
+from clusterwatch.reading.text import printable
+
+Result = tuple[StepState, str]
+
+_REBOOTING = frozenset({"REBOOT_REQUESTED", "REBOOT_ISSUED", "REBOOT"})
+
+
+@dataclass(slots=True)
+class NodeSteps:
+    """Steps on nodes.
+
+    *after_reboot* is the state Slurm gives a node that it rebooted, RESUME or DOWN. *check* and *reset* are commands
+    with "{node}" for the name; () where the site has none.
+    """
+
+    slurm: SlurmCommands
+    after_reboot: str = "RESUME"
+    check_command: tuple[str, ...] = ()
+    reset_command: tuple[str, ...] = ()
+    check_within_seconds: float = 300.0
+
+    def drain(self, step: Step) -> Result:
+        """Let no new job start on the node."""
+        name, why = node_of(step), reason(step)
+        node = self.slurm.node(name)
+        if node.is_drained or node.is_down:
+            return StepState.DONE, f"{name} was out of use before: {_described(node)}"
+        self.slurm.tell("update", f"NodeName={name}", "State=DRAIN", f"Reason={why}")
+        node = self.slurm.node(name)
+        if not node.is_drained:
+            raise ActionError(f"Slurm took the drain of {name} and has it {node.state}: see slurmctld's log")
+        return StepState.DONE, f"{name} is drained: {node.reason}"
+
+    def resume(self, step: Step) -> Result:
+        """Give a node back that ClusterWatch drained."""
+        name = node_of(step)
+        node = self.slurm.node(name)
+        if not node.is_drained and not node.is_down:
+            return StepState.DONE, f"{name} is in use"
+        if not is_ours(node.reason):
+            return StepState.REFUSED, f"ClusterWatch did not drain {name}: {_described(node)}"
+        self.slurm.tell("update", f"NodeName={name}", "State=RESUME")
+        return StepState.DONE, f"{name} is given back"
+
+    def reboot(self, step: Step) -> Result:
+        """Reboot the node as soon as nothing runs there; no new job starts before."""
+        name, why = node_of(step), reason(step)
+        node = self.slurm.node(name)
+        if node.flags & _REBOOTING:
+            return StepState.DONE, f"{name} is being rebooted: {_described(node)}"
+        if (node.is_drained or node.is_down) and not is_ours(node.reason):
+            return StepState.REFUSED, f"somebody else has {name}: {_described(node)}"
+        self.slurm.tell("reboot", "ASAP", f"nextstate={self.after_reboot}", f"reason={why}", name)
+        return StepState.DONE, f"{name} is rebooted once nothing runs there"
+
+    def check(self, step: Step) -> Result:
+        """Say whether the node passes the site's check."""
+        return self._ran(self.check_command, "check_command", step)
+
+    def reset(self, step: Step) -> Result:
+        """Have the site's command reset the node's GPUs."""
+        return self._ran(self.reset_command, "reset_command", step)
+
+    def state_of_drain(self, step: Step) -> WorldState:
+        """Return whether the node is drained with the id of *step*, or needs no drain."""
+        node = self.slurm.node(node_of(step))
+        return WorldState.DONE if node.is_drained and holds_id(node.reason, step) else WorldState.NOT_DONE
+
+    def state_of_resume(self, step: Step) -> WorldState:
+        """Return whether the node is in use."""
+        node = self.slurm.node(node_of(step))
+        return WorldState.NOT_DONE if node.is_drained or node.is_down else WorldState.DONE
+
+    def state_of_reboot(self, step: Step) -> WorldState:
+        """Return whether the node is being rebooted, or was since the step began."""
+        node = self.slurm.node(node_of(step))
+        if node.flags & _REBOOTING and holds_id(node.reason, step):
+            return WorldState.DONE
+        if step.changed_at is not None and node.booted_at is not None and node.booted_at > step.changed_at:
+            return WorldState.DONE
+        return WorldState.NOT_DONE
+
+    def _ran(self, command: tuple[str, ...], setting: str, step: Step) -> Result:
+        name = node_of(step)
+        if not command:
+            return StepState.REFUSED, f"[slurm] {setting} names no command"
+        said = run([word.replace("{node}", name) for word in command], self.check_within_seconds)
+        words = printable(said.output.strip().partition("\n")[0] or said.complaint, 300)
+        state = StepState.DONE if said.exit_code == 0 else StepState.FAILED
+        return state, f"exit code {said.exit_code}: {words}" if said.exit_code else words
+
+
+def _described(node: SlurmNode) -> str:
+    who = f" ({node.reason_by})" if node.reason_by else ""
+    return printable(f"{node.state}, {node.reason or 'no reason given'}{who}", 300)
