@@ -7,6 +7,7 @@ from clusterwatch.model.component import node as node_component
 from clusterwatch.model.decision import (
     ENDED_STEP_STATES,
     NEXT_STEP_STATES,
+    NODE_STEP_KINDS,
     Decision,
     Mode,
     Outcome,
@@ -17,7 +18,7 @@ from clusterwatch.model.decision import (
 )
 from clusterwatch.model.diagnosis import Alternative, Diagnosis, Suspect, WeighedLine
 from clusterwatch.model.event import Event, Severity, event_id, kind_and_parents
-from clusterwatch.model.fleet import CollectorStatus, MaintenanceWindow, Node, NodeState, Topology
+from clusterwatch.model.fleet import CLUSTER, CollectorStatus, Hold, MaintenanceWindow, Node, NodeState, Topology
 from clusterwatch.model.history import History
 from clusterwatch.model.incident import ENDED_STATES, NEXT_STATES, Evidence, Incident, IncidentState, Sample
 from clusterwatch.model.job import (
@@ -36,6 +37,7 @@ from clusterwatch.model.signal import UNLISTED, Expectation, Knowledge, Role, Si
 from clusterwatch.model.world import Changes, World
 
 __all__ = [
+    "CLUSTER",
     "ENDED_JOB_STATES",
     "ENDED_STATES",
     "ENDED_STEP_STATES",
@@ -43,6 +45,7 @@ __all__ = [
     "LINE",
     "NEXT_STATES",
     "NEXT_STEP_STATES",
+    "NODE_STEP_KINDS",
     "TABLE5_ROW",
     "UNDETERMINED_CAUSES",
     "UNLISTED",
@@ -62,6 +65,7 @@ __all__ = [
     "Evidence",
     "Expectation",
     "History",
+    "Hold",
     "Incident",
     "IncidentState",
     "Interruption",

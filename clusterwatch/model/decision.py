@@ -31,6 +31,15 @@ class StepKind(StrEnum):
     VERIFY = "verify"
     ASK = "ask"
     STOP = "stop"
+    RESET = "reset"
+    REBOOT = "reboot"
+    CHECK = "check"
+
+
+NODE_STEP_KINDS = frozenset(
+    {StepKind.DRAIN, StepKind.RESET, StepKind.REBOOT, StepKind.CHECK, StepKind.RELEASE, StepKind.VERIFY}
+)
+"""Steps on a node, whichever job it was about: they stay due when that job trains again."""
 
 
 class StepState(StrEnum):
@@ -94,7 +103,8 @@ class Step:
 class Decision:
     """A plan for one diagnosis revision, with its reason.
 
-    *job_id* and *attempt* are what it is about; None when it is about no job.
+    *job_id* and *attempt* are what it is about; None when it is about no job. *policy* and *rule* say what decided,
+    *cause* what was diagnosed by then, *considered* what else could have been done and why it was not.
     """
 
     id: str
@@ -106,6 +116,10 @@ class Decision:
     made_at: datetime
     steps: tuple[Step, ...] = ()
     attempt: int | None = None
+    policy: str = ""
+    rule: str = ""
+    cause: str = ""
+    considered: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

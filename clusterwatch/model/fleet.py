@@ -65,6 +65,30 @@ class MaintenanceWindow:
     made_by: str
 
 
+CLUSTER = "cluster"
+"""Subject of the breaker: a hold on everything."""
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """What automation must leave alone: "cluster" (the breaker), "job:ID" or "node:NAME".
+
+    A hold that was lifted says since when counting begins anew.
+    """
+
+    subject: str
+    reason: str
+    made_by: str
+    made_at: datetime
+    lifted_at: datetime | None = None
+    lifted_by: str = ""
+
+    @property
+    def is_active(self) -> bool:
+        """Whether nobody lifted it yet."""
+        return self.lifted_at is None
+
+
 @dataclass(frozen=True, slots=True)
 class CollectorStatus:
     """How a collector does. *condition* is a stated condition ("no NVIDIA driver here"); *error* a failure."""

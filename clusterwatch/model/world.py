@@ -8,7 +8,7 @@ from datetime import datetime
 
 from clusterwatch.model.decision import Decision, Step
 from clusterwatch.model.diagnosis import Diagnosis
-from clusterwatch.model.fleet import MaintenanceWindow, Node, Topology
+from clusterwatch.model.fleet import Hold, MaintenanceWindow, Node, Topology
 from clusterwatch.model.history import History
 from clusterwatch.model.incident import Incident
 from clusterwatch.model.job import Attempt, Checkpoint, Interruption, Job, Placement, Progress
@@ -32,6 +32,8 @@ class World:
         maintenance: Windows that have not ended.
         watched: Names of the collectors that work, by node.
         history: What incidents that ended of late came to.
+        recent: Decisions of the last day, of ended incidents too, oldest first: what the brakes count.
+        holds: What automation must leave alone, by subject; of the lifted ones that of the cluster.
     """
 
     watching_since: datetime
@@ -48,6 +50,8 @@ class World:
     topology: Topology = field(default_factory=Topology)
     watched: Mapping[str, frozenset[str]] = field(default_factory=dict)
     history: History = field(default_factory=History)
+    recent: tuple[Decision, ...] = ()
+    holds: Mapping[str, Hold] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,3 +75,4 @@ class Changes:
     diagnoses: tuple[Diagnosis, ...] = ()
     decisions: tuple[Decision, ...] = ()
     steps: tuple[Step, ...] = ()
+    holds: tuple[Hold, ...] = ()

@@ -1,6 +1,29 @@
-"""Diagnosis and job to decision, within brakes."""
+"""Diagnosis and job to decision, by rules as data and within brakes."""
 
-from clusterwatch.policy.decide import Plan, Situation, decide, plan_for
+from clusterwatch.policy.compiling import CHOICES, FACTS, compile_policy
+from clusterwatch.policy.decide import breaker_before, decide, due_at, plan_for
 from clusterwatch.policy.limits import Limits
+from clusterwatch.policy.plans import Plan
+from clusterwatch.policy.rules import Action, Condition, Policy, Rule, WithoutSpares
+from clusterwatch.policy.situation import Cluster, Situation
+from clusterwatch.policy.view import View
 
-__all__ = ["Limits", "Plan", "Situation", "decide", "plan_for"]
+__all__ = [
+    "CHOICES",
+    "FACTS",
+    "Action",
+    "Cluster",
+    "Condition",
+    "Limits",
+    "Plan",
+    "Policy",
+    "Rule",
+    "Situation",
+    "View",
+    "WithoutSpares",
+    "breaker_before",
+    "compile_policy",
+    "decide",
+    "due_at",
+    "plan_for",
+]
