@@ -42,7 +42,9 @@ def policy_text(name_or_path: str) -> str:
         return Path(name_or_path).expanduser().read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         known = ", ".join(built_in)
-        raise SourceError(f"policy {name_or_path!r} is none of {known}, and no file that can be read: {error}") from error
+        raise SourceError(
+            f"policy {name_or_path!r} is none of {known}, and no file that can be read: {error}"
+        ) from error
 
 
 def boot_id() -> str:

@@ -94,7 +94,10 @@ class JobSource(Protocol):
 
 
 class Actuator(Protocol):
-    """What carries out steps. *mode* is its default; configuration may lower or raise it."""
+    """What carries out steps. *mode* is its default; configuration may lower or raise it.
+
+    One that cannot do every kind of step may say which it can, as `kinds`; plans then leave the others out.
+    """
 
     name: str
     mode: Mode

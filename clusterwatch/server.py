@@ -192,7 +192,9 @@ class Responder:
 
     def _refresh_watched(self, office: _Office, now: datetime) -> None:
         if self._clock.monotonic() - office.refreshed_at >= REFRESH_WATCHED_EVERY_SECONDS:
-            office.world = replace(office.world, watched=self._store.watched(now))
+            holds, maintenance = self._store.restraints(now)
+            watched = self._store.watched(now)
+            office.world = replace(office.world, watched=watched, holds=holds, maintenance=maintenance)
             office.refreshed_at = self._clock.monotonic()
 
     def _watch(self, office: _Office, now: datetime) -> None:

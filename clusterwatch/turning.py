@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 from clusterwatch import classify, correlate, detect, policy, track
 from clusterwatch.model import (
     ENDED_STEP_STATES,
+    NODE_STEP_KINDS,
     Attempt,
     Cause,
     Changes,
@@ -21,6 +22,7 @@ from clusterwatch.model import (
     Edge,
     Event,
     Evidence,
+    Hold,
     Incident,
     IncidentState,
     Interruption,
@@ -38,6 +40,9 @@ from clusterwatch.model import (
 
 AT_ONCE = timedelta(seconds=60)
 """Evidence this near to the moment a job stopped goes before evidence that the job outlived for longer."""
+
+_CARE = NODE_STEP_KINDS - {StepKind.CHECK}
+"""Steps that are due however the job does: a check before a restart is not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +76,8 @@ class Turning:
     interruptions: dict[str, Interruption] = field(default_factory=dict)
     nodes: tuple[Node, ...] = ()
     cancelled: list[Step] = field(default_factory=list)
+    holds: list[Hold] = field(default_factory=list)
+    paused: set[str] = field(default_factory=set)
 
     def note_steps(self, events: Iterable[Event]) -> None:
         """Take over what actuators report of steps."""
@@ -84,7 +91,8 @@ class Turning:
                 incident_id: tuple(_with_states(decision, states) for decision in made)
                 for incident_id, made in self.world.decisions.items()
             }
-            self.world = replace(self.world, decisions=decisions)
+            recent = tuple(_with_states(decision, states) for decision in self.world.recent)
+            self.world = replace(self.world, decisions=decisions, recent=recent)
 
     def group(self, events: Iterable[Event]) -> None:
         """Put the events into incidents."""
@@ -104,7 +112,7 @@ class Turning:
         self.interruptions = {interruption.id: interruption for interruption in self.tracked.interruptions}
         for interruption in list(self.world.interruptions.values()):
             job = self.world.jobs[interruption.job_id]
-            if interruption.incident_id is None or not self._is_decided(interruption.incident_id, job):
+            if interruption.incident_id is None or not self._was_decided(interruption.incident_id, job):
                 self._link(interruption, events)
 
     def advance(self, incident_id: str) -> None:
@@ -125,7 +133,7 @@ class Turning:
             replace(step, state=StepState.CANCELLED, changed_at=self.now, detail="the incident is over")
             for decision in made
             for step in decision.steps
-            if step.state is StepState.RECORDED
+            if step.state is StepState.RECORDED and (decision.job_id is None or step.kind not in _CARE)
         ]
 
     def note_nodes(self, events: Iterable[Event]) -> None:
@@ -152,6 +160,7 @@ class Turning:
             incidents=open_incidents,
             diagnoses={key: value for key, value in self.world.diagnoses.items() if key in open_incidents},
             decisions={key: value for key, value in self.world.decisions.items() if key in open_incidents},
+            recent=tuple(each for each in self.world.recent if self.now - each.made_at < policy.DAY),
         )
 
     def changes_of_turn(self) -> Changes:
@@ -167,6 +176,7 @@ class Turning:
             diagnoses=tuple(self.diagnoses.values()),
             decisions=tuple(self.decisions.values()),
             steps=tuple(self.cancelled),
+            holds=tuple(self.holds),
         )
 
     def _put(self, incident: Incident) -> None:
@@ -313,31 +323,59 @@ class Turning:
     def _situation(self, incident: Incident, diagnosis: Diagnosis, job: Job | None) -> policy.Situation:
         if job is None:
             return policy.Situation(incident, diagnosis, None)
-        attempts = self.world.attempts.get(job.id, ())
-        return policy.Situation(incident, diagnosis, job, attempts, self.world.checkpoints.get(job.id, ()))
+        attempts, checkpoints = self.world.attempts.get(job.id, ()), self.world.checkpoints.get(job.id, ())
+        return policy.Situation(incident, diagnosis, job, attempts, checkpoints, self._cluster())
+
+    def _cluster(self) -> policy.Cluster:
+        world = self.world
+        return policy.Cluster(
+            world.nodes, world.jobs, world.topology, world.maintenance, world.holds, world.history, world.recent
+        )
 
     def _interrupted_jobs(self, incident: Incident) -> list[Job]:
         """Return the jobs whose open interruption this incident explains."""
         explained = [each.job_id for each in self.world.interruptions.values() if each.incident_id == incident.id]
         return [self.world.jobs[job_id] for job_id in sorted(explained) if job_id in self.world.jobs]
 
+    def _was_decided(self, incident_id: str, job: Job | None) -> bool:
+        """Say whether anything was decided about the attempt that *job* is in, failed or not."""
+        return any(self._decisions_about(incident_id, job))
+
     def _is_decided(self, incident_id: str, job: Job | None) -> bool:
+        """Say whether nothing is left to decide: a plan that failed is made again."""
+        return any(not policy.has_failed(decision) for decision in self._decisions_about(incident_id, job))
+
+    def _decisions_about(self, incident_id: str, job: Job | None) -> list[Decision]:
         attempts = self.world.attempts.get(job.id, ()) if job is not None else ()
-        return any(_is_about(decision, job, attempts) for decision in self.world.decisions.get(incident_id, ()))
+        made = self.world.decisions.get(incident_id, ())
+        return [decision for decision in made if _is_about(decision, job, attempts)]
 
     def _decide(self, situation: policy.Situation) -> None:
         """Record one plan for each attempt that the incident interrupted, and one when it interrupted none."""
         incident = self.world.incidents[situation.incident.id]
         if self._is_decided(incident.id, situation.job):
             return
+        due_at = policy.due_at(situation, self.limits.policy, self.now)
+        if due_at > self.now:
+            self.paused.add(incident.id)
+            self.wake_ups.append(due_at)
+            return
         decision = policy.decide(situation, self.limits.policy, self.now)
-        self.decisions[decision.id] = decision
-        made = self.world.decisions.get(incident.id, ())
-        self.world = replace(self.world, decisions={**self.world.decisions, incident.id: (*made, decision)})
+        self._record(decision)
         if situation.job is not None:
             self._note_decided(situation.job)
         if any(step.state is StepState.RECORDED for step in decision.steps):
             self._move(incident, IncidentState.ACTING)
+
+    def _record(self, decision: Decision) -> None:
+        breaker = policy.breaker_before(self._cluster(), self.limits.policy, self.now)
+        if breaker is not None and breaker.made_at == self.now:
+            self.holds.append(breaker)
+            self.world = replace(self.world, holds={**self.world.holds, breaker.subject: breaker})
+        self.decisions[decision.id] = decision
+        made = self.world.decisions.get(decision.incident_id, ())
+        decisions = {**self.world.decisions, decision.incident_id: (*made, decision)}
+        self.world = replace(self.world, decisions=decisions, recent=(*self.world.recent, decision))
 
     def _note_decided(self, job: Job) -> None:
         attempts = self.world.attempts.get(job.id, ())
@@ -356,17 +394,23 @@ class Turning:
         made = self.world.decisions.get(incident.id, ())
         if incident.state is not IncidentState.ACTING or not made:
             return
-        latest = {decision.job_id: decision for decision in made if decision.steps}
-        states = {step.state for decision in latest.values() for step in decision.steps}
+        latest = {decision.job_id: decision for decision in made if decision.steps and decision.job_id}
+        # The job does not wait for what is done to nodes once it is on its way.
+        states = {step.state for decision in latest.values() for step in decision.steps if step.kind not in _CARE}
         if states <= {StepState.DONE}:
             self._move(incident, IncidentState.RECOVERING)
         elif states <= ENDED_STEP_STATES:
             self._move(incident, IncidentState.DIAGNOSED)
+            self.wake_ups.append(self.now)
 
     def _settle_again(self, incident: Incident) -> None:
         """Wait for evidence anew when the incident interrupts an attempt that nothing was decided about."""
-        undecided = any(not self._is_decided(incident.id, job) for job in self._interrupted_jobs(incident))
-        if not undecided or incident.state not in (IncidentState.DIAGNOSED, IncidentState.RECOVERING):
+        undecided = any(not self._was_decided(incident.id, job) for job in self._interrupted_jobs(incident))
+        if (
+            not undecided
+            or incident.id in self.paused
+            or incident.state not in (IncidentState.DIAGNOSED, IncidentState.RECOVERING)
+        ):
             return
         self._move(incident, IncidentState.DIAGNOSED)
         settling = self.world.incidents[incident.id].moved_to(IncidentState.SETTLING, self.now)

@@ -112,6 +112,17 @@ class SmallFleet:
         healthy = self._fleet.is_healthy(node)
         return f"{node} {'passed' if healthy else 'failed'} its check", {"node": node, "healthy": healthy}
 
+    def _check(self, step: Step, now: datetime) -> Done:
+        node = _node_in(step)
+        if not self._fleet.is_healthy(node):
+            raise ActionError(f"{node} failed its check")
+        return f"{node} passed its check", {"node": node, "healthy": True}
+
+    def _start_anew(self, step: Step, now: datetime) -> Done:
+        # What is broken stays broken until it is repaired: a fault that a reboot mends is none of a node here.
+        node = _node_in(step)
+        return f"{node} started anew", {"node": node}
+
     def _choose(self, step: Step, now: datetime) -> Done:
         job = self._job(step)
         chosen = _step_in(step, job.saved_step)
@@ -168,4 +179,7 @@ _ACTIONS: Mapping[StepKind, Callable[[SmallFleet, Step, datetime], Done]] = {
     StepKind.REQUEUE: SmallFleet._requeue,
     StepKind.STOP: SmallFleet._stop,
     StepKind.ASK: SmallFleet._ask,
+    StepKind.CHECK: SmallFleet._check,
+    StepKind.RESET: SmallFleet._start_anew,
+    StepKind.REBOOT: SmallFleet._start_anew,
 }

@@ -179,11 +179,26 @@ def _make_plans() -> None:
         _whole("attempt", nullable=True),
         _text("mode"),
         _text("reason"),
+        _text("policy"),
+        _text("rule"),
+        _text("cause"),
+        _nested("considered"),
         *_times(),
         _part_of("decisions", "incident_id", "incidents"),
         _key("decisions", "id"),
     )
     op.create_index("ix_decisions_incident_id", "decisions", ["incident_id"])
+    op.create_index("ix_decisions_happened_at", "decisions", ["happened_at"])
+    op.create_table(
+        "holds",
+        _text("subject"),
+        _text("reason"),
+        _text("made_by"),
+        _time("lifted_at", nullable=True),
+        _text("lifted_by"),
+        *_times(),
+        _key("holds", "subject"),
+    )
     op.create_table(
         "steps",
         _text("id"),

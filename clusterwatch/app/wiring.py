@@ -22,7 +22,7 @@ from clusterwatch.config import CollectorSettings, Settings
 from clusterwatch.detect import Catalog
 from clusterwatch.errors import StoreError
 from clusterwatch.metrics import Metrics
-from clusterwatch.model import Mode
+from clusterwatch.model import Mode, StepKind
 from clusterwatch.seams import Actuator, Clock, Collector, Site, WatchedJob
 from clusterwatch.server import Actor, Responder
 from clusterwatch.store import Store
@@ -30,8 +30,13 @@ from clusterwatch.store import Store
 log = structlog.get_logger(component="app")
 
 
-def limits_of(settings: Settings, modes: Mapping[str, Mode] | None = None) -> pipeline.Limits:
-    """Return the limits of every stage as *settings* has them; *modes* are added to those of the policy."""
+def limits_of(
+    settings: Settings, modes: Mapping[str, Mode] | None = None, actuators: Sequence[Actuator] = ()
+) -> pipeline.Limits:
+    """Return the limits of every stage as *settings* has them.
+
+    *modes* are added to those of the policy; an actuator that says in `kinds` what it can do is asked for nothing else.
+    """
     settle, hang, brakes = settings.settle, settings.hang, settings.policy
     stale_after = timedelta(seconds=brakes.max_event_age_seconds)
     return pipeline.Limits(
@@ -47,12 +52,41 @@ def limits_of(settings: Settings, modes: Mapping[str, Mode] | None = None) -> pi
             attempts_without_progress=brakes.attempts_without_progress,
             restarts_per_hour=brakes.restarts_per_hour,
             act_within=stale_after,
+            policy=policy_of(brakes.use),
+            restarts_per_day=brakes.restarts_per_day,
+            cluster_restarts_per_hour=brakes.cluster_restarts_per_hour,
+            failed_steps_per_hour=brakes.failed_steps_per_hour,
+            drains_per_hour=brakes.drains_per_hour,
+            drains_per_day=brakes.drains_per_day,
+            drains_per_job_per_day=brakes.drains_per_job_per_day,
+            drained_at_most=brakes.drained_at_most,
+            drained_share=brakes.drained_share,
+            cool_down=timedelta(seconds=brakes.cool_down_seconds),
+            plan_retries=brakes.plan_retries,
+            retry_after=timedelta(seconds=brakes.retry_after_seconds),
+            abilities={**policy.Limits().abilities, **_abilities(actuators)},
+            approve_within=timedelta(seconds=brakes.approve_within_seconds),
             modes={**{name: Mode(mode) for name, mode in brakes.modes.items()}, **(modes or {})},
         ),
         hang=detect.HangLimits(
             factor=hang.factor, minimum_seconds=hang.minimum_seconds, startup_seconds=hang.startup_seconds
         ),
     )
+
+
+def _abilities(actuators: Sequence[Actuator]) -> dict[str, frozenset[StepKind]]:
+    told = {actuator.name: getattr(actuator, "kinds", None) for actuator in actuators}
+    return {name: frozenset(kinds) for name, kinds in told.items() if kinds is not None}
+
+
+def policy_of(name_or_path: str) -> policy.Policy:
+    """Return the policy of that name, or of that file.
+
+    Raises:
+        SourceError: There is none.
+        ConfigError: It has mistakes; the error holds all of them.
+    """
+    return policy.compile_policy(name_or_path, resources.policy_text(name_or_path), resources.policy_texts())
 
 
 def catalog_of(settings: Settings) -> Catalog:
@@ -126,7 +160,7 @@ def service_of(
     responder = Responder(
         store,
         catalog.knowledge,
-        limits_of(settings, modes),
+        limits_of(settings, modes, actuators),
         clock,
         metrics,
         # In containers every process has the same id, and nodes may share a name.

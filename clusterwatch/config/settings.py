@@ -109,8 +109,10 @@ class CollectorSettings(BaseModel):
 
 
 class PolicySettings(Section):
-    """How far automation may go, and its brakes."""
+    """What decides, how far automation may go, and its brakes."""
 
+    use: str = Field(default="default", min_length=1)
+    """Built-in policy (`default`, `observe`, `cautious`, `requeue`), or the path of a file."""
     max_event_age_seconds: Positive = 600
     """Evidence older than this never causes an action, only an incident."""
     restarts_without_progress: int = Field(default=2, ge=0)
@@ -118,7 +120,31 @@ class PolicySettings(Section):
     attempts_without_progress: int = Field(default=5, ge=1)
     """How many attempts of a job may end in a row without a new step, however each of them ended."""
     restarts_per_hour: int = Field(default=12, ge=0)
-    """Restarts of one job within an hour before a person is asked."""
+    """Restarts of one job within an hour; beyond it the job is stopped."""
+    restarts_per_day: int = Field(default=60, ge=0)
+    """Restarts of one job within a day; beyond it the job is stopped."""
+    cluster_restarts_per_hour: int = Field(default=100, ge=0)
+    """Restarts of all jobs within an hour; beyond it the breaker opens and every decision waits for a person."""
+    failed_steps_per_hour: int = Field(default=10, ge=0)
+    """Steps that failed, or nobody knows of, within an hour; beyond it the breaker opens."""
+    drains_per_hour: int = Field(default=6, ge=0)
+    """Nodes drained within an hour."""
+    drains_per_day: int = Field(default=24, ge=0)
+    """Nodes drained within a day."""
+    drains_per_job_per_day: int = Field(default=16, ge=0)
+    """Nodes drained within a day because of one job."""
+    drained_at_most: int = Field(default=64, ge=0)
+    """Nodes that ClusterWatch may have out of service at one time."""
+    drained_share: float = Field(default=0.05, ge=0, le=1)
+    """The same as a share of all nodes known; both hold, and one node is always allowed."""
+    cool_down_seconds: NotNegative = 10
+    """Least time from the begin of an attempt to the next, once attempts make no progress; it doubles with each."""
+    plan_retries: int = Field(default=2, ge=0)
+    """How often a plan that failed is made again before a person is asked."""
+    retry_after_seconds: NotNegative = 15
+    """Pause before a failed plan is made again; it doubles with each."""
+    approve_within_seconds: Positive = 3600
+    """How long a decision waits for a person's approval before its evidence is stale."""
     modes: Annotated[dict[str, Mode], AfterValidator(_with_own_child)] = Field(
         default_factory=lambda: {"local_process": Mode.AUTO}
     )

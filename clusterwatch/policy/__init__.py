@@ -6,10 +6,11 @@ from clusterwatch.policy.limits import Limits
 from clusterwatch.policy.plans import Plan
 from clusterwatch.policy.rules import Action, Condition, Policy, Rule, WithoutSpares
 from clusterwatch.policy.situation import Cluster, Situation
-from clusterwatch.policy.view import View
+from clusterwatch.policy.view import DAY, View, has_failed
 
 __all__ = [
     "CHOICES",
+    "DAY",
     "FACTS",
     "Action",
     "Cluster",
@@ -25,5 +26,6 @@ __all__ = [
     "compile_policy",
     "decide",
     "due_at",
+    "has_failed",
     "plan_for",
 ]

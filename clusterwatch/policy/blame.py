@@ -1,7 +1,9 @@
 """Suspects to the nodes that are to blame.
 
-1. A node is singled out when its parts bear at least SINGLED_OUT of the blame; below that, nodes would be left out by chance.
+1. A node is singled out when its parts bear at least SINGLED_OUT of the blame; below that, nodes would be left out by
+   chance.
 2. Nodes that bear about as much as the worst one, and share a switch, a rack or a power domain, are to blame together.
+   The rest of the neighbourhood goes with them where half of it is suspect.
 3. A suspect that no node holds, such as a switch, stands for the nodes of the job behind it.
 """
 
@@ -16,6 +18,9 @@ from clusterwatch.model import Diagnosis, Topology
 SINGLED_OUT = 0.4
 ABOUT_AS_MUCH = 0.5
 """Share of the worst node's blame from which another one is as suspect as it."""
+
+MOST_OF_IT = 0.5
+"""Share of a neighbourhood that must be suspect for the rest of it to be left out too."""
 
 MOST_BEHIND_ONE = 64
 """A neighbourhood with more nodes of the job than this is no rack: who shares it says nothing."""
@@ -52,7 +57,7 @@ def blame_in(diagnosis: Diagnosis, job_nodes: Sequence[str], topology: Topology)
             places[where.id] = places.get(where.id, 0.0) + suspect.score
     ranked = tuple(sorted(scores, key=lambda name: (-scores[name], name)))
     place = max(places, key=lambda name: places[name], default=None)
-    if place is not None and places[place] >= max(SINGLED_OUT, *(scores[name] for name in ranked[:1])):
+    if place is not None and places[place] >= max([SINGLED_OUT, *(scores[name] for name in ranked[:1])]):
         behind = _behind(place, job_nodes, topology)
         return Blame(Scope.RACK, behind, behind) if behind else Blame(Scope.NONE, (), ranked)
     return _among_nodes(scores, ranked, job_nodes, topology)
@@ -66,9 +71,12 @@ def _among_nodes(
     alike = [name for name in ranked if scores[name] >= ABOUT_AS_MUCH * scores[ranked[0]]]
     shared = frozenset.intersection(*(topology.near(name) for name in alike[: MOST_BEHIND_ONE + 1]))
     if len(alike) > 1 and shared and sum(scores[name] for name in alike) >= SINGLED_OUT:
-        behind = min((_behind(place, job_nodes, topology) for place in sorted(shared)), key=len)
+        behind = min(
+            filter(None, (_behind(place, job_nodes, topology) for place in sorted(shared))), key=len, default=()
+        )
         if behind:
-            return Blame(Scope.RACK, tuple(sorted(behind, key=lambda name: -scores.get(name, 0.0))), ranked)
+            together = behind if len(alike) >= MOST_OF_IT * len(behind) else tuple(alike)
+            return Blame(Scope.RACK, tuple(sorted(together, key=lambda name: -scores.get(name, 0.0))), ranked)
     if scores[ranked[0]] >= SINGLED_OUT:
         return Blame(Scope.NODE, ranked[:1], ranked)
     return Blame(Scope.MANY if len(alike) > 1 else Scope.NONE, (), ranked)

@@ -1,11 +1,12 @@
 """The brakes: what a plan may not do, whatever the policy says.
 
 1. Nothing is drained on a user's word, on a held node, on one where people work, or on one that has just started.
-2. Drains keep within the hour's, the day's and the job's budget, and within the number and the share of nodes that may be
-   out at one time; no more nodes are drained than spare ones can replace.
-3. A job that dies the same way without progress, that makes no progress whatever it dies of, or that used up its restarts of the hour or day, is stopped.
-4. Too many restarts in the cluster, or too many steps that failed, open the breaker: from then on every decision waits for
-   a person. Reset begins to count anew, and plays nothing back.
+2. Drains keep within the hour's, the day's and the job's budget, and within the number and the share of nodes that may
+   be out at one time; no more nodes are drained than spare ones can replace.
+3. A job that dies the same way without progress, that makes no progress whatever it dies of, or that used up its
+   restarts of the hour or the day, is stopped.
+4. Too many restarts in the cluster, or too many steps that failed, open the breaker: from then on every decision waits
+   for a person. Reset begins to count anew, and plays nothing back.
 5. Attempts that make no progress are restarted after a pause that doubles.
 6. What an actuator cannot do is left out of its plans, and said.
 """
@@ -41,7 +42,9 @@ def stopped(view: View, plan: Plan, job: Job, limits: Limits) -> Plan | None:
     alike, fruitless = view.deaths_alike, view.attempts_without_progress
     if alike > limits.restarts_without_progress and not _changes_something(plan):
         current = view.situation.attempts[-1]
-        reason = f"{alike} attempts died the same way ({current.fingerprint}) at step {job.highest_step} without progress"
+        reason = (
+            f"{alike} attempts died the same way ({current.fingerprint}) at step {job.highest_step} without progress"
+        )
         return stopping(job, f"Stopped: {reason}. Another restart would do the same.", BRAKE)
     if fruitless >= limits.attempts_without_progress:
         reason = f"{fruitless} attempts in a row ended without a step beyond {job.highest_step}"
@@ -106,7 +109,10 @@ def drains_left(cluster: Cluster, job_id: str, limits: Limits, now: datetime) ->
     out = len(counting.taken_out(cluster, now))
     share = max(1, int(limits.drained_share * len(cluster.nodes)))
     budgets = (
-        (limits.drains_per_hour - counting.used(cluster, StepKind.DRAIN, now, HOUR), "the drains of the hour are used up"),
+        (
+            limits.drains_per_hour - counting.used(cluster, StepKind.DRAIN, now, HOUR),
+            "the drains of the hour are used up",
+        ),
         (limits.drains_per_day - counting.used(cluster, StepKind.DRAIN, now, DAY), "the drains of the day are used up"),
         (
             limits.drains_per_job_per_day - counting.used(cluster, StepKind.DRAIN, now, DAY, job_id),
@@ -120,7 +126,7 @@ def drains_left(cluster: Cluster, job_id: str, limits: Limits, now: datetime) ->
 
 
 def able(plan: Plan, job: Job, limits: Limits) -> Plan:
-    """Return *plan* without what the job's actuator cannot do; where it cannot ask, a job that waits in vain is stopped."""
+    """Return *plan* without what the job's actuator cannot do; where it cannot ask, the job is stopped."""
     if plan.has(StepKind.ASK) and not limits.can(job.actuator, StepKind.ASK):
         return replace(stopping(job, plan.reason, plan.rule), mode=plan.mode, notes=plan.notes)
     unable = sorted({kind for kind, _ in plan.steps if job.actuator and not limits.can(job.actuator, kind)})
@@ -142,7 +148,7 @@ def due_at(view: View, plan: Plan, limits: Limits) -> datetime:
 
 
 def given_up(view: View, job: Job, limits: Limits) -> Plan | None:
-    """Return the plan that calls a person where the world said no too often, or cannot tell; None where it may be tried."""
+    """Return the plan that calls a person, where the world said no too often or cannot tell; else None."""
     made = [each for each in view.of_job if each.attempt == job.attempt and each.steps]
     unknown = [step for each in made for step in each.steps if step.state is StepState.UNKNOWN]
     if unknown:
@@ -154,7 +160,9 @@ def given_up(view: View, job: Job, limits: Limits) -> Plan | None:
     if failed <= limits.plan_retries and not is_late:
         return None
     detail = next((step.detail for step in made[-1].steps if step.state in (StepState.FAILED, StepState.REFUSED)), "")
-    return asking(job, f"A person is asked: the plan failed {failed} times, at last: {detail or 'no reason given'}.", BRAKE)
+    return asking(
+        job, f"A person is asked: the plan failed {failed} times, at last: {detail or 'no reason given'}.", BRAKE
+    )
 
 
 def breaker_reason(cluster: Cluster, limits: Limits, now: datetime) -> str:

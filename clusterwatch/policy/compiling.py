@@ -12,7 +12,7 @@ The form:
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from functools import cached_property
@@ -215,7 +215,7 @@ class _Draft:
         if problem:
             self.wrong(f"when.{key}", problem)
             return None
-        return Condition(fact, comparison, wanted)  # type: ignore[arg-type] # checked by what _COMPARED holds
+        return Condition(fact, comparison, wanted)
 
 
 def _split(key: str) -> tuple[str, Comparison]:
@@ -262,6 +262,6 @@ def _plain(wanted: tuple[object, ...]) -> object:
     return wanted[0] if len(wanted) == 1 else list(wanted)
 
 
-def _did_you_mean(word: str, known: object) -> str:
-    near = get_close_matches(word, list(known), n=1)  # type: ignore[call-overload] # any collection of names
+def _did_you_mean(word: str, known: Iterable[str]) -> str:
+    near = get_close_matches(word, list(known), n=1)
     return f', did you mean "{near[0]}"?' if near else ""

@@ -51,7 +51,9 @@ def decide(situation: Situation, limits: Limits, now: datetime) -> Decision:
         return decision
     breaker = breaker_before(situation.cluster, limits, now) if plan.steps else None
     if breaker is not None:
-        decision = replace(decision, reason=f"{decision.reason} The breaker is open ({breaker.reason}): it waits for a person.")
+        decision = replace(
+            decision, reason=f"{decision.reason} The breaker is open ({breaker.reason}): it waits for a person."
+        )
     return replace(decision, steps=_steps(decision, plan, job, limits, now))
 
 
@@ -100,7 +102,9 @@ def _guard(view: View) -> str:
     if job.held or hold is not None:
         return f"The job is held: {job.held or (hold.reason if hold else '')}"
     if view.hung and all(attempt.first_step is None for attempt in situation.attempts):
-        return "It runs, but no step was ever recognised in its output: it may train without printing, so nothing is done."
+        return (
+            "It runs, but no step was ever recognised in its output: it may train without printing, so nothing is done."
+        )
     return ""
 
 
@@ -138,7 +142,9 @@ def _steps(decision: Decision, plan: Plan, job: Job, limits: Limits, now: dateti
             not_after=now + within,
             state=StepState.RECORDED if may_be_done else StepState.CANCELLED,
             changed_at=now,
-            detail="" if may_be_done else f"not carried out: {job.actuator or 'no actuator'} is in mode {decision.mode}",
+            detail=""
+            if may_be_done
+            else f"not carried out: {job.actuator or 'no actuator'} is in mode {decision.mode}",
         )
         for order, (kind, arguments) in enumerate(plan.steps, start=1)
     )

@@ -1,7 +1,7 @@
 """A rule and what it fits to the plan: steps in order, with the reason in an operator's words.
 
-The order of steps: what still runs is ended, nodes are left out, suspects checked, the checkpoint chosen, the job started. Only
-then are nodes drained, reset or rebooted: the job does not wait for that, and it fails without harm to the restart.
+The order of steps: what still runs is ended, nodes are left out, suspects checked, the checkpoint chosen, the job
+started. Only then are nodes drained, reset or rebooted: the job waits for none of that.
 """
 
 from __future__ import annotations
@@ -105,7 +105,9 @@ def _restart(view: View, rule: Rule, job: Job) -> Plan:
     if Action.CHECK in rule.do:
         steps += [(StepKind.CHECK, (attempt, ("node", node))) for node in _suspects(view, rule)]
     steps.append((StepKind.CHOOSE_CHECKPOINT, (attempt, *resume, *rolled)))
-    steps.append((StepKind.REQUEUE, (attempt, ("next_attempt", job.attempt + 1), *resume, *_size(view, rule, job, steps))))
+    steps.append(
+        (StepKind.REQUEUE, (attempt, ("next_attempt", job.attempt + 1), *resume, *_size(view, rule, job, steps)))
+    )
     steps += _care(view, rule, job)
     reason = _restart_reason(view, checkpoint, [node for node in left_out if Action.EXCLUDE in rule.do])
     return Plan(reason, tuple(steps), notes=tuple(each for each in (*notes, note) if each))
@@ -132,7 +134,7 @@ def _suspects(view: View, rule: Rule) -> list[str]:
 
 
 def _size(view: View, rule: Rule, job: Job, steps: Sequence[PlannedStep]) -> tuple[tuple[str, Scalar], ...]:
-    """Return on how many nodes to go on, where nodes that are left out cannot all be replaced and the rule says smaller."""
+    """Return on how many nodes to go on, where not all can be replaced and the rule says smaller."""
     left_out = sum(kind is StepKind.EXCLUDE for kind, _ in steps)
     missing = left_out - view.spares if view.spares is not None else 0
     if rule.without_spares is not WithoutSpares.SMALLER or missing <= 0:
@@ -144,7 +146,10 @@ def _care(view: View, rule: Rule, job: Job) -> list[PlannedStep]:
     """Return what is done to the nodes themselves, once the job is on its way without them."""
     care = [kind for action, kind in _CARE.items() if action in rule.do]
     return [
-        (kind, (("node", node), *((("check_after_seconds", rule.check_after_seconds),) if kind is StepKind.DRAIN else ())))
+        (
+            kind,
+            (("node", node), *((("check_after_seconds", rule.check_after_seconds),) if kind is StepKind.DRAIN else ())),
+        )
         for kind in care
         for node in view.blame.nodes[: rule.nodes_at_most]
     ]
@@ -159,11 +164,15 @@ def _checkpoint(view: View, rule: Rule) -> tuple[Checkpoint | None, str]:
     if Action.ROLL_BACK not in rule.do or not trusted:
         return (trusted[-1] if trusted else None), ""
     if rule.back_seconds:
-        began_at = min((each.first_at for each in view.situation.incident.evidence), default=view.situation.incident.opened_at)
+        began_at = min(
+            (each.first_at for each in view.situation.incident.evidence), default=view.situation.incident.opened_at
+        )
         saved_by = began_at - timedelta(seconds=rule.back_seconds)
         earlier = [each for each in trusted if each.saved_at <= saved_by]
     else:
-        resumed = view.current.resumed_step if view.current is not None and view.current.resumed_step else trusted[-1].step
+        resumed = (
+            view.current.resumed_step if view.current is not None and view.current.resumed_step else trusted[-1].step
+        )
         earlier = [each for each in trusted if each.step < resumed]
     if earlier:
         return earlier[-1], "Later checkpoints are not trusted."

@@ -150,7 +150,7 @@ class Policy:
         return next((rule for rule in self.rules if rule.fits(view)), NOTHING_FITS)
 
     def considered(self, view: View) -> Iterator[str]:
-        """Yield what else could have been done: rules before the one that fits with what spoke against them, and the next that fits."""
+        """Yield what spoke against each rule before the one that fits, and the next that would fit too."""
         has_fitted = False
         for rule in self.rules:
             objection = rule.objection(view)

@@ -59,7 +59,9 @@ class Cluster:
             return None
         in_work = frozenset(self.in_maintenance(now))
         return sum(
-            node.state is NodeState.IN_SERVICE and node.name not in in_work and self.hold_on(f"node:{node.name}") is None
+            node.state is NodeState.IN_SERVICE
+            and node.name not in in_work
+            and self.hold_on(f"node:{node.name}") is None
             for node in others
         )
 

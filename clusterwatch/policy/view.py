@@ -223,9 +223,7 @@ class View:
 
     @staticmethod
     def _restarts(decision: Decision) -> bool:
-        return any(
-            step.kind is StepKind.REQUEUE and step.state is not StepState.CANCELLED for step in decision.steps
-        )
+        return any(step.kind is StepKind.REQUEUE and step.state is not StepState.CANCELLED for step in decision.steps)
 
 
 def alike_deaths(attempts: Sequence[Attempt]) -> int:
@@ -249,9 +247,14 @@ def fruitless(attempts: Sequence[Attempt]) -> int:
 
 
 def has_failed(decision: Decision) -> bool:
-    """Say whether the world said no to a step that the job needed: it was neither restarted nor stopped."""
-    needed = takewhile(lambda step: step.kind not in _OF_NODES, decision.steps)
-    return any(step.state in (StepState.FAILED, StepState.REFUSED) for step in needed)
+    """Say whether the world said no to a restart, or nobody knows whether it was done.
+
+    A plan that a person cancelled has not failed, nor one that only asks or stops: neither is made again.
+    """
+    needed = [step for step in decision.steps if step.kind not in _OF_NODES]
+    restarts = any(step.kind is StepKind.REQUEUE for step in needed)
+    return restarts and any(step.state in _FAILED for step in needed)
 
 
+_FAILED = frozenset({StepState.FAILED, StepState.REFUSED, StepState.UNKNOWN})
 _OF_NODES = (StepKind.DRAIN, StepKind.RESET, StepKind.REBOOT)

@@ -14,8 +14,10 @@ from clusterwatch.model import (
     Decision,
     Diagnosis,
     Event,
+    Hold,
     Incident,
     Job,
+    MaintenanceWindow,
     Node,
     Severity,
 )
@@ -29,9 +31,11 @@ from clusterwatch.store.records import (
     ATTEMPT,
     CHECKPOINT,
     DIAGNOSIS,
+    HOLD,
     INCIDENT,
     INTERRUPTION,
     JOB,
+    MAINTENANCE,
     NODE,
     PLACEMENT,
     PROGRESS,
@@ -40,7 +44,7 @@ from clusterwatch.store.records import (
 from clusterwatch.store.tables import decisions, events, incident_events, incidents, interruptions, jobs
 from clusterwatch.store.views import IncidentView, JobHistory, JobView, Stats
 
-T = TypeVar("T", Incident, Job)
+T = TypeVar("T", Incident, Job, Decision)
 
 _SHOWN = 5
 
@@ -147,10 +151,35 @@ class Reader:
         with self._database.read() as connection:
             return list(fetch(connection, NODE))
 
-    def decisions(self, limit: int = 50) -> list[Decision]:
-        """Return decisions with their steps, newest first."""
+    def decisions(
+        self, limit: int = 50, *, since: datetime | None = None, before: datetime | None = None
+    ) -> list[Decision]:
+        """Return decisions with their steps, newest first; those made at or after *since* and earlier than *before*."""
+        where = [decisions.c.happened_at >= since] if since is not None else []
+        where += [decisions.c.happened_at < before] if before is not None else []
         with self._database.read() as connection:
-            return list(fetch_decisions(connection, order=[decisions.c.happened_at.desc()], limit=limit))
+            return list(fetch_decisions(connection, *where, order=[decisions.c.happened_at.desc()], limit=limit))
+
+    def decision(self, id_or_prefix: str) -> Decision | None:
+        """Return the decision whose id starts with *id_or_prefix*.
+
+        Raises:
+            AmbiguousIdError: If several do.
+        """
+        with self._database.read() as connection:
+            starts = decisions.c.id.startswith(id_or_prefix, autoescape=True)
+            found = fetch_decisions(connection, starts, limit=_SHOWN)
+            return _only(found, id_or_prefix, [each for each in found if each.id == id_or_prefix])
+
+    def holds(self) -> list[Hold]:
+        """Return what automation was told to leave alone, lifted or not, newest first."""
+        with self._database.read() as connection:
+            return list(fetch(connection, HOLD, order=[tables.holds.c.happened_at.desc()]))
+
+    def maintenance(self) -> list[MaintenanceWindow]:
+        """Return every maintenance window, the latest first."""
+        with self._database.read() as connection:
+            return list(fetch(connection, MAINTENANCE, order=[tables.maintenance_windows.c.happened_at.desc()]))
 
     def responder(self) -> Lease | None:
         """Return the lease in force by the database's clock; None while no process responds."""

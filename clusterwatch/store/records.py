@@ -20,6 +20,7 @@ from clusterwatch.model import (
     Diagnosis,
     Edge,
     Event,
+    Hold,
     Incident,
     Interruption,
     Job,
@@ -128,6 +129,7 @@ INTERRUPTION = RecordType(Interruption, tables.interruptions, derived={"happened
 CHECKPOINT = RecordType(Checkpoint, tables.checkpoints, {"saved_at": "happened_at"})
 PROGRESS = RecordType(Progress, tables.progress, {"at": "happened_at"})
 NODE = RecordType(Node, tables.nodes, {"seen_at": "observed_at"})
+HOLD = RecordType(Hold, tables.holds, {"made_at": "happened_at"})
 MAINTENANCE = RecordType(MaintenanceWindow, tables.maintenance_windows, {"starts_at": "happened_at"})
 COLLECTOR = RecordType(CollectorStatus, tables.collector_state, {"name": "collector"})
 

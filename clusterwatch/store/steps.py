@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from datetime import datetime
 
 import sqlalchemy as sa
@@ -13,7 +14,7 @@ from clusterwatch.store.records import OUTCOME, STEP
 from clusterwatch.store.tables import approvals, decisions, steps
 from clusterwatch.store.writing import add
 
-APPROVED = "approved"
+APPROVED, VETOED = "approved", "vetoed"
 
 
 def to_perform(connection: sa.Connection, actuators: Mapping[str, frozenset[str] | None]) -> list[Step]:
@@ -40,10 +41,27 @@ def finish(connection: sa.Connection, outcome: Outcome) -> bool:
 
 def approve(connection: sa.Connection, decision_id: str, actor: str, reason: str, now: datetime) -> None:
     """Record that *actor* allows a decision to be carried out."""
+    _judge(connection, decision_id, APPROVED, actor, reason, now)
+
+
+def veto(connection: sa.Connection, decision_id: str, actor: str, reason: str, now: datetime) -> list[Step]:
+    """Cancel the steps of a decision that were not begun, on the word of *actor*; return those steps."""
+    _judge(connection, decision_id, VETOED, actor, reason, now)
+    waiting = sa.select(steps).where(steps.c.decision_id == decision_id, steps.c.state == StepState.RECORDED)
+    found = [STEP.record(row) for row in connection.execute(waiting.order_by(steps.c.position)).mappings()]
+    detail = f"vetoed by {actor}: {reason}"
+    return [
+        replace(step, state=StepState.CANCELLED, changed_at=now, detail=detail)
+        for step in found
+        if _move(connection, step.id, StepState.CANCELLED, now, detail)
+    ]
+
+
+def _judge(connection: sa.Connection, decision_id: str, verdict: str, actor: str, reason: str, now: datetime) -> None:
     times = {"happened_at": now, "observed_at": now, "received_at": now}
-    row = {"decision_id": decision_id, "verdict": APPROVED, "actor": actor, "reason": reason, **times}
+    row = {"decision_id": decision_id, "verdict": verdict, "actor": actor, "reason": reason, **times}
     connection.execute(sa.insert(approvals), row)
-    write_audit(connection, actor, APPROVED, decision_id, reason, now)
+    write_audit(connection, actor, verdict, decision_id, reason, now)
 
 
 def change(connection: sa.Connection, changed: Iterable[Step], now: datetime) -> None:

@@ -12,6 +12,7 @@ from clusterwatch.model import (
     Changes,
     CollectorStatus,
     Event,
+    Hold,
     MaintenanceWindow,
     Outcome,
     Step,
@@ -27,8 +28,16 @@ from clusterwatch.store.lease import Lease
 from clusterwatch.store.partitions import make_days_ahead
 from clusterwatch.store.queries import fetch
 from clusterwatch.store.reader import Reader
-from clusterwatch.store.records import COLLECTOR, MAINTENANCE
-from clusterwatch.store.world import open_world, replace_topology, saved_cursor, watched, write_changes
+from clusterwatch.store.records import COLLECTOR, HOLD, MAINTENANCE
+from clusterwatch.store.world import (
+    held,
+    maintenance,
+    open_world,
+    replace_topology,
+    saved_cursor,
+    watched,
+    write_changes,
+)
 from clusterwatch.store.writing import put
 
 KEEP_EVERY_STEP = timedelta(days=1)
@@ -124,6 +133,11 @@ class Store:
         with self._database.read() as connection:
             return watched(connection, now)
 
+    def restraints(self, now: datetime) -> tuple[dict[str, Hold], tuple[MaintenanceWindow, ...]]:
+        """Return what people told automation to leave alone: holds by subject, and windows that have not ended."""
+        with self._database.read() as connection:
+            return held(connection), maintenance(connection, now)
+
     def collector_statuses(self) -> list[CollectorStatus]:
         """Return how every collector does, by node and name."""
         with self._database.read() as connection:
@@ -193,6 +207,18 @@ class Store:
         """Record that *actor* allows a decision to be carried out."""
         with self._database.write() as connection:
             steps.approve(connection, decision_id, actor, reason, now)
+
+    def veto(self, decision_id: str, actor: str, reason: str, now: datetime) -> list[Step]:
+        """Cancel the steps of a decision that were not begun, on the word of *actor*; return those steps."""
+        with self._database.write() as connection:
+            return steps.veto(connection, decision_id, actor, reason, now)
+
+    def hold(self, hold: Hold, now: datetime) -> None:
+        """Write what automation must leave alone, or that it need not any more, with an audit row."""
+        with self._database.write() as connection:
+            put(connection, HOLD, [hold], now)
+            action = "held" if hold.is_active else "released"
+            write_audit(connection, hold.lifted_by or hold.made_by, action, hold.subject, hold.reason, now)
 
     def set_topology(self, topology: Topology, now: datetime) -> None:
         """Replace who is near whom."""

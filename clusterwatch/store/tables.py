@@ -155,7 +155,21 @@ decisions = _record(
     _whole("attempt", optional=True),
     _text("mode"),
     _text("reason"),
+    _text("policy"),
+    _text("rule"),
+    _text("cause"),
+    _json("considered"),
     sa.Index(None, "incident_id"),
+)
+sa.Index(None, decisions.c.happened_at)
+
+holds = _record(
+    "holds",
+    _key("subject"),
+    _text("reason"),
+    _text("made_by"),
+    _time("lifted_at"),
+    _text("lifted_by"),
 )
 
 steps = _record(

@@ -9,7 +9,17 @@ from typing import TypeVar
 
 import sqlalchemy as sa
 
-from clusterwatch.model import ENDED_JOB_STATES, ENDED_STATES, Changes, History, Topology, World
+from clusterwatch.model import (
+    CLUSTER,
+    ENDED_JOB_STATES,
+    ENDED_STATES,
+    Changes,
+    History,
+    Hold,
+    MaintenanceWindow,
+    Topology,
+    World,
+)
 from clusterwatch.store import steps as plan
 from clusterwatch.store.inbox import Cursor
 from clusterwatch.store.queries import fetch, fetch_decisions, latest_diagnoses
@@ -19,6 +29,7 @@ from clusterwatch.store.records import (
     COLLECTOR,
     DECISION,
     DIAGNOSIS,
+    HOLD,
     INCIDENT,
     INTERRUPTION,
     JOB,
@@ -33,6 +44,7 @@ from clusterwatch.store.tables import (
     checkpoints,
     collector_state,
     decisions,
+    holds,
     incident_events,
     incidents,
     interruptions,
@@ -46,6 +58,9 @@ from clusterwatch.store.writing import add, add_rows, put
 
 WATCHED_SECONDS = 120
 """A collector that last looked longer ago is not watching: what it does not report means nothing."""
+
+RECENT = timedelta(days=1)
+"""How far back brakes count what automation did."""
 
 HISTORY_DAYS = 30
 """How long an ended incident teaches what is usual here."""
@@ -65,7 +80,6 @@ def open_world(connection: sa.Connection, now: datetime) -> World:
     saved = (checkpoints.c.job_id.in_(_ACTIVE_IDS), checkpoints.c.complete)
     stopped = (interruptions.c.job_id.in_(_ACTIVE_IDS), interruptions.c.ended_at.is_(None))
     undone = fetch_decisions(connection, decisions.c.incident_id.in_(_OPEN_IDS), order=[decisions.c.happened_at])
-    not_over = maintenance_windows.c.ends_at > now
     return World(
         watching_since=now,
         jobs={job.id: job for job in fetch(connection, JOB, _ACTIVE)},
@@ -77,11 +91,25 @@ def open_world(connection: sa.Connection, now: datetime) -> World:
         diagnoses=latest_diagnoses(connection, _OPEN_IDS),
         decisions=_grouped(undone, lambda decision: decision.incident_id),
         nodes={node.name: node for node in fetch(connection, NODE)},
-        maintenance=fetch(connection, MAINTENANCE, not_over, order=[maintenance_windows.c.happened_at]),
+        maintenance=maintenance(connection, now),
         topology=_topology(connection),
         watched=watched(connection, now),
         history=_history(connection, now),
+        recent=fetch_decisions(connection, decisions.c.happened_at > now - RECENT, order=[decisions.c.happened_at]),
+        holds=held(connection),
     )
+
+
+def maintenance(connection: sa.Connection, now: datetime) -> tuple[MaintenanceWindow, ...]:
+    """Return the windows that have not ended, by when they begin."""
+    not_over = maintenance_windows.c.ends_at > now
+    return fetch(connection, MAINTENANCE, not_over, order=[maintenance_windows.c.happened_at])
+
+
+def held(connection: sa.Connection) -> dict[str, Hold]:
+    """Return what automation must leave alone, and since when it counts anew after a reset of the breaker."""
+    matters = holds.c.lifted_at.is_(None) | (holds.c.subject == CLUSTER)
+    return {hold.subject: hold for hold in fetch(connection, HOLD, matters)}
 
 
 def saved_cursor(connection: sa.Connection) -> Cursor:
@@ -107,6 +135,7 @@ def write_changes(connection: sa.Connection, changes: Changes, cursor: Cursor, n
     put(connection, DECISION, changes.decisions, now)
     add(connection, STEP, [step for decision in changes.decisions for step in decision.steps], now)
     plan.change(connection, changes.steps, now)
+    put(connection, HOLD, changes.holds, now)
     connection.execute(sa.update(responder).values(cursor=cursor.as_json()))
 
 

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from collections.abc import Set as AbstractSet
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from clusterwatch.model import Diagnosis, Event, Node, NodeState, StepKind, StepState, World, kinds
+
+SCHEDULER = "scheduler"
+"""Who put a node back that no step of a plan put back."""
 
 SEEN_EVERY = timedelta(minutes=1)
 """How exactly it is kept when a node was last seen: a row a minute, not one an event."""
@@ -56,33 +59,51 @@ def _may_change(world: World, speaking: AbstractSet[str], now: datetime) -> set[
     return (named - known.keys()) | heard | suspect
 
 
-def _moved(events: Iterable[Event]) -> dict[str, NodeState]:
+@dataclass(frozen=True, slots=True)
+class _Move:
+    """Where a node was put, and by whom: a decision's id, the scheduler, or "" for its own start."""
+
+    state: NodeState
+    by: str = ""
+
+
+def _moved(events: Iterable[Event]) -> dict[str, _Move]:
     """Return where finished steps, reboots and the scheduler put nodes."""
     moved = {}
     for event in events:
         if event.kind in _TOLD_BY_SCHEDULER:
-            moved[event.node] = _TOLD_BY_SCHEDULER[event.kind]
+            moved[event.node] = _Move(
+                _TOLD_BY_SCHEDULER[event.kind], SCHEDULER if event.kind == kinds.NODE_BACK else ""
+            )
         elif event.kind == kinds.STEP_CHANGED and event.fields.get("state") == StepState.DONE:
             state = _MOVED_BY.get(str(event.fields.get("step_kind")))
             if state is not None and event.fields.get("node"):
-                moved[str(event.fields["node"])] = state
+                decision_id = str(event.fields.get("step_id") or "").rpartition(".")[0]
+                moved[str(event.fields["node"])] = _Move(state, decision_id)
     return moved
 
 
-def _after(node: Node, moved: NodeState | None, diagnosis: Diagnosis | None, diagnosed: frozenset[str]) -> Node:
+def _after(node: Node, moved: _Move | None, diagnosis: Diagnosis | None, diagnosed: frozenset[str]) -> Node:
+    if moved is not None:
+        node = _put(node, moved)
     if diagnosis is not None:
         reason = f"{diagnosis.cause} ({diagnosis.incident_id})"
-        is_out = moved is NodeState.DRAINED or (moved is None and node.state is NodeState.DRAINED)
-        state = NodeState.DRAINED if is_out else NodeState.SUSPECT
+        state = NodeState.DRAINED if node.state is NodeState.DRAINED else NodeState.SUSPECT
         return replace(node, state=state, reason=reason, suspected_by=diagnosis.incident_id)
-    if moved is NodeState.IN_SERVICE and not node.drained_by:
-        return replace(node, state=NodeState.IN_SERVICE, reason="", suspected_by="")
-    if moved is not None:
-        return replace(node, state=moved)
-    if node.state is NodeState.SUSPECT and node.suspected_by in diagnosed:
+    if moved is None and node.state is NodeState.SUSPECT and node.suspected_by in diagnosed:
         # The incident says something else by now.
         return replace(node, state=NodeState.IN_SERVICE, reason="", suspected_by="")
     return node
+
+
+def _put(node: Node, moved: _Move) -> Node:
+    """Return *node* where it was put: one that ClusterWatch drained does not come back by merely starting anew."""
+    if moved.state is not NodeState.IN_SERVICE:
+        drained_by = moved.by if moved.state is NodeState.DRAINED and moved.by else node.drained_by
+        return replace(node, state=moved.state, drained_by=drained_by)
+    if not moved.by and node.drained_by:
+        return node
+    return replace(node, state=NodeState.IN_SERVICE, reason="", suspected_by="", drained_by="")
 
 
 def _seen(node: Node, now: datetime) -> Node:

@@ -28,6 +28,7 @@ from clusterwatch.model import (
     Edge,
     Event,
     Evidence,
+    Hold,
     Incident,
     IncidentState,
     Interruption,
@@ -390,6 +391,7 @@ WORLD = World(
     topology=Topology({"node001": frozenset({"rack1", "tor1"})}),
     watched={"node001": frozenset({"kernel_log", "nvml"})},
 )
+WORLD = replace(WORLD, recent=WORLD.decisions["inc-1"], holds={"job:job-1": Hold("job:job-1", "tuning", "ada", NOON)})
 HISTORY = Changes(
     jobs=(JOB, replace(JOB, id="job-0", state=JobState.COMPLETED)),
     attempts=(*WORLD.attempts["job-1"], Attempt("job-0", 1, NOON)),
@@ -405,6 +407,7 @@ HISTORY = Changes(
     memberships=(("inc-1", f"{1:032x}"), ("inc-1", f"{1:032x}"), ("inc-1", f"{2:032x}")),
     diagnoses=(diagnosis(1), diagnosis(2)),
     decisions=WORLD.decisions["inc-1"],
+    holds=(*WORLD.holds.values(), Hold("node:node001", "old", "ada", NOON, NOON, "bob")),
 )
 
 

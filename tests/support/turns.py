@@ -13,10 +13,10 @@ from clusterwatch.clock import SystemClock
 from clusterwatch.model import Changes, Component, ComponentKind, Event, Trust, World
 from clusterwatch.store import Cursor, Lease, Store, tables
 from clusterwatch.testing import NOON, event, seconds, training_job
-from shipped import shipped_catalog
+from shipped import shipped_catalog, shipped_limits
 
 KNOWLEDGE = shipped_catalog().knowledge
-LIMITS = pipeline.Limits()
+LIMITS = shipped_limits()
 GPUS_PER_NODE = 8
 KINDS = {"symptoms": "nccl.system_error", "exceptions": "python.exception"}
 TARGET_P99_MS = {1: 5.0, 100: 5.0, 16_384: 20.0}

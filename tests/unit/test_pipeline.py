@@ -22,10 +22,10 @@ from clusterwatch.model import (
     kinds,
 )
 from clusterwatch.testing import NOON, event, progress, seconds, training_job
-from shipped import shipped_catalog
+from shipped import shipped_catalog, shipped_limits
 
 CATALOG = shipped_catalog()
-LIMITS = pipeline.Limits()
+LIMITS = shipped_limits()
 JOB = Component(ComponentKind.JOB, "job-1", "node001")
 OFF_THE_BUS = "NVRM: Xid (PCI:0000:3b:00): 79, pid='<unknown>', name=<unknown>, GPU has fallen off the bus."
 

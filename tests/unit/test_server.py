@@ -8,14 +8,13 @@ from clusterwatch import pipeline
 from clusterwatch.clock import ManualClock
 from clusterwatch.metrics import Metrics
 from clusterwatch.model import Component, ComponentKind, Mode, StepKind, StepState, WorldState, kinds
-from clusterwatch.policy import Limits
 from clusterwatch.server import Actor, Responder
 from clusterwatch.store import Store
 from clusterwatch.testing import NOON, RecordingActuator, event, progress, seconds, training_job
-from shipped import shipped_catalog
+from shipped import shipped_catalog, shipped_limits
 
 CATALOG = shipped_catalog()
-LIMITS = pipeline.Limits(policy=Limits(modes={"recording": Mode.AUTO}))
+LIMITS = shipped_limits(modes={"recording": Mode.AUTO})
 JOB = Component(ComponentKind.JOB, "job-1", "node001")
 
 

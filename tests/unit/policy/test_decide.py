@@ -20,7 +20,9 @@ from clusterwatch.model import (
 )
 from clusterwatch.policy import Limits, Situation, decide
 from clusterwatch.testing import NOON, seconds
+from shipped import shipped_policy
 
+LIMITS = Limits(policy=shipped_policy())
 INCIDENT = Incident("inc-1", IncidentState.DIAGNOSED, NOON, NOON, NOON, ())
 BUG = Diagnosis("inc-1", 1, Cause.SOFTWARE_BUG, 0.95, (), (), (), (), "", "Read the traceback.", NOON)
 GPU = replace(
@@ -36,7 +38,7 @@ JOB = Job(
     NOON,
     NOON,
     nodes=("node001", "node002"),
-    actuator="local_process",
+    actuator="small_fleet",
     attempt=1,
     highest_step=25,
 )
@@ -46,7 +48,7 @@ SAVED = Checkpoint("job-1", 20, "/ck/step_20", "dcp", complete=True, verified=Tr
 
 def decision_for(diagnosis=BUG, job=JOB, attempts=(DIED,), checkpoints=(SAVED,), incident=INCIDENT, limits=None):
     situation = Situation(incident, diagnosis, job, attempts, checkpoints)
-    return decide(situation, limits or Limits(), NOON + seconds(62))
+    return decide(situation, limits or LIMITS, NOON + seconds(62))
 
 
 def kinds_of(decision):
@@ -78,7 +80,7 @@ def test_processes_that_hang_are_ended_first():
 def test_node_whose_hardware_is_to_blame_is_left_out():
     decision = decision_for(GPU)
 
-    assert kinds_of(decision) == [StepKind.EXCLUDE, StepKind.CHOOSE_CHECKPOINT, StepKind.REQUEUE]
+    assert kinds_of(decision) == [StepKind.EXCLUDE, StepKind.CHOOSE_CHECKPOINT, StepKind.REQUEUE, StepKind.DRAIN]
     assert decision.steps[0].arguments["node"] == "node002"
 
 
@@ -147,7 +149,7 @@ def test_attempts_that_die_each_in_its_own_way_without_progress_are_not_restarte
 
 
 def test_plan_that_needs_approval_is_recorded_and_waits():
-    decision = decision_for(limits=Limits(modes={"local_process": Mode.APPROVE}))
+    decision = decision_for(limits=Limits(policy=shipped_policy(), modes={"small_fleet": Mode.APPROVE}))
 
     assert {step.state for step in decision.steps} == {StepState.RECORDED}
 
