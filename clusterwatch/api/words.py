@@ -82,6 +82,9 @@ STEPS: dict[StepKind, str] = {
     StepKind.VERIFY: "Check that it helped",
     StepKind.ASK: "Ask a person",
     StepKind.STOP: "Stop the job for good",
+    StepKind.RESET: "Reset the GPUs of the node",
+    StepKind.REBOOT: "Reboot the node",
+    StepKind.CHECK: "Check the node",
 }
 
 STEP_STATES: dict[StepState, str] = {
