@@ -22,15 +22,14 @@ from simulators.fleet_wording import (
     read_tables,
 )
 
-GPU_CAUSES = (
-    Cause.FAULTY_GPU,
-    Cause.GPU_NVLINK,
-    Cause.GPU_HBM,
-    Cause.GPU_SRAM,
-    Cause.GPU_GSP,
-    Cause.GPU_THERMAL,
-    Cause.SILENT_DATA_CORRUPTION,
-)
+# "unknown" is what a diagnosis says, not what happens.
+CAUSES = sorted(set(Cause) - {Cause.UNKNOWN})
+FRAMEWORKS = ("megatron", "torchtitan", "nemo", "nanotron")
+WHATEVER_BROKE = {
+    *("collective_timeout", "peer_closed", "peer_stalled", "launcher_report", "terminated", "starting", "loading"),
+    *(f"{what}_{framework}" for what in ("step_lines", "loading", "saving") for framework in FRAMEWORKS),
+    "flight_recorder_dump",
+}
 CATALOG = Path(clusterwatch.__file__).parent / "detect" / "catalog"
 EVERY_KIND = list(fault_kinds().values())
 EVERY_VARIANT = [
@@ -42,17 +41,17 @@ each_kind = pytest.mark.parametrize("kind", EVERY_KIND, ids=lambda kind: kind.na
 each_variant = pytest.mark.parametrize(
     "variant", [variant for _, variant in EVERY_VARIANT], ids=[name for name, _ in EVERY_VARIANT]
 )
-each_gpu_cause = pytest.mark.parametrize("cause", GPU_CAUSES)
+each_cause = pytest.mark.parametrize("cause", CAUSES)
 
 
-@each_gpu_cause
-def test_every_cause_of_a_gpu_has_kinds_whose_shares_add_up(cause: Cause):
+@each_cause
+def test_every_cause_has_kinds_whose_shares_add_up(cause: Cause):
     shares = [kind.share for kind in EVERY_KIND if kind.cause is cause]
 
     assert sum(shares) == pytest.approx(1.0)
 
 
-@each_gpu_cause
+@each_cause
 def test_at_least_a_third_of_the_wordings_come_from_where_the_catalogue_has_not_looked(cause: Cause):
     variants = [variant for kind in EVERY_KIND if kind.cause is cause for variant in kind.variants]
 
@@ -64,6 +63,28 @@ def test_unseen_wordings_have_no_source_that_the_catalogue_cites():
     used = {source for _, variant in EVERY_VARIANT if variant.unseen for source in variant.sources}
 
     assert {source for source in used if _is_among(source, cited)} == set()
+
+
+@each_kind
+def test_every_kind_is_worded_in_at_least_three_ways(kind: FaultKind):
+    assert len(kind.variants) >= 3
+
+
+@each_kind
+def test_what_is_harmless_stops_nobody(kind: FaultKind):
+    if kind.cause is Cause.BENIGN:
+        assert (kind.harm, kind.stays, kind.peers) == (Harm.NONE, False, ())
+
+
+def test_what_all_ranks_print_is_worded_for_every_framework():
+    assert set(families()) >= WHATEVER_BROKE
+
+
+@each_kind
+def test_a_switch_that_fails_shows_on_several_ports_of_each_node(kind: FaultKind):
+    if kind.blast is Blast.TOR:
+        ports = [Counter(sample.subject for sample in variant.samples)["fabric.port"] for variant in kind.variants]
+        assert min(ports) >= 2
 
 
 @each_variant
