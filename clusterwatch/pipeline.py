@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from clusterwatch import detect, goodput, track
+from clusterwatch import detect, goodput, policy, track
 from clusterwatch.model import Changes, Event, Knowledge, World
 from clusterwatch.turning import Limits, Turning
 
@@ -22,6 +22,10 @@ observe = detect.notice
 
 account = goodput.account
 """A job's attempts and interruptions to where its time went."""
+
+Situation = policy.Situation
+decide = policy.decide
+"""What to do about one diagnosis, for who wants to ask about situations that nobody is in."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,4 +63,4 @@ def respond(world: World, events: Sequence[Event], knowledge: Knowledge, limits:
     return Turn(turn.world_after(), turn.changes_of_turn(), min(turn.wake_ups, default=None))
 
 
-__all__ = ["Limits", "Turn", "account", "observe", "respond", "watch"]
+__all__ = ["Limits", "Situation", "Turn", "account", "decide", "observe", "respond", "watch"]

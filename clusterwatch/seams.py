@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from threading import Event as Signal
 from typing import Protocol, runtime_checkable
 
-from clusterwatch.model import Collected, Mode, Outcome, Step, WorldState
+from clusterwatch.model import Collected, Mode, Outcome, Scalar, Step, WorldState
 
 
 @runtime_checkable
@@ -124,4 +124,97 @@ class SimulatedFleet(Collector, Actuator, Protocol):
 
     def truth(self) -> Mapping[str, str]:
         """Return what really happened: fault id to cause. Only a scorer may look."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What an estimator is asked.
+
+    Attributes:
+        policies: Names; everything is compared with the first. None for every one, and the usual one first.
+        settings: Of the fleet and the job, "spares" and the like, as text.
+        changes: What if: each is a list of changes of settings of the first policy, such as "spares=+16,interval=600".
+        precision: In points of the effective training time ratio: go on until every difference is known that well.
+        max_runs: But make no more runs than that of each.
+        policies_text, measured_text: TOML instead of what comes with the estimator; "" for its own.
+    """
+
+    policies: tuple[str, ...] | None = None
+    settings: Mapping[str, str] = field(default_factory=dict)
+    changes: tuple[str, ...] = ()
+    precision: float = 0.05
+    max_runs: int = 10_000
+    seed: int = 1
+    policies_text: str = ""
+    measured_text: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Estimated:
+    """A mean over runs, and the interval in which it lies with a confidence of 95 %."""
+
+    mean: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """What one policy, or one change, comes to.
+
+    Attributes:
+        label: The policy's name, or the change.
+        title: In words.
+        runs: How many were made, the same for all.
+        ettr: Share of elapsed time that was productive, 0-1; planned stops count as lost.
+        ettr_unplanned: The same without planned stops.
+        quantiles: Of the ratio over the runs: "p05", "p50", "p95".
+        points, gpu_hours: More than what it is compared with, run for run; None for that itself.
+        idle_gpu_hours: Of the nodes that stand by.
+        counts: Means of a run: interruptions, repeats, planned, manual, false_restarts, wrong_nodes, cold_nodes.
+    """
+
+    label: str
+    policy: str
+    title: str
+    runs: int
+    interval_seconds: float
+    ettr: Estimated
+    ettr_unplanned: float
+    quantiles: Mapping[str, float]
+    points: Estimated | None
+    gpu_hours: Estimated | None
+    idle_gpu_hours: float
+    counts: Mapping[str, float]
+    lost_gpu_hours_by_reason: Mapping[str, float]
+    lost_gpu_hours_by_cause: Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What an estimator says: the settings it used, an estimate of each policy and change, and what to bear in mind."""
+
+    settings: Mapping[str, Scalar]
+    seed: int
+    policies: tuple[Estimate, ...]
+    changes: tuple[Estimate, ...]
+    notes: tuple[str, ...] = ()
+
+
+class Estimator(Protocol):
+    """Says what a policy or a change of the fleet would be worth, without living through it in signals."""
+
+    name: str
+
+    def settings(self) -> Mapping[str, str]:
+        """Return every setting with its default, both as a question has them."""
+        ...
+
+    def estimate(self, question: Question, on_runs: Callable[[int, float], None]) -> Answer:
+        """Return the answer; *on_runs* is told how many runs were made and how many points are still open.
+
+        Raises:
+            ConfigError: The question names what does not exist, or a figure is out of range.
+        """
         ...

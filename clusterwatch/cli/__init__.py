@@ -30,6 +30,7 @@ from clusterwatch.cli import (
     run,
     scan,
     service,
+    simulate,
     status,
 )
 from clusterwatch.errors import AmbiguousIdError, ClusterWatchError, ConfigError, StoreError
@@ -49,6 +50,7 @@ _COMMANDS = (
     policy,
     rules,
     dashboards,
+    simulate,
     checkpoint_interval,
     scan,
     doctor,

@@ -1,0 +1,105 @@
+"""Settings as text to a scenario: "spares=48", "spares=+16", "restart=-60,interval=600"."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import fields, replace
+from typing import Any
+
+from clusterwatch.errors import ConfigError, Mistake
+from clusterwatch.model import Scalar
+from simulators.whatif.scenario import Ages, Arrivals, Scenario
+
+ALIASES = {
+    "restart": "start_seconds",
+    "detect": "detect_change_seconds",
+    "interval": "interval_seconds",
+    "save": "save_seconds",
+    "load": "load_seconds",
+    "standby": "standby_seconds",
+    "cold": "cold_seconds",
+    "failures": "failures_per_1000_node_days",
+}
+"""Short names of settings."""
+
+_WHOLE = frozenset({"gpus", "gpus_per_node", "spares"})
+_MAY_BE_NEGATIVE = frozenset({"detect_change_seconds"})
+_POSITIVE = frozenset({"days", "gpus", "gpus_per_node", "shape", "slowdown", "interval_seconds"})
+_CHOICES: Mapping[str, type[Arrivals] | type[Ages]] = {"arrivals": Arrivals, "ages": Ages}
+_LARGEST = {"gpus": 1_000_000, "days": 3_650, "spares": 20_000}
+
+NAMES = tuple(each.name for each in fields(Scenario) if each.name != "mix")
+"""Every setting; the mix of causes is none."""
+
+
+def settings_of(scenario: Scenario) -> dict[str, Scalar]:
+    """Return the settings of *scenario* by name; None where the policy says."""
+    found: dict[str, Scalar] = {name: getattr(scenario, name) for name in NAMES}
+    return found
+
+
+def changed(scenario: Scenario, changes: Mapping[str, str], origin: str) -> Scenario:
+    """Return *scenario* with *changes* of its settings; a value with a sign is added to what is there.
+
+    Raises:
+        ConfigError: With every mistake; *origin* tells where the changes come from.
+    """
+    values: dict[str, Any] = {}
+    mistakes = []
+    for name, text in changes.items():
+        try:
+            key = _key(name)
+            values[key] = _value(key, text.strip(), getattr(scenario, key))
+        except ValueError as error:
+            mistakes.append(Mistake(name, str(error)))
+    if mistakes:
+        raise ConfigError(origin, mistakes)
+    return replace(scenario, **values)
+
+
+def parsed(text: str) -> dict[str, str]:
+    """Return the changes that "name=value,name=value" tells.
+
+    Raises:
+        ConfigError: If a part has no "=".
+    """
+    parts = [part.partition("=") for part in text.split(",")]
+    wrong = [Mistake(name.strip(), 'expected NAME=VALUE, such as "spares=+16"') for name, sign, _ in parts if not sign]
+    if wrong:
+        raise ConfigError(f'"{text}"', wrong)
+    return {name.strip(): value.strip() for name, _, value in parts}
+
+
+def _key(name: str) -> str:
+    key = ALIASES.get(name, name)
+    if key not in NAMES:
+        raise ValueError(f"no such setting; there are {', '.join(sorted((*NAMES, *ALIASES)))}")
+    return key
+
+
+def _value(key: str, text: str, current: Any) -> Any:
+    if key in _CHOICES:
+        return _CHOICES[key](text)
+    number = _number(text)
+    # The change of the detection is a difference itself: a sign there adds nothing to anything.
+    if text[:1] in "+-" and key not in _MAY_BE_NEGATIVE:
+        if current is None:
+            raise ValueError("the policy says how long this is: give a value without a sign")
+        number += current
+    if number < 0 and key not in _MAY_BE_NEGATIVE:
+        raise ValueError(f"must not be negative, not {number:g}")
+    if number == 0 and key in _POSITIVE:
+        raise ValueError("must be more than nothing")
+    if number > _LARGEST.get(key, float("inf")):
+        raise ValueError(f"at most {_LARGEST[key]:,}")
+    return int(number) if key in _WHOLE else number
+
+
+def _number(text: str) -> float:
+    try:
+        number = float(text)
+    except ValueError as error:
+        raise ValueError(f'expected a number, not "{text}"') from error
+    if number != number or number in (float("inf"), float("-inf")):
+        raise ValueError(f'expected a number, not "{text}"')
+    return number
