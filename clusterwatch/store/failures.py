@@ -6,6 +6,7 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import psycopg
 from sqlalchemy import exc
 
 from clusterwatch.errors import StoreError
@@ -39,7 +40,10 @@ _NEEDLES: tuple[tuple[str, str], ...] = (
     ("does not exist", "does not exist: create it or correct the URL"),
 )
 
-_THE_WORLDS_FAULT = (exc.OperationalError, exc.InterfaceError, exc.TimeoutError, sqlite3.OperationalError)
+_THE_WORLDS_FAULT = (
+    *(exc.OperationalError, exc.InterfaceError, exc.TimeoutError),
+    *(sqlite3.OperationalError, psycopg.OperationalError, psycopg.InterfaceError),
+)
 
 
 def store_error(error: BaseException, place: str) -> StoreError | None:
@@ -58,7 +62,7 @@ def plain_errors(place: str) -> Iterator[None]:
     """Raise what a database says inside as a StoreError; let programming mistakes through."""
     try:
         yield
-    except (exc.DBAPIError, exc.TimeoutError, sqlite3.Error) as error:
+    except (exc.DBAPIError, exc.TimeoutError, sqlite3.Error, psycopg.Error) as error:
         plain = store_error(error, place)
         if plain is None:
             raise

@@ -8,7 +8,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
@@ -16,12 +16,22 @@ from typing import Any
 import sqlalchemy as sa
 
 from clusterwatch.model import CollectorStatus, Event
-from clusterwatch.store.columns import TransactionId
-from clusterwatch.store.records import COLLECTOR, EVENT, event_of
+from clusterwatch.store import jsontext
+from clusterwatch.store.eventrows import COLUMNS, events_of
+from clusterwatch.store.records import EVENT
 from clusterwatch.store.tables import collector_state, events
-from clusterwatch.store.writing import add_rows, put_rows
+from clusterwatch.store.writing import insert_if_new, put_row
 
-_IDS_PER_QUERY = 1000
+_COPIED_FROM = 100
+"""So many rows at once go to PostgreSQL by COPY; it takes as long to begin as some dozens of them."""
+
+_NAMES = frozenset({"node", "name"})
+_WANTED = ", ".join(f'"{name}"' for name in (*COLUMNS, "xact", "seq"))
+_NEXT = {
+    "sqlite": f"SELECT {_WANTED} FROM events WHERE (xact, seq) > (?, ?) ORDER BY xact, seq LIMIT ?",
+    "postgresql": f"SELECT {_WANTED} FROM events WHERE (xact, seq) > (%s::text::xid8, %s) "
+    "AND xact < pg_snapshot_xmin(pg_current_snapshot()) ORDER BY xact, seq LIMIT %s",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +50,10 @@ def add_events(connection: sa.Connection, arrived: Sequence[Event], now: datetim
     """Write those of *arrived* whose id is not stored yet; return how many."""
     by_id = {event.id: event for event in arrived}
     known = _known(connection, list(by_id))
-    rows = [EVENT.row(event, now) for event_id, event in by_id.items() if event_id not in known]
-    add_rows(connection, events, rows if connection.dialect.name == "postgresql" else list(_numbered(connection, rows)))
+    new = [event for event in by_id.values() if event.id not in known] if known else by_id.values()
+    rows = EVENT.rows(new, now, connection.dialect.name)
+    if rows:
+        _WRITE[connection.dialect.name](connection, rows)
     return len(rows)
 
 
@@ -54,31 +66,44 @@ def put_position(
     now: datetime,
 ) -> None:
     """Write where a collector goes on, and how it does if *status* tells."""
-    row: dict[str, Any] = {} if status is None else COLLECTOR.row(status, now)
-    row |= {"node": node, "collector": collector, "position": dict(position), "received_at": now}
-    put_rows(connection, collector_state, [row], row.keys() - {"node", "collector"})
+    row: dict[str, Any] = {"node": node, "collector": collector, "position": dict(position), "received_at": now}
+    told = asdict(status) if status is not None else {}
+    put_row(connection, collector_state, row | {key: value for key, value in told.items() if key not in _NAMES})
 
 
 def next_events(connection: sa.Connection, cursor: Cursor, limit: int) -> tuple[list[Event], Cursor]:
     """Return the next *limit* events in the safe order and the cursor after them."""
-    place = sa.tuple_(events.c.xact, events.c.seq)
-    after = sa.tuple_(sa.literal(cursor.xact, TransactionId), sa.literal(cursor.seq, sa.BigInteger))
-    query = sa.select(events).where(place > after).order_by(events.c.xact, events.c.seq).limit(limit)
-    if connection.dialect.name == "postgresql":
-        query = query.where(events.c.xact < sa.func.pg_snapshot_xmin(sa.func.pg_current_snapshot()))
-    rows = connection.execute(query).mappings().all()
-    return [event_of(row) for row in rows], Cursor(rows[-1]["xact"], rows[-1]["seq"]) if rows else cursor
+    dialect = connection.dialect.name
+    rows = connection.exec_driver_sql(_NEXT[dialect], (cursor.xact, cursor.seq, limit)).all()
+    return events_of(rows, dialect), Cursor(*map(int, rows[-1][-2:])) if rows else cursor
 
 
 def _known(connection: sa.Connection, ids: list[str]) -> set[str]:
-    found: set[str] = set()
-    for start in range(0, len(ids), _IDS_PER_QUERY):
-        query = sa.select(events.c.id).where(events.c.id.in_(ids[start : start + _IDS_PER_QUERY]))
-        found.update(connection.scalars(query))
-    return found
+    if not ids:
+        return set()
+    if connection.dialect.name == "postgresql":
+        return set(connection.exec_driver_sql("SELECT id FROM events WHERE id = ANY(%s)", (ids,)).scalars())
+    query = "SELECT id FROM events WHERE id IN (SELECT value FROM json_each(?))"
+    return set(connection.exec_driver_sql(query, (jsontext.dumps(ids),)).scalars())
 
 
-def _numbered(connection: sa.Connection, rows: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+def _write_numbered(connection: sa.Connection, rows: list[tuple[Any, ...]]) -> None:
     # Retention never deletes the newest event, so a number is never handed out twice.
-    newest = connection.scalar(sa.select(sa.func.max(events.c.seq)).where(events.c.xact == 0)) or 0
-    return (row | {"seq": newest + count} for count, row in enumerate(rows, start=1))
+    newest = connection.exec_driver_sql("SELECT max(seq) FROM events WHERE xact = 0").scalar() or 0
+    numbered = [(*row, newest + count) for count, row in enumerate(rows, start=1)]
+    connection.exec_driver_sql(insert_if_new(connection.dialect, events, (*EVENT.columns, "seq")), numbered)
+
+
+def _write_copied(connection: sa.Connection, rows: list[tuple[Any, ...]]) -> None:
+    if len(rows) < _COPIED_FROM:
+        connection.exec_driver_sql(insert_if_new(connection.dialect, events, EVENT.columns), rows)
+        return
+    # Known ones were left out, under the lock that the position's row is: one that is there all the same was written
+    # in this moment under another name of the collector, and is known when the collector reads again.
+    names = ", ".join(f'"{name}"' for name in EVENT.columns)
+    with connection.connection.cursor() as cursor, cursor.copy(f"COPY events ({names}) FROM STDIN") as copy:
+        for row in rows:
+            copy.write_row(row)
+
+
+_WRITE = {"sqlite": _write_numbered, "postgresql": _write_copied}

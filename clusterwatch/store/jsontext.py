@@ -4,7 +4,13 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Mapping
+from dataclasses import fields, is_dataclass
+from datetime import datetime
+from enum import IntEnum
 from typing import Any
+
+from pydantic_core import from_json, to_json
 
 from clusterwatch.store.columns import storable
 
@@ -13,35 +19,42 @@ _NOT_FINITE = "$float"
 
 
 def dumps(value: object) -> str:
-    """Return *value* as JSON that every database takes."""
+    """Return *value*, which may hold frozen records of the model, as JSON that every database takes."""
     try:
-        text = json.dumps(value, allow_nan=False, separators=(",", ":"))
-    except ValueError:
-        text = json.dumps(_marked(value), separators=(",", ":"))
-    if "\\u0000" in text or "\\ud" in text:
-        return json.dumps(_cleaned(json.loads(text)), separators=(",", ":"))
-    return text
+        text = to_json(value, inf_nan_mode="constants").decode()
+    except ValueError:  # half of a surrogate pair
+        return _slowly(value)
+    # What only looks like one of these is written as well, at more cost.
+    return _slowly(value) if "NaN" in text or "Infinity" in text or "\\u0000" in text else text
 
 
 def loads(text: str | bytes) -> Any:
     """Return the value that `dumps` wrote."""
-    return json.loads(text, object_hook=_unmarked)
+    marked = _NOT_FINITE in text if isinstance(text, str) else _NOT_FINITE.encode() in text
+    return json.loads(text, object_hook=_unmarked) if marked else from_json(text)
 
 
-def _marked(value: object) -> object:
+def _slowly(value: object) -> str:
+    return json.dumps(_plain(value), separators=(",", ":"))
+
+
+def _plain(value: object) -> object:
+    """Return *value* as JSON's own types, without what no database takes."""
+    if isinstance(value, str):
+        return storable(str(value))
     if isinstance(value, float) and not math.isfinite(value):
         return {_NOT_FINITE: str(value)}
-    return _each(value, _marked)
+    if isinstance(value, datetime):
+        return value.isoformat()
+    if is_dataclass(value):
+        return {each.name: _plain(getattr(value, each.name)) for each in fields(value)}
+    return int(value) if isinstance(value, IntEnum) else _each(value)
 
 
-def _cleaned(value: object) -> object:
-    return storable(value) if isinstance(value, str) else _each(value, _cleaned)
-
-
-def _each(value: object, change: Any) -> object:
-    if isinstance(value, dict):
-        return {storable(str(key)): change(inner) for key, inner in value.items()}
-    return [change(inner) for inner in value] if isinstance(value, list | tuple) else value
+def _each(value: object) -> object:
+    if isinstance(value, Mapping):
+        return {storable(str(key)): _plain(inner) for key, inner in value.items()}
+    return [_plain(inner) for inner in value] if isinstance(value, list | tuple | frozenset | set) else value
 
 
 def _unmarked(value: dict[str, Any]) -> object:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from datetime import datetime
-from enum import IntEnum
 from functools import cached_property
-from typing import Any, Generic, TypeVar, get_type_hints
+from operator import attrgetter
+from typing import Any, Generic, TypeVar
 
 import sqlalchemy as sa
 from pydantic import TypeAdapter
@@ -32,6 +32,7 @@ from clusterwatch.model import (
     Step,
 )
 from clusterwatch.store import tables
+from clusterwatch.store.binding import conversions, converted
 
 T = TypeVar("T")
 Row = sa.RowMapping | Mapping[str, Any]
@@ -44,6 +45,7 @@ class RecordType(Generic[T]):
 
     Attributes:
         renamed: Field to column, where they differ.
+        parts: What stands deeper in a record ("component.kind") to its column.
         derived: Columns that are computed from the record, for people who filter or draw by them.
         omitted: Fields that are stored elsewhere.
     """
@@ -51,47 +53,60 @@ class RecordType(Generic[T]):
     type: type[T]
     table: sa.Table
     renamed: Mapping[str, str] = field(default_factory=dict)
+    parts: Mapping[str, str] = field(default_factory=dict)
     derived: Mapping[str, Callable[[T], object]] = field(default_factory=dict)
     omitted: frozenset[str] = frozenset()
 
-    def row(self, record: T, now: datetime) -> dict[str, Any]:
-        """Return the row of *record*; times it does not tell are *now*."""
-        row: dict[str, Any] = {time: now for time in _TIMES if time in self.table.c}
-        for name, column, nested in self._columns:
-            value = getattr(record, name)
-            row[column] = nested.dump_python(value, mode="json") if nested else _plain(value)
-        derived = {column: compute(record) for column, compute in self.derived.items()}
-        return row | {column: value for column, value in derived.items() if value is not None or column not in row}
+    def rows(self, records: Iterable[T], now: datetime, dialect: str) -> list[tuple[Any, ...]]:
+        """Return the rows of *records* in the order of `columns`, as the driver of *dialect* takes them.
+
+        Times that a record does not tell are *now*.
+        """
+        convert = conversions(self.table, self.columns, dialect)
+        if not self.derived:
+            blanks = (now,) * len(self._untold)
+            return [converted((*self._told(record), *blanks), convert) for record in records]
+        return [converted((*self._told(record), *self._derived_from(record, now)), convert) for record in records]
 
     def record(self, row: Row, **stored_elsewhere: object) -> T:
         """Return the record of *row*."""
-        values = {name: row[column] for name, column, _ in self._columns}
+        values = {name: row[column] for name, column in self._stored.items()}
         return self._adapter.validate_python(values | stored_elsewhere)
+
+    @cached_property
+    def columns(self) -> tuple[str, ...]:
+        """Columns that are written, in the order of a row."""
+        return (*self._stored.values(), *self.parts.values(), *self.derived, *self._untold)
 
     @cached_property
     def overwritten(self) -> tuple[str, ...]:
         """Columns that a newer version of a record changes: not its key, nor the times of its first writing."""
-        told = {column for _, column, _ in self._columns} | self.derived.keys()
+        told = {*self._stored.values(), *self.parts.values(), *self.derived}
         return tuple(sorted(told - {column.name for column in self.table.primary_key}))
 
-    @cached_property
-    def _columns(self) -> tuple[tuple[str, str, TypeAdapter[Any] | None], ...]:
-        hints = get_type_hints(self.type)
-        names = [f.name for f in fields(self.type) if f.name not in self.omitted]  # type: ignore[arg-type] # T is a dataclass
-        return tuple(
-            (name, column := self.renamed.get(name, name), self._nested(column, hints[name])) for name in names
-        )
+    def _derived_from(self, record: T, now: datetime) -> Iterator[object]:
+        for column, compute in self.derived.items():
+            value = compute(record)
+            yield now if value is None and column in _TIMES else value
+        yield from (now,) * len(self._untold)
 
-    def _nested(self, column: str, hint: Any) -> TypeAdapter[Any] | None:
-        return TypeAdapter(hint) if isinstance(self.table.c[column].type, sa.JSON) else None
+    @cached_property
+    def _stored(self) -> dict[str, str]:
+        names = [f.name for f in fields(self.type) if f.name not in self.omitted]  # type: ignore[arg-type] # T is a dataclass
+        return {name: self.renamed.get(name, name) for name in names}
+
+    @cached_property
+    def _untold(self) -> tuple[str, ...]:
+        told = {*self._stored.values(), *self.parts.values(), *self.derived}
+        return tuple(time for time in _TIMES if time in self.table.c and time not in told)
+
+    @cached_property
+    def _told(self) -> Callable[[T], tuple[Any, ...]]:
+        return attrgetter(*self._stored, *self.parts)
 
     @cached_property
     def _adapter(self) -> TypeAdapter[T]:
         return TypeAdapter(self.type)
-
-
-def _plain(value: object) -> object:
-    return int(value) if isinstance(value, IntEnum) else value
 
 
 def _began_at(interruption: Interruption) -> datetime | None:
@@ -105,18 +120,14 @@ def _ended_at(interruption: Interruption) -> datetime | None:
 EVENT = RecordType(
     Event,
     tables.events,
-    derived={
-        "component_kind": lambda event: event.component.kind,
-        "component_id": lambda event: event.component.id,
-        "node": lambda event: event.component.node,
-    },
+    parts={"component.kind": "component_kind", "component.id": "component_id", "component.node": "node"},
     omitted=frozenset({"component", "received_at"}),
 )
 INCIDENT = RecordType(
     Incident,
     tables.incidents,
     {"opened_at": "happened_at"},
-    {"severity": lambda incident: int(incident.severity)},
+    derived={"severity": lambda incident: int(incident.severity)},
 )
 DIAGNOSIS = RecordType(Diagnosis, tables.diagnoses, {"made_at": "happened_at"})
 DECISION = RecordType(Decision, tables.decisions, {"made_at": "happened_at"}, omitted=frozenset({"steps"}))

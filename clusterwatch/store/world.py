@@ -129,8 +129,8 @@ def write_changes(connection: sa.Connection, changes: Changes, cursor: Cursor, n
     put(connection, MAINTENANCE, changes.maintenance, now)
     put(connection, INCIDENT, changes.incidents, now)
     put(connection, INTERRUPTION, changes.interruptions, now)
-    members = [{"incident_id": i, "event_id": e, "received_at": now} for i, e in changes.memberships]
-    add_rows(connection, incident_events, members)
+    members = [(*membership, now) for membership in changes.memberships]
+    add_rows(connection, incident_events, ("incident_id", "event_id", "received_at"), members)
     add(connection, DIAGNOSIS, changes.diagnoses, now)
     put(connection, DECISION, changes.decisions, now)
     add(connection, STEP, [step for decision in changes.decisions for step in decision.steps], now)
@@ -143,8 +143,8 @@ def replace_topology(connection: sa.Connection, new: Topology, now: datetime) ->
     """Write who is near whom, and forget what was known before."""
     connection.execute(sa.delete(topology))
     near = new.neighbourhoods.items()
-    rows = [{"node": node, "neighbourhoods": sorted(names), "received_at": now} for node, names in near]
-    add_rows(connection, topology, rows)
+    rows = [(node, sorted(names), now) for node, names in near]
+    add_rows(connection, topology, ("node", "neighbourhoods", "received_at"), rows)
 
 
 def _history(connection: sa.Connection, now: datetime) -> History:

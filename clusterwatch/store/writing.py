@@ -1,56 +1,70 @@
-"""Rows into tables: insert, or insert and overwrite, in the dialect of the database."""
+"""Rows into tables: insert, or insert and overwrite, in words that both databases understand."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from functools import lru_cache
 from typing import Any, TypeVar
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
 
+from clusterwatch.store.binding import conversions, converted
 from clusterwatch.store.records import RecordType
 
 T = TypeVar("T")
 
-_INSERT: dict[str, Any] = {"postgresql": postgresql.insert, "sqlite": sqlite.insert}
-
 
 def put(connection: sa.Connection, kind: RecordType[T], records: Iterable[T], now: datetime) -> None:
     """Write *records*; what has the same key is overwritten, but for the times of its first writing."""
-    put_rows(connection, kind.table, [kind.row(record, now) for record in records], kind.overwritten)
+    rows = kind.rows(records, now, connection.dialect.name)
+    if rows:
+        connection.exec_driver_sql(upsert(connection.dialect, kind.table, kind.columns, kind.overwritten), rows)
 
 
 def add(connection: sa.Connection, kind: RecordType[T], records: Iterable[T], now: datetime) -> None:
     """Write those of *records* whose key is not there yet."""
-    add_rows(connection, kind.table, [kind.row(record, now) for record in records])
+    rows = kind.rows(records, now, connection.dialect.name)
+    if rows:
+        connection.exec_driver_sql(insert_if_new(connection.dialect, kind.table, kind.columns), rows)
 
 
-def put_rows(
-    connection: sa.Connection, table: sa.Table, rows: Sequence[Mapping[str, Any]], overwritten: Iterable[str]
+def put_row(connection: sa.Connection, table: sa.Table, row: dict[str, Any]) -> None:
+    """Write *row*; where the key is there, take over all else."""
+    columns, key = tuple(row), {column.name for column in table.primary_key}
+    overwritten = tuple(name for name in columns if name not in key)
+    values = converted(row.values(), conversions(table, columns, connection.dialect.name))
+    connection.exec_driver_sql(upsert(connection.dialect, table, columns, overwritten), values)
+
+
+def add_rows(
+    connection: sa.Connection, table: sa.Table, columns: tuple[str, ...], rows: Sequence[tuple[Any, ...]]
 ) -> None:
-    """Write *rows*; where the key is there, take over the columns *overwritten*."""
+    """Write those of *rows*, in the order of *columns*, whose key is not there yet."""
     if rows:
-        connection.execute(_upsert(connection.dialect.name, table, frozenset(overwritten)), rows)
+        convert = conversions(table, columns, connection.dialect.name)
+        statement = insert_if_new(connection.dialect, table, columns)
+        connection.exec_driver_sql(statement, [converted(row, convert) for row in rows])
 
 
-def add_rows(connection: sa.Connection, table: sa.Table, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Write those of *rows* whose key is not there yet."""
-    if rows:
-        connection.execute(_insert_if_new(connection.dialect.name, table), rows)
-
-
-# Building a statement costs as much as running it, and there are few: a table has one set of columns to overwrite.
+# Building a statement costs as much as running it, and there are few.
 @lru_cache(maxsize=256)
-def _upsert(dialect: str, table: sa.Table, overwritten: frozenset[str]) -> sa.Insert:
-    insert = _INSERT[dialect](table)
-    changed = {name: insert.excluded[name] for name in sorted(overwritten)}
-    statement: sa.Insert = insert.on_conflict_do_update(index_elements=list(table.primary_key), set_=changed)
-    return statement
+def upsert(dialect: sa.Dialect, table: sa.Table, columns: tuple[str, ...], overwritten: tuple[str, ...]) -> str:
+    """Return the statement that writes a row of *columns*; where its key is there, it takes over *overwritten*."""
+    quote = dialect.identifier_preparer.quote
+    key = ", ".join(quote(column.name) for column in table.primary_key)
+    changed = ", ".join(f"{quote(name)} = excluded.{quote(name)}" for name in overwritten)
+    return f"{insert(dialect, table, columns)} ON CONFLICT ({key}) DO UPDATE SET {changed}"
 
 
 @lru_cache(maxsize=256)
-def _insert_if_new(dialect: str, table: sa.Table) -> sa.Insert:
-    statement: sa.Insert = _INSERT[dialect](table).on_conflict_do_nothing()
-    return statement
+def insert_if_new(dialect: sa.Dialect, table: sa.Table, columns: tuple[str, ...]) -> str:
+    """Return the statement that writes a row of *columns* whose key is not there yet."""
+    return f"{insert(dialect, table, columns)} ON CONFLICT DO NOTHING"
+
+
+def insert(dialect: sa.Dialect, table: sa.Table, columns: tuple[str, ...]) -> str:
+    """Return the statement that writes a row of *columns*, with the driver's own marks for values."""
+    mark = "?" if dialect.paramstyle == "qmark" else "%s"
+    names = ", ".join(dialect.identifier_preparer.quote(name) for name in columns)
+    return f"INSERT INTO {table.name} ({names}) VALUES ({', '.join([mark] * len(columns))})"

@@ -1,0 +1,30 @@
+"""Frozen records from values that are known to be right, many at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import fields
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+
+def maker(type_: type[T]) -> Callable[[Iterable[object]], T]:
+    """Return what makes a *type_* of the values of all its fields, in the order of the fields.
+
+    For frozen records with slots, where there are very many of them: it takes less than half as long as calling
+    the type, which goes through `object.__setattr__` by name for each field. Nothing is checked but the count.
+
+    Raises:
+        ValueError: By what is returned, if there are more or fewer values than fields.
+    """
+    setters = tuple(getattr(type_, each.name).__set__ for each in fields(type_))  # type: ignore[arg-type] # T is a dataclass
+    new: Callable[[Any], Any] = object.__new__
+
+    def made(values: Iterable[object]) -> T:
+        record = new(type_)
+        for put, value in zip(setters, values, strict=True):
+            put(record, value)
+        return record  # type: ignore[no-any-return] # of the type just made
+
+    return made
