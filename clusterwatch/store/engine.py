@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -44,15 +45,18 @@ def database_url(text: str) -> sa.URL:
 
 
 class Database:
-    """Connections to one database. *place* names it in messages, without the password."""
+    """Connections to one database. *place* names it in messages, without the password.
 
-    def __init__(self, url: str, *, create: bool = False) -> None:
+    One that is not *durable* may lose what was written last when the machine loses power; SQLite may lose the file.
+    """
+
+    def __init__(self, url: str, *, create: bool = False, durable: bool = True) -> None:
         self.url = database_url(url)
         self.is_postgresql = self.url.get_backend_name() == "postgresql"
         self.place = self.url.render_as_string(hide_password=True) if self.is_postgresql else str(self.url.database)
         if not self.is_postgresql:
             _require_file(Path(self.place), create=create)
-        self._engine = _engine(self.url)
+        self._engine = _engine(self.url, durable=durable)
         self._readers = self._engine.execution_options(
             **({"isolation_level": "REPEATABLE READ"} if self.is_postgresql else {})
         )
@@ -100,11 +104,12 @@ def _require_file(path: Path, *, create: bool) -> None:
         raise StoreError(f"folder {path.parent.absolute()} does not exist: create it or name another database")
 
 
-def _engine(url: sa.URL) -> sa.Engine:
+def _engine(url: sa.URL, *, durable: bool) -> sa.Engine:
     defaults = _CONNECT_ARGUMENTS[url.get_backend_name()]
     engine = sa.create_engine(
         url,
-        pool_pre_ping=True,
+        # A file does not hang up.
+        pool_pre_ping=url.get_backend_name() != "sqlite",
         connect_args={name: value for name, value in defaults.items() if name not in url.query},
         json_serializer=jsontext.dumps,
         json_deserializer=jsontext.loads,
@@ -112,6 +117,8 @@ def _engine(url: sa.URL) -> sa.Engine:
     if url.get_backend_name() == "sqlite":
         sa.event.listen(engine, "connect", _prepare_sqlite)
         sa.event.listen(engine, "begin", _begin_sqlite)
+    if not durable:
+        sa.event.listen(engine, "connect", _do_not_wait_for_the_disk)
     return engine
 
 
@@ -121,9 +128,18 @@ def _prepare_sqlite(connection: Any, _record: object) -> None:
     connection.execute("PRAGMA foreign_keys=ON")
 
 
+def _do_not_wait_for_the_disk(connection: Any, _record: object) -> None:
+    # What is committed still survives the end of a process.
+    is_sqlite = isinstance(connection, sqlite3.Connection)
+    connection.execute("PRAGMA synchronous=OFF" if is_sqlite else "SET synchronous_commit = off")
+    # Otherwise the first transaction, rolled back, would take the setting with it.
+    connection.commit()
+
+
 def _begin_sqlite(connection: sa.Connection) -> None:
     # A transaction that reads first and writes later fails at once when another wrote between, whatever the timeout:
     # writers take their turn at the beginning.
     begin = connection.get_execution_options().get("sqlite_begin", "BEGIN")
     if begin:
-        connection.exec_driver_sql(begin)
+        # Straight to the driver: this is done for every transaction, and SQLAlchemy's way takes longer than most of them.
+        connection.connection.cursor().execute(begin)

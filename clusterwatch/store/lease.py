@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
 
+from clusterwatch.store import jsontext
 from clusterwatch.store.engine import database_now
 from clusterwatch.store.tables import responder
+
+
+# SQLite keeps times as text of one form, of which the shorter one is the earlier one.
+_MOVE_CURSOR = {
+    "sqlite": "UPDATE responder SET cursor = ? WHERE holder = ? AND epoch = ? "
+    "AND expires_at > strftime('%Y-%m-%d %H:%M:%f', 'now')",
+    "postgresql": "UPDATE responder SET cursor = %s WHERE holder = %s AND epoch = %s "
+    "AND expires_at > clock_timestamp()",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +66,16 @@ def is_held(connection: sa.Connection, lease: Lease) -> bool:
     row = _locked_row(connection)
     is_ours = (row.holder, row.epoch) == (lease.holder, lease.epoch)
     return is_ours and _is_running(row, database_now(connection))
+
+
+def move_cursor(connection: sa.Connection, lease: Lease, cursor: Mapping[str, int]) -> bool:
+    """Write how far the inbox was read if *lease* is in force; keep it from changing hands until the transaction ends.
+
+    One statement, because it is part of every turn.
+    """
+    dialect = connection.dialect.name
+    moved = connection.exec_driver_sql(_MOVE_CURSOR[dialect], (jsontext.dumps(cursor), lease.holder, lease.epoch))
+    return moved.rowcount == 1
 
 
 def _locked_row(connection: sa.Connection) -> sa.Row[Any]:

@@ -57,19 +57,23 @@ class Store:
         self.read = Reader(database)
 
     @classmethod
-    def open(cls, url: str, *, create: bool = False, accept_simulated: bool = False) -> Store:
+    def open(
+        cls, url: str, *, create: bool = False, accept_simulated: bool = False, durable: bool = True
+    ) -> Store:
         """Return the store at *url* ("sqlite:///path" or "postgresql://...").
 
         Args:
             create: Make or upgrade the schema first: what the embedded default does.
             accept_simulated: Take events marked simulated. A daemon on the machine's clock does not.
+            durable: Wait for the disk at each commit. Without it, a loss of power may lose the last commits, or the
+                whole file of SQLite: for what can be made again, such as a replay.
 
         Raises:
             StoreError: Unreachable, or of another schema version; the message says what to do.
         """
         if create:
             migrations.upgrade(url)
-        database = Database(url)
+        database = Database(url, durable=durable)
         try:
             migrations.check_of(database)
         except BaseException:
@@ -177,9 +181,9 @@ class Store:
             LeaseLostError: If *lease* is not held any more; nothing is written.
         """
         with self._database.write() as connection:
-            if not lease_row.is_held(connection, lease):
+            if not lease_row.move_cursor(connection, lease, cursor.as_json()):
                 raise LeaseLostError(f"{lease.holder} is not the responder any more: nothing of this turn was written")
-            write_changes(connection, changes, cursor, now)
+            write_changes(connection, changes, now)
 
     def steps_to_perform(self, actuators: Mapping[str, frozenset[str] | None]) -> list[Step]:
         """Return steps recorded or begun for these actuators (name to targets; None: any), oldest decision first.

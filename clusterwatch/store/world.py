@@ -118,8 +118,8 @@ def saved_cursor(connection: sa.Connection) -> Cursor:
     return Cursor(**stored)
 
 
-def write_changes(connection: sa.Connection, changes: Changes, cursor: Cursor, now: datetime) -> None:
-    """Write everything in *changes* and the *cursor*; parents before their children."""
+def write_changes(connection: sa.Connection, changes: Changes, now: datetime) -> None:
+    """Write everything in *changes*; parents before their children."""
     put(connection, JOB, changes.jobs, now)
     put(connection, ATTEMPT, changes.attempts, now)
     put(connection, PLACEMENT, changes.placements, now)
@@ -136,7 +136,6 @@ def write_changes(connection: sa.Connection, changes: Changes, cursor: Cursor, n
     add(connection, STEP, [step for decision in changes.decisions for step in decision.steps], now)
     plan.change(connection, changes.steps, now)
     put(connection, HOLD, changes.holds, now)
-    connection.execute(sa.update(responder).values(cursor=cursor.as_json()))
 
 
 def replace_topology(connection: sa.Connection, new: Topology, now: datetime) -> None:
