@@ -7,7 +7,7 @@ what it knew, because another may know better by now.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
@@ -70,8 +70,13 @@ class Responder:
         holder: str,
         lease_seconds: float = 6.0,
         topology: Topology | None = None,
+        watched: Mapping[str, frozenset[str]] | None = None,
     ) -> None:
-        """Take the store and limits; *holder* is unique to this process."""
+        """Take the store and limits; *holder* is unique to this process.
+
+        *topology* goes before the one on record, and *watched*, names of the collectors that work by node, before what
+        the collectors' own records say: a replay knows both.
+        """
         self._store = store
         self._knowledge = knowledge
         self._limits = limits
@@ -80,6 +85,7 @@ class Responder:
         self._holder = holder
         self._lease_seconds = lease_seconds
         self._topology = topology
+        self._watched = watched
         self._office: _Office | None = None
         self._events_at_once = EVENTS_AT_ONCE
 
@@ -184,6 +190,8 @@ class Responder:
         world, cursor = self._store.world(now)
         if self._topology is not None:
             world = replace(world, topology=self._topology)
+        if self._watched is not None:
+            world = replace(world, watched=self._watched, heard=frozenset(self._watched))
         log.info("responder started", holder=self._holder, jobs=len(world.jobs), incidents=len(world.incidents))
         never = monotonic - REFRESH_WATCHED_EVERY_SECONDS
         self._office = _Office(lease, world, cursor, renewed_at=monotonic, refreshed_at=never, wake_at=now)
@@ -191,11 +199,14 @@ class Responder:
         return self._office
 
     def _refresh_watched(self, office: _Office, now: datetime) -> None:
-        if self._clock.monotonic() - office.refreshed_at >= REFRESH_WATCHED_EVERY_SECONDS:
-            holds, maintenance = self._store.restraints(now)
+        if self._clock.monotonic() - office.refreshed_at < REFRESH_WATCHED_EVERY_SECONDS:
+            return
+        holds, maintenance = self._store.restraints(now)
+        office.world = replace(office.world, holds=holds, maintenance=maintenance)
+        if self._watched is None:
             watched = self._store.watched(now)
-            office.world = replace(office.world, watched=watched, holds=holds, maintenance=maintenance)
-            office.refreshed_at = self._clock.monotonic()
+            office.world = replace(office.world, watched=watched, heard=frozenset(watched))
+        office.refreshed_at = self._clock.monotonic()
 
     def _watch(self, office: _Office, now: datetime) -> None:
         """Record what silence means, as events like any other."""

@@ -148,7 +148,8 @@ class Turning:
         }
         self.nodes = track.node_states(self.world, events, blamed, frozenset(diagnosed), self.now)
         known = {node.name: node for node in self.nodes}
-        self.world = replace(self.world, nodes={**self.world.nodes, **known})
+        if known or self.world.heard:
+            self.world = replace(self.world, nodes={**self.world.nodes, **known}, heard=frozenset())
 
     def world_after(self) -> World:
         """Return the world without what has ended."""

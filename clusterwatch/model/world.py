@@ -31,6 +31,7 @@ class World:
         nodes: By name.
         maintenance: Windows that have not ended.
         watched: Names of the collectors that work, by node.
+        heard: Nodes whose collectors were found at work since the last turn.
         history: What incidents that ended of late came to.
         recent: Decisions of the last day, of ended incidents too, oldest first: what the brakes count.
         holds: What automation must leave alone, by subject; of the lifted ones that of the cluster.
@@ -49,6 +50,7 @@ class World:
     maintenance: tuple[MaintenanceWindow, ...] = ()
     topology: Topology = field(default_factory=Topology)
     watched: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    heard: frozenset[str] = frozenset()
     history: History = field(default_factory=History)
     recent: tuple[Decision, ...] = ()
     holds: Mapping[str, Hold] = field(default_factory=dict)

@@ -26,7 +26,6 @@ from clusterwatch.store.queries import fetch, fetch_decisions, latest_diagnoses
 from clusterwatch.store.records import (
     ATTEMPT,
     CHECKPOINT,
-    COLLECTOR,
     DECISION,
     DIAGNOSIS,
     HOLD,
@@ -161,10 +160,12 @@ def _topology(connection: sa.Connection) -> Topology:
 def watched(connection: sa.Connection, now: datetime) -> dict[str, frozenset[str]]:
     """Return the collectors that look, by node: one that has no device to look at sees nothing."""
     recently = collector_state.c.last_success_at >= now - timedelta(seconds=WATCHED_SECONDS)
-    working = fetch(connection, COLLECTOR, recently, collector_state.c.error == "", collector_state.c.condition == "")
-    names = _grouped(working, lambda status: status.node).items()
-    # What stands behind "@" tells the agents of one node apart.
-    return {node: frozenset(status.name.partition("@")[0] for status in statuses) for node, statuses in names}
+    works = (recently, collector_state.c.error == "", collector_state.c.condition == "")
+    names: dict[str, set[str]] = defaultdict(set)
+    for node, name in connection.execute(sa.select(collector_state.c.node, collector_state.c.collector).where(*works)):
+        # What stands behind "@" tells the agents of one node apart.
+        names[node].add(name.partition("@")[0])
+    return {node: frozenset(found) for node, found in sorted(names.items())}
 
 
 def _grouped(records: Iterable[V], key: Callable[[V], K]) -> dict[K, tuple[V, ...]]:

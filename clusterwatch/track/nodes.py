@@ -23,6 +23,8 @@ _TOLD_BY_SCHEDULER = {
 }
 """What a node's own start, and the scheduler's word, make of it."""
 
+_NAMING_NODES = frozenset({kinds.JOB_STARTED, kinds.ATTEMPT_STARTED})
+
 _MOVED_BY = {StepKind.DRAIN.value: NodeState.DRAINED, StepKind.RELEASE.value: NodeState.IN_SERVICE}
 """What a finished step makes of its node. Leaving a node out of one job takes it away from nobody else."""
 
@@ -33,7 +35,7 @@ def node_states(
     """Return the nodes whose state changed.
 
     Args:
-        world: With the nodes as they were; nodes of jobs and of working collectors count as known.
+        world: With the nodes as they were; nodes of jobs that start and of collectors found at work count as known.
         events: Of this turn; a node that speaks is seen, a finished step may take one out or back.
         blamed: Node name to the diagnosis in which its own sources blame its hardware.
         diagnosed: Ids of all incidents of this turn: one that blamed a node before may do so no more.
@@ -41,21 +43,27 @@ def node_states(
     """
     events = tuple(events)
     moved = _moved(events)
-    speaking = {event.node for event in events} | world.watched.keys()
+    speaking = world.heard.union(event.node for event in events)
     nodes = []
-    for name in sorted((_may_change(world, speaking, now) | moved.keys() | blamed.keys()) - {""}):
+    for name in sorted((_may_change(world, events, speaking, diagnosed, now) | moved.keys() | blamed.keys()) - {""}):
         before = world.nodes.get(name) or Node(name, NodeState.IN_SERVICE, now - SEEN_EVERY)
         after = _after(before, moved.get(name), blamed.get(name), diagnosed)
         nodes.append(_seen(after, now) if name in speaking else after)
     return tuple(node for node in nodes if world.nodes.get(node.name) != node)
 
 
-def _may_change(world: World, speaking: AbstractSet[str], now: datetime) -> set[str]:
-    """Return the nodes that are new, suspect, or heard again after a while; the others stay as they are."""
+def _may_change(
+    world: World, events: Iterable[Event], speaking: AbstractSet[str], diagnosed: frozenset[str], now: datetime
+) -> set[str]:
+    """Return the nodes that are new, suspect, or heard again after a while.
+
+    The others stay as they are and are not looked at: a fleet has too many for that in each turn.
+    """
     known = world.nodes
-    named = set(speaking).union(*(job.nodes for job in world.jobs.values()))
+    started = {event.job for event in events if event.kind in _NAMING_NODES and event.job in world.jobs}
+    named = speaking.union(*(world.jobs[job].nodes for job in started if job is not None))
     heard = {name for name in speaking & known.keys() if now - known[name].seen_at >= SEEN_EVERY}
-    suspect = {name for name, node in known.items() if node.state is NodeState.SUSPECT}
+    suspect = {name for name, node in known.items() if node.state is NodeState.SUSPECT} if diagnosed else set()
     return (named - known.keys()) | heard | suspect
 
 
