@@ -7,7 +7,7 @@ import pytest
 from clusterwatch import pipeline
 from clusterwatch.clock import ManualClock
 from clusterwatch.metrics import Metrics
-from clusterwatch.model import Component, ComponentKind, Mode, StepKind, StepState, WorldState, kinds
+from clusterwatch.model import CollectorStatus, Component, ComponentKind, Mode, StepKind, StepState, WorldState, kinds
 from clusterwatch.server import Actor, Responder
 from clusterwatch.store import Store
 from clusterwatch.testing import NOON, RecordingActuator, event, progress, seconds, training_job
@@ -284,3 +284,30 @@ def test_interruption_is_counted_once_under_the_cause_that_was_decided_on(store)
         responder.turn()
 
     assert 'clusterwatch_interruptions_total{cause="unknown",planned="false"} 1.0' in metrics.text().decode()
+
+
+def test_what_is_said_to_be_watched_goes_before_what_is_on_record(store):
+    watched = {"node001": frozenset({"kernel_log"}), "node002": frozenset({"nvml"})}
+    responder = Responder(
+        store, CATALOG.knowledge, LIMITS, ManualClock(NOON), Metrics(), "a", topology=None, watched=watched
+    )
+
+    responder.turn()
+
+    assert responder.world.watched == watched
+    assert {node.name for node in store.read.nodes()} == {"node001", "node002"}
+
+
+def test_node_whose_collectors_work_is_seen_without_an_event(store):
+    clock = ManualClock(NOON)
+    responder = responder_of(store, clock)
+    store.record("node001", "nvml", [], {}, CollectorStatus("node001", "nvml", NOON, NOON), NOON)
+    responder.turn()
+    clock.advance(90)
+    later = clock.now()
+    store.record("node001", "nvml", [], {}, CollectorStatus("node001", "nvml", later, later), later)
+    record(store, *crashed_job())
+
+    responder.turn()
+
+    assert [node.seen_at for node in store.read.nodes() if node.name == "node001"] == [later]
