@@ -23,7 +23,8 @@ MOST_UNDER_HEADING = 400
 """Lines that a heading holds for; a GPU's part of "nvidia-smi -q" has about 200."""
 
 _IGNORED = "Exception ignored in"
-_TRACEBACK = re.compile(r"Traceback \(most recent call last\):")
+_TRACEBACK_WORDS = "Traceback (most recent call last):"
+_TRACEBACK = re.compile(re.escape(_TRACEBACK_WORDS))
 _FRAME = re.compile(r'\s+File "(?P<path>[^"]*)", line (?P<line>\d+)')
 _FRAME_OF_CUT = re.compile(r'\s{1,2}File "[^"]{1,400}", line \d+, in ')
 _NAMES_EXCEPTION = re.compile(r"[a-z](?:Error|Exception|Interrupt)\b")
@@ -55,9 +56,12 @@ class Assembled:
     cut_at: str = ""
 
 
+_NOTHING_OPEN = Assembled(None)
+
+
 def assemble(assembly: Assembly | None, line: str, rank: int | None) -> Assembled:
     """Return what *line* does to the text that is open in its stream."""
-    begins = _TRACEBACK.search(line)
+    begins = _TRACEBACK.search(line) if _TRACEBACK_WORDS in line else None
     if assembly is not None and assembly.form == "elastic":
         return _in_table(assembly, line, rank)
     if begins:
@@ -66,7 +70,7 @@ def assemble(assembly: Assembly | None, line: str, rank: int | None) -> Assemble
         return Assembled(_begin("ignored", "", rank), consumed=True)
     if assembly is not None and assembly.form == "ignored":
         assembly = None
-    if _ROOT in line or _FAILURES.match(line):
+    if _ROOT in line or ("Failures:" in line and _FAILURES.match(line)):
         prefix = line.partition(_ROOT)[0] if _ROOT in line else ""
         return Assembled(replace(_begin("elastic", prefix, rank), values=_section(line)), consumed=True)
     if assembly is not None and assembly.form != "heading":
@@ -75,7 +79,7 @@ def assemble(assembly: Assembly | None, line: str, rank: int | None) -> Assemble
     if cut is not None:
         opened = _begin("traceback", line[: cut.start()], rank)
         return Assembled(_with_frame(opened, line[cut.start() :]), consumed=True)
-    return Assembled(_under_heading(assembly))
+    return Assembled(_under_heading(assembly)) if assembly is not None else _NOTHING_OPEN
 
 
 def cut_at(assembly: Assembly) -> str:
@@ -90,8 +94,8 @@ def headed(component: Component) -> Assembly:
     return Assembly("heading", values={component.kind: component.id})
 
 
-def _under_heading(assembly: Assembly | None) -> Assembly | None:
-    if assembly is None or assembly.strangers + 1 >= MOST_UNDER_HEADING:
+def _under_heading(assembly: Assembly) -> Assembly | None:
+    if assembly.strangers + 1 >= MOST_UNDER_HEADING:
         return None
     return replace(assembly, strangers=assembly.strangers + 1)
 

@@ -33,26 +33,32 @@ def body(text: str) -> tuple[int | None, str]:
     return (int(label["torch"] or label["srun"]), text[label.end() :]) if label else (None, text)
 
 
-def stream_of(reading: Reading) -> str:
-    """Return what a line's neighbours share: the same file of the same attempt, the same rank."""
-    origin = str(reading.fields.get("origin") or "")
-    labelled, _ = body(reading.text)
+def stream_of(reading: Reading, labelled: int | None) -> str:
+    """Return what a line's neighbours share: the same file of the same attempt, the same rank.
+
+    *labelled* is the rank that the line is labelled with.
+    """
+    path = str(reading.fields.get("origin") or "").rpartition(":")[0]
     rank = reading.rank if reading.rank is not None else labelled
-    return "|".join(
-        map(str, (reading.source, reading.node, reading.job, reading.attempt, origin.rpartition(":")[0], rank))
-    )
+    return f"{reading.source}|{reading.node}|{reading.job}|{reading.attempt}|{path}|{rank}"
 
 
 def read_line(
-    reading: Reading, hits: Sequence[Hit], open_text: Assembly | None, refinements: Refinements = _NONE
+    reading: Reading,
+    body_of_line: tuple[int | None, str],
+    hits: Sequence[Hit],
+    open_text: Assembly | None,
+    refinements: Refinements = _NONE,
 ) -> tuple[Assembly | None, list[Sighting]]:
     """Return what is open after the line, and what the line says.
 
+    *body_of_line* is what `body` gives for it.
     *hits* are the rules that match it, of all sources; those of other sources and beaten ones do not count.
     *refinements* make their kinds more special.
     """
-    labelled, line = body(reading.text)
-    rank = rank_in(reading) if rank_in(reading) is not None else labelled
+    labelled, line = body_of_line
+    known = rank_in(reading)
+    rank = known if known is not None else labelled
     assembled = assemble(open_text, line, rank)
     if assembled.consumed:
         hits = _of_frames(hits)
@@ -60,7 +66,7 @@ def read_line(
             return assembled.open, _failure(reading, assembled)
     if rank is None and (hits or assembled.exception):
         rank = _rank_inside(line)
-    counted = _telling(unbeaten(hit for hit in hits if hit.rule.applies_to(reading.source)))
+    counted = _telling([hit for hit in hits if hit.rule.applies_to(reading.source)])
     owner = rank if rank is not None or not assembled.exception or open_text is None else open_text.rank
     told = [hit for hit in counted if not hit.rule.heading]
     under = open_text if open_text is not None and open_text.form == "heading" else None
@@ -145,8 +151,12 @@ def _rank_inside(line: str) -> int | None:
 
 
 def _telling(hits: Sequence[Hit]) -> Sequence[Hit]:
-    """Return *hits* without the one that only says that something was raised, where another knows what."""
-    return [hit for hit in hits if hit.rule.kind != EXCEPTION] or hits
+    """Return *hits* that no other beats, without the one that only says that something was raised."""
+    if len(hits) < 2:
+        return hits
+    left = unbeaten(hits)
+    # Where another knows what was raised.
+    return [hit for hit in left if hit.rule.kind != EXCEPTION] or left
 
 
 def _rank_of(reading: Reading, fields: Mapping[str, Scalar], rank: int | None) -> int | None:

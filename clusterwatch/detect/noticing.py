@@ -22,6 +22,8 @@ _ENDINGS = (ATTEMPT_ENDED, JOB_ENDED, PROCESS_EXITED)
 # A text that was cut short stays open in its stream; the state must not grow with every such stream.
 MOST_OPEN_TEXTS = 512
 
+_NO_LINE: tuple[int | None, str] = (None, "")
+
 
 def notice(
     state: ObserverState, readings: Sequence[Reading], catalog: Catalog, now: datetime
@@ -37,10 +39,11 @@ def notice(
         without readings (None when none is open). A call with a late enough *now* closes all windows.
     """
     turn = _Turn(state, catalog)
-    hits = catalog.matcher.hits([body(reading.text)[1] if reading.subject == LINE else "" for reading in readings])
+    bodies = [body(reading.text) if reading.subject == LINE else _NO_LINE for reading in readings]
+    hits = catalog.matcher.hits([line for _, line in bodies])
     for index, reading in enumerate(readings):
         turn.close_windows(reading.observed_at)
-        turn.take(reading, hits.get(index, ()))
+        turn.take(reading, bodies[index], hits.get(index, ()))
     turn.close_windows(now)
     turn.forget(now)
     return turn.state(), turn.events, turn.wake_at
@@ -63,8 +66,8 @@ class _Turn:
     def state(self) -> ObserverState:
         return ObserverState(self._samples, self._assemblies, self._trails, self._repeats)
 
-    def take(self, reading: Reading, hits: Sequence[Hit]) -> None:
-        for sighting in self._sightings(reading, hits):
+    def take(self, reading: Reading, body_of_line: tuple[int | None, str], hits: Sequence[Hit]) -> None:
+        for sighting in self._sightings(reading, body_of_line, hits):
             event = event_of(sighting, self._knowledge)
             if event.kind == PROGRESS:
                 self._add_progress(event, reading)
@@ -85,20 +88,24 @@ class _Turn:
         for key in [key for key, known in self._repeats.items() if repeats.is_forgotten(known, now)]:
             del self._repeats[key]
 
-    def _sightings(self, reading: Reading, hits: Sequence[Hit]) -> Iterable[Sighting]:
+    def _sightings(
+        self, reading: Reading, body_of_line: tuple[int | None, str], hits: Sequence[Hit]
+    ) -> Iterable[Sighting]:
         if reading.subject == LINE:
-            return self._read_line(reading, hits)
+            return self._read_line(reading, body_of_line, hits)
         if reading.subject in SAMPLES:
             key = sample_key(reading)
             self._samples[key], noticed = compare(self._samples.get(key), reading)
             return noticed
         return [sighting_of_state(reading)]
 
-    def _read_line(self, reading: Reading, hits: Sequence[Hit]) -> Iterable[Sighting]:
-        stream = stream_of(reading)
-        still_open, noticed = read_line(reading, hits, self._assemblies.pop(stream, None), self._refinements)
+    def _read_line(
+        self, reading: Reading, body_of_line: tuple[int | None, str], hits: Sequence[Hit]
+    ) -> Iterable[Sighting]:
+        open_text = self._assemblies.pop(stream_of(reading, body_of_line[0]), None) if self._assemblies else None
+        still_open, noticed = read_line(reading, body_of_line, hits, open_text, self._refinements)
         if still_open is not None:
-            self._assemblies[stream] = still_open
+            self._assemblies[stream_of(reading, body_of_line[0])] = still_open
         if len(self._assemblies) > MOST_OPEN_TEXTS:
             del self._assemblies[next(iter(self._assemblies))]
         return noticed

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Protocol
 
 from clusterwatch.model import ComponentKind, Scalar
@@ -73,10 +74,14 @@ class Rule:
 
     def fields(self, match: Match) -> Mapping[str, Scalar]:
         """Return the groups of *match* that took part, numbers where the rule says so."""
-        groups = {field_name(name): value.strip() for name, value in match.groupdict().items() if value is not None}
-        return {name: _number(value) if name in self.ints else value for name, value in groups.items()}
+        groups = match.groupdict().items()
+        found = {field_name(group): value.strip() for group, value in groups if value is not None}
+        for name in self.ints & found.keys():
+            found[name] = _number(found[name])
+        return found
 
 
+@cache
 def field_name(group: str) -> str:
     """Return the field that *group* fills: "nic_2" is another place in the pattern where the nic may stand."""
     return re.sub(r"_\d$", "", group)

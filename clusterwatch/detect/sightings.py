@@ -5,13 +5,18 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cache
 
 from clusterwatch.detect.rules import Rule
 from clusterwatch.model import Component, ComponentKind, Event, Knowledge, Reading, Scalar, event_id, node_component
+from clusterwatch.model.making import maker
 
 LONGEST_TEXT = 400
 
+_event = maker(Event)
+
 _PCI = re.compile(r"(?:[0-9a-f]{4})?([0-9a-f]{4}):([0-9a-f]{1,2}):([0-9a-f]{1,2})(?:\.[0-9a-f])?")
+_NAME = re.compile(r"\{(\w+)\}")
 PCI_NAMED = frozenset({ComponentKind.GPU, ComponentKind.NVSWITCH})
 """Kinds of component whose id is a PCI address where one is known."""
 
@@ -31,31 +36,19 @@ class Sighting:
 
 def event_of(sighting: Sighting, knowledge: Knowledge) -> Event:
     """Return the event of *sighting*; its severity is what the catalogue says of its kind."""
-    reading = sighting.reading
-    return Event(
-        id=event_id(reading.node, reading.boot_id, reading.source, reading.position, sighting.kind),
-        kind=sighting.kind,
-        component=sighting.component,
-        happened_at=reading.happened_at or reading.observed_at,
-        observed_at=reading.observed_at,
-        source=reading.source,
-        origin=str(reading.fields.get("origin") or reading.position),
-        trust=reading.trust,
-        severity=knowledge[sighting.kind].severity,
-        text=(sighting.text or reading.text)[:LONGEST_TEXT],
-        rule=sighting.rule,
-        fields={**_source_facts(reading), **sighting.fields},
-        job=reading.job,
-        attempt=reading.attempt,
-        rank=sighting.rank if sighting.rank is not None else reading.rank,
-        boot_id=reading.boot_id,
-        simulated=reading.simulated,
-    )
-
-
-def _source_facts(reading: Reading) -> Mapping[str, Scalar]:
-    """Return what the source itself numbers its records with, so that a lost one can be told by its neighbours."""
-    return {name: reading.fields[name] for name in ("seq",) if name in reading.fields}
+    reading, facts = sighting.reading, sighting.reading.fields
+    id_ = event_id(reading.node, reading.boot_id, reading.source, reading.position, sighting.kind)
+    happened_at, received_at = reading.happened_at or reading.observed_at, None
+    origin = str(facts.get("origin") or reading.position)
+    severity = knowledge[sighting.kind].severity
+    text = (sighting.text or reading.text)[:LONGEST_TEXT]
+    # What the source itself numbers its records with, so that a lost one can be told by its neighbours.
+    fields = {"seq": facts["seq"], **sighting.fields} if "seq" in facts else dict(sighting.fields)
+    rank = sighting.rank if sighting.rank is not None else reading.rank
+    count, until = 1, None
+    seen = (id_, sighting.kind, sighting.component, happened_at, reading.observed_at, received_at, reading.source, origin)
+    said = (reading.trust, severity, text, sighting.rule, fields, reading.job, reading.attempt, rank, count, until)
+    return _event((*seen, *said, reading.boot_id, reading.simulated))
 
 
 def default_component(reading: Reading, rank: int | None) -> Component:
@@ -93,10 +86,10 @@ def component_id(kind: ComponentKind, name: str) -> str:
 
 def filled(template: str, fields: Mapping[str, Scalar]) -> str:
     """Return *template* with its {fields}; "" when one of them is missing or empty."""
-    names = re.findall(r"\{(\w+)\}", template)
+    names = _names_in(template)
     if any(fields.get(name) in (None, "") for name in names):
         return ""
-    return re.sub(r"\{(\w+)\}", lambda group: str(fields[group[1]]), template)
+    return _NAME.sub(lambda group: str(fields[group[1]]), template) if names else template
 
 
 def kind_from(template: str, fields: Mapping[str, Scalar]) -> str:
@@ -104,5 +97,11 @@ def kind_from(template: str, fields: Mapping[str, Scalar]) -> str:
 
     Where the line does not hold a field, the kind ends before it: "gpu.xid".
     """
-    words = {name: re.sub(r"\W+", "_", str(value).lower()).strip("_") for name, value in fields.items()}
+    named = {name: fields[name] for name in _names_in(template) if name in fields}
+    words = {name: re.sub(r"\W+", "_", str(value).lower()).strip("_") for name, value in named.items()}
     return filled(template, words) or template.partition(".{")[0]
+
+
+@cache
+def _names_in(template: str) -> tuple[str, ...]:
+    return tuple(_NAME.findall(template))

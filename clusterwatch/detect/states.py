@@ -29,6 +29,8 @@ def rank_in(reading: Reading) -> int | None:
 
 def whole(value: Scalar) -> int | None:
     """Return *value* as a whole number; None when it is none."""
+    if value is None or type(value) is int:
+        return value
     try:
         return int(str(value))
     except ValueError:

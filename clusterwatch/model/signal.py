@@ -67,6 +67,9 @@ class Signal:
         return max(self.weights, key=lambda cause: self.weights[cause]) if self.weights else None
 
 
+LOOKED_UP_KEPT = 4096
+"""How many kinds' signals are kept at hand."""
+
 UNLISTED = Signal("", "an event the catalogue has no entry for", Severity.INFO, Role.CONTEXT)
 
 
@@ -75,10 +78,19 @@ class Knowledge:
 
     def __init__(self, signals: Iterable[Signal]) -> None:
         self._by_kind = {signal.kind: signal for signal in signals}
+        self._looked_up: dict[str, Signal] = {}
 
     def __getitem__(self, kind: str) -> Signal:
         """Return what *kind* means; UNLISTED when not even a parent is known."""
-        return next((self._by_kind[name] for name in kind_and_parents(kind) if name in self._by_kind), UNLISTED)
+        known = self._looked_up.get(kind)
+        return known if known is not None else self._look_up(kind)
+
+    def _look_up(self, kind: str) -> Signal:
+        found = next((self._by_kind[name] for name in kind_and_parents(kind) if name in self._by_kind), UNLISTED)
+        # A kind may end in what a line holds: there is no end of those.
+        if len(self._looked_up) < LOOKED_UP_KEPT:
+            self._looked_up[kind] = found
+        return found
 
     def __iter__(self) -> Iterator[Signal]:
         return iter(self._by_kind.values())
