@@ -36,10 +36,36 @@ _OF_JOBS = frozenset({ComponentKind.RANK, ComponentKind.JOB})
 
 @dataclass(slots=True)
 class _Piece:
-    """A piece of evidence; of two of the same time and kind, the one that came to its *place* first is first."""
+    """A piece of evidence; of two of the same time and kind, the one that came to its *place* first is first.
+
+    What folds into it is kept beside it, because there may be thousands; `whole` is the piece with all of it.
+    """
 
     evidence: Evidence
     place: int
+    first_at: datetime
+    last_at: datetime
+    count: int
+    samples: tuple[Sample, ...]
+
+    @property
+    def whole(self) -> Evidence:
+        """The evidence with everything that folded into it."""
+        return replace(
+            self.evidence, first_at=self.first_at, last_at=self.last_at, count=self.count, samples=self.samples
+        )
+
+    def fold(self, event: Event) -> None:
+        """Let *event*, which says the same, be part of it."""
+        self.first_at = min(self.first_at, event.happened_at)
+        self.last_at = max(self.last_at, event.last_at)
+        self.count += event.count
+        if len(self.samples) < SAMPLES_KEPT and event.text not in {sample.text for sample in self.samples}:
+            self.samples = (*self.samples, _sample_of(event))
+
+
+def _order(piece: _Piece) -> tuple[datetime, int]:
+    return piece.first_at, piece.place
 
 
 class Draft:
@@ -80,10 +106,10 @@ class Draft:
     @property
     def incident(self) -> Incident:
         """The incident with everything that joined."""
-        pieces = sorted(self._pieces, key=lambda piece: (piece.evidence.first_at, piece.evidence.kind, piece.place))
+        pieces = sorted(self._pieces, key=lambda piece: (piece.first_at, piece.evidence.kind, piece.place))
         return replace(
             self._incident,
-            evidence=tuple(piece.evidence for piece in pieces),
+            evidence=tuple(piece.whole for piece in pieces),
             jobs=tuple(sorted(self.jobs)),
             nodes=tuple(sorted(self.nodes)),
             opened_at=self._opened_at,
@@ -104,7 +130,7 @@ class Draft:
         else:
             self._append(evidence_of(event, signal.severity))
         self.jobs.update(jobs)
-        if event.node:
+        if event.node and event.node not in self.nodes:
             self.nodes.add(event.node)
             self.places |= self._topology.near(event.node)
         self._opened_at = min(self._opened_at, event.happened_at)
@@ -118,7 +144,7 @@ class Draft:
         if signal.role is Role.SYMPTOM and event.job is not None:
             component = None if event.job in self.jobs else Component(ComponentKind.JOB, event.job)
         found = self._alike.get((event.kind, event.trust, component), ())
-        earliest = min(found, key=lambda piece: (piece.evidence.first_at, piece.place), default=None)
+        earliest = min(found, key=_order) if len(found) > 1 else next(iter(found), None)
         if earliest is None and self._is_one_of_many(event, signal):
             return next(iter(self._alike.get((event.kind, event.trust, _job_of(event)), ())), None)
         return earliest
@@ -130,7 +156,8 @@ class Draft:
         return signal.role is Role.SUSPECT and event.job is not None and len(said) >= RANKS_KEPT and not is_first
 
     def _append(self, evidence: Evidence) -> None:
-        piece = _Piece(evidence, self._next_place())
+        place = self._next_place()
+        piece = _Piece(evidence, place, evidence.first_at, evidence.last_at, evidence.count, evidence.samples)
         self._pieces.append(piece)
         self._alike.setdefault((evidence.kind, evidence.trust, evidence.component), []).append(piece)
         if evidence.component.kind in _OF_JOBS:
@@ -145,10 +172,10 @@ class Draft:
             self.fault_causes.add(cause)
 
     def _fold(self, piece: _Piece, event: Event) -> None:
-        if event.happened_at < piece.evidence.first_at:
+        if event.happened_at < piece.first_at:
             # It moves forward, behind what stands at that time already.
             piece.place = self._next_place()
-        piece.evidence = _folded(piece.evidence, event)
+        piece.fold(event)
 
     def _next_place(self) -> int:
         self._places_given += 1
@@ -187,15 +214,3 @@ def _fields_of(event: Event) -> dict[str, object]:
 def _sample_of(event: Event) -> Sample:
     return Sample(event.id, event.text[:TEXT_KEPT], event.source, event.origin, event.happened_at)
 
-
-def _folded(evidence: Evidence, event: Event) -> Evidence:
-    samples = evidence.samples
-    if len(samples) < SAMPLES_KEPT and event.text not in {sample.text for sample in samples}:
-        samples = (*samples, _sample_of(event))
-    return replace(
-        evidence,
-        first_at=min(evidence.first_at, event.happened_at),
-        last_at=max(evidence.last_at, event.last_at),
-        count=evidence.count + event.count,
-        samples=samples,
-    )

@@ -13,7 +13,7 @@ The rules:
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -32,8 +32,11 @@ from clusterwatch.model import (
     Trust,
 )
 
-Touched = tuple[str, str] | Component
-"""What an incident and an event can have in common: ("job", id), ("place", name) or a component no node holds."""
+Touched = str | Component
+"""What an incident and an event can have in common: a job, a place or a component no node holds."""
+
+
+_NONE: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,17 +116,27 @@ class _Grouping:
     limits: Limits
     now: datetime
     drafts: dict[str, Draft] = field(default_factory=dict)
-    touching: dict[Touched, set[str]] = field(default_factory=dict)
+    touching_job: dict[Touched, set[str]] = field(default_factory=dict)
+    touching_place: dict[Touched, set[str]] = field(default_factory=dict)
+    touching_component: dict[Touched, set[str]] = field(default_factory=dict)
+    near: dict[str, frozenset[str]] = field(default_factory=dict)
     changed: dict[str, None] = field(default_factory=dict)
     memberships: list[tuple[str, str]] = field(default_factory=list)
 
     def index(self, events: Iterable[Event]) -> None:
         """Note what the open incidents have in common with any of *events*; what else they touch finds no event."""
-        wanted = {touched for event in events for touched in self._touched_by(event)}
+        nodes = {event.node for event in events}
+        self.near = {name: self.topology.near(name) if name else frozenset() for name in nodes}
+        jobs = {event.job for event in events}.union(*self.jobs_on.values())
+        places = set[str]().union(*self.near.values())
+        components = {event.component for event in events if not event.node}
         for incident in self.open_incidents.values():
-            components = (evidence.component for evidence in incident.evidence)
-            for touched in wanted.intersection(self._touched(incident.jobs, incident.nodes, components)):
-                self.touching.setdefault(touched, set()).add(incident.id)
+            _note(self.touching_job, jobs.intersection(incident.jobs), incident.id)
+            _note(self.touching_place, places & self.topology.places(incident.nodes), incident.id)
+            # What a node holds is found by its node.
+            if components:
+                mine = {evidence.component for evidence in incident.evidence}
+                _note(self.touching_component, components & mine, incident.id)
 
     def add(self, event: Event) -> None:
         signal = self.knowledge[event.kind]
@@ -137,7 +150,11 @@ class _Grouping:
             self._put(self._draft(self.open_incidents.get(opened.id, opened)), event, jobs)
 
     def _put(self, draft: Draft, event: Event, jobs: Iterable[str]) -> None:
-        self._note(draft.id, jobs, [event.node], [event.component])
+        _note(self.touching_job, jobs, draft.id)
+        if event.node:
+            _note(self.touching_place, self.near[event.node], draft.id)
+        else:
+            _note(self.touching_component, (event.component,), draft.id)
         self.changed[draft.id] = None
         self.memberships.append((draft.id, event.id))
 
@@ -145,22 +162,6 @@ class _Grouping:
         if incident.id not in self.drafts:
             self.drafts[incident.id] = Draft(incident, self.knowledge, self.topology)
         return self.drafts[incident.id]
-
-    def _note(
-        self, incident_id: str, jobs: Iterable[str], nodes: Iterable[str], components: Iterable[Component]
-    ) -> None:
-        for touched in self._touched(jobs, nodes, components):
-            self.touching.setdefault(touched, set()).add(incident_id)
-
-    def _touched(self, jobs: Iterable[str], nodes: Iterable[str], components: Iterable[Component]) -> Iterator[Touched]:
-        yield from (("job", job) for job in jobs)
-        yield from (("place", place) for place in self.topology.places(nodes) if place)
-        # What a node holds is found by its node.
-        yield from (component for component in components if not component.node)
-
-    def _touched_by(self, event: Event) -> Iterator[Touched]:
-        jobs = (event.job,) if event.job is not None else self.jobs_on.get(event.node, ())
-        return self._touched(jobs, [event.node], [event.component])
 
     def _jobs_of(self, event: Event, signal: Signal) -> tuple[str, ...]:
         if event.job is not None:
@@ -170,18 +171,23 @@ class _Grouping:
 
     def _candidates(self, event: Event) -> list[Draft]:
         """Return the incidents that have anything in common with *event*: no other can fit."""
-        touched = self._touched_by(event)
-        ids = {incident_id for each in touched for incident_id in self.touching.get(each, ())}
+        ids: set[str] = set()
+        for job in (event.job,) if event.job is not None else self.jobs_on.get(event.node, ()):
+            ids |= self.touching_job.get(job, _NONE)
+        for place in self.near[event.node]:
+            ids |= self.touching_place.get(place, _NONE)
+        if not event.node:
+            ids |= self.touching_component.get(event.component, _NONE)
         return [self.drafts.get(each) or self._draft(self.open_incidents[each]) for each in ids]
 
     def _best_fit(self, event: Event, signal: Signal) -> Draft | None:
-        fits = (
-            (self._fit(draft, event, signal), draft)
+        fits = [
+            (fit, draft.updated_at, draft.id)
             for draft in self._candidates(event)
             if draft.is_open and draft.is_near(event, self.limits.before, self.limits.after)
-        )
-        best = max(fits, key=lambda pair: (pair[0], pair[1].updated_at, pair[1].id), default=(0.0, None))
-        return best[1] if best[0] > 0 else None
+            if (fit := self._fit(draft, event, signal)) > 0
+        ]
+        return self.drafts[max(fits)[-1]] if fits else None
 
     def _fit(self, draft: Draft, event: Event, signal: Signal) -> float:
         """Return how well *event* fits the incident; 0 when it does not."""
@@ -204,6 +210,12 @@ class _Grouping:
         """Return a small fit when the same cause strikes a neighbour under the same switch, rack or power."""
         is_shared = not draft.places.isdisjoint(self.topology.near(event.node))
         return 0.5 if is_shared and signal.leading_cause in draft.causes else 0.0
+
+
+def _note(touching: dict[Touched, set[str]], touched: Iterable[Touched | None], incident_id: str) -> None:
+    for each in touched:
+        if each is not None:
+            touching.setdefault(each, set()).add(incident_id)
 
 
 def _is_one_fault(draft: Draft, event: Event, signal: Signal, topology: Topology) -> bool:

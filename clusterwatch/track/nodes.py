@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from clusterwatch.model import Diagnosis, Event, Node, NodeState, StepKind, StepState, World, kinds
+from clusterwatch.model.making import maker
 
 SCHEDULER = "scheduler"
 """Who put a node back that no step of a plan put back."""
@@ -22,6 +23,9 @@ _TOLD_BY_SCHEDULER = {
     kinds.NODE_DOWN: NodeState.SILENT,
 }
 """What a node's own start, and the scheduler's word, make of it."""
+
+_node = maker(Node)
+"""A replacement of one field costs more than the rest of what is done to a node that was only seen."""
 
 _NAMING_NODES = frozenset({kinds.JOB_STARTED, kinds.ATTEMPT_STARTED})
 
@@ -115,4 +119,6 @@ def _put(node: Node, moved: _Move) -> Node:
 
 
 def _seen(node: Node, now: datetime) -> Node:
-    return replace(node, seen_at=now) if now - node.seen_at >= SEEN_EVERY else node
+    if now - node.seen_at < SEEN_EVERY:
+        return node
+    return _node((node.name, node.state, now, node.boot_id, node.gpus, node.reason, node.drained_by, node.suspected_by))
