@@ -213,4 +213,3 @@ def _fields_of(event: Event) -> dict[str, object]:
 
 def _sample_of(event: Event) -> Sample:
     return Sample(event.id, event.text[:TEXT_KEPT], event.source, event.origin, event.happened_at)
-

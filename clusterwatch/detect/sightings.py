@@ -46,7 +46,16 @@ def event_of(sighting: Sighting, knowledge: Knowledge) -> Event:
     fields = {"seq": facts["seq"], **sighting.fields} if "seq" in facts else dict(sighting.fields)
     rank = sighting.rank if sighting.rank is not None else reading.rank
     count, until = 1, None
-    seen = (id_, sighting.kind, sighting.component, happened_at, reading.observed_at, received_at, reading.source, origin)
+    seen = (
+        id_,
+        sighting.kind,
+        sighting.component,
+        happened_at,
+        reading.observed_at,
+        received_at,
+        reading.source,
+        origin,
+    )
     said = (reading.trust, severity, text, sighting.rule, fields, reading.job, reading.attempt, rank, count, until)
     return _event((*seen, *said, reading.boot_id, reading.simulated))
 

@@ -141,5 +141,5 @@ def _begin_sqlite(connection: sa.Connection) -> None:
     # writers take their turn at the beginning.
     begin = connection.get_execution_options().get("sqlite_begin", "BEGIN")
     if begin:
-        # Straight to the driver: this is done for every transaction, and SQLAlchemy's way takes longer than most of them.
+        # Straight to the driver: it is part of every transaction, and SQLAlchemy's way takes longer than most of them.
         connection.connection.cursor().execute(begin)

@@ -27,9 +27,10 @@ _COPIED_FROM = 100
 
 _NAMES = frozenset({"node", "name"})
 _WANTED = ", ".join(f'"{name}"' for name in (*COLUMNS, "xact", "seq"))
+_FROM_EVENTS = f"SELECT {_WANTED} FROM events "  # noqa: S608 - names of our own columns
 _NEXT = {
-    "sqlite": f"SELECT {_WANTED} FROM events WHERE (xact, seq) > (?, ?) ORDER BY xact, seq LIMIT ?",
-    "postgresql": f"SELECT {_WANTED} FROM events WHERE (xact, seq) > (%s::text::xid8, %s) "
+    "sqlite": _FROM_EVENTS + "WHERE (xact, seq) > (?, ?) ORDER BY xact, seq LIMIT ?",
+    "postgresql": _FROM_EVENTS + "WHERE (xact, seq) > (%s::text::xid8, %s) "
     "AND xact < pg_snapshot_xmin(pg_current_snapshot()) ORDER BY xact, seq LIMIT %s",
 }
 
@@ -101,7 +102,8 @@ def _write_copied(connection: sa.Connection, rows: list[tuple[Any, ...]]) -> Non
     # Known ones were left out, under the lock that the position's row is: one that is there all the same was written
     # in this moment under another name of the collector, and is known when the collector reads again.
     names = ", ".join(f'"{name}"' for name in EVENT.columns)
-    with connection.connection.cursor() as cursor, cursor.copy(f"COPY events ({names}) FROM STDIN") as copy:
+    driver: Any = connection.connection.driver_connection
+    with driver.cursor() as cursor, cursor.copy(f"COPY events ({names}) FROM STDIN") as copy:
         for row in rows:
             copy.write_row(row)
 

@@ -13,7 +13,6 @@ from clusterwatch.store import jsontext
 from clusterwatch.store.engine import database_now
 from clusterwatch.store.tables import responder
 
-
 # SQLite keeps times as text of one form, of which the shorter one is the earlier one.
 _MOVE_CURSOR = {
     "sqlite": "UPDATE responder SET cursor = ? WHERE holder = ? AND epoch = ? "

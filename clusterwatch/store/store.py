@@ -57,9 +57,7 @@ class Store:
         self.read = Reader(database)
 
     @classmethod
-    def open(
-        cls, url: str, *, create: bool = False, accept_simulated: bool = False, durable: bool = True
-    ) -> Store:
+    def open(cls, url: str, *, create: bool = False, accept_simulated: bool = False, durable: bool = True) -> Store:
         """Return the store at *url* ("sqlite:///path" or "postgresql://...").
 
         Args:

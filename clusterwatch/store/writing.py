@@ -67,4 +67,4 @@ def insert(dialect: sa.Dialect, table: sa.Table, columns: tuple[str, ...]) -> st
     """Return the statement that writes a row of *columns*, with the driver's own marks for values."""
     mark = "?" if dialect.paramstyle == "qmark" else "%s"
     names = ", ".join(dialect.identifier_preparer.quote(name) for name in columns)
-    return f"INSERT INTO {table.name} ({names}) VALUES ({', '.join([mark] * len(columns))})"
+    return f"INSERT INTO {table.name} ({names}) VALUES ({', '.join([mark] * len(columns))})"  # noqa: S608 - names of our own tables

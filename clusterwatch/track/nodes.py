@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -57,7 +56,7 @@ def node_states(
 
 
 def _may_change(
-    world: World, events: Iterable[Event], speaking: AbstractSet[str], diagnosed: frozenset[str], now: datetime
+    world: World, events: Iterable[Event], speaking: frozenset[str], diagnosed: frozenset[str], now: datetime
 ) -> set[str]:
     """Return the nodes that are new, suspect, or heard again after a while.
 
@@ -65,7 +64,7 @@ def _may_change(
     """
     known = world.nodes
     started = {event.job for event in events if event.kind in _NAMING_NODES and event.job in world.jobs}
-    named = speaking.union(*(world.jobs[job].nodes for job in started if job is not None))
+    named = set(speaking).union(*(world.jobs[job].nodes for job in started if job is not None))
     heard = {name for name in speaking & known.keys() if now - known[name].seen_at >= SEEN_EVERY}
     suspect = {name for name, node in known.items() if node.state is NodeState.SUSPECT} if diagnosed else set()
     return (named - known.keys()) | heard | suspect
