@@ -311,7 +311,7 @@ class Examination:
         self._state, events, _ = pipeline.observe(self._state, self._readings, self.catalog, self.now)
         self._readings = []
         self._keep(events)
-        if len(self._state.repeats) > _MOST_REPEATS:
+        if len(self._state.repeats) + len(self._state.windows) > _MOST_REPEATS:
             self._close_windows()
 
     def _close_windows(self) -> None:

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
+from heapq import heapify, heappop, heappush
+from itertools import takewhile
 
 from clusterwatch.detect import progress, repeats
 from clusterwatch.detect.compiling import Catalog
 from clusterwatch.detect.lines import body, read_line, stream_of
 from clusterwatch.detect.matcher import Hit
+from clusterwatch.detect.folded import folded
 from clusterwatch.detect.sampled import SAMPLES, compare, sample_key
 from clusterwatch.detect.sightings import Sighting, event_of
-from clusterwatch.detect.state import ObserverState
+from clusterwatch.detect.state import ObserverState, Repeats
 from clusterwatch.detect.states import sighting_of_state
 from clusterwatch.model import LINE, Event, Reading, Severity
 from clusterwatch.model.kinds import ATTEMPT_ENDED, JOB_ENDED, PROCESS_EXITED, PROGRESS
@@ -59,18 +62,24 @@ class _Turn:
         self._assemblies = dict(state.assemblies)
         self._trails = dict(state.trails)
         self._repeats = dict(state.repeats)
+        self._windows = dict(state.windows)
+        self._closing = [(known.closes_at, key) for key, known in self._windows.items() if known.closes_at is not None]
+        heapify(self._closing)
         self.events: list[Event] = []
         self.wake_at: datetime | None = None
         self._find_next_window()
 
     def state(self) -> ObserverState:
-        return ObserverState(self._samples, self._assemblies, self._trails, self._repeats)
+        return ObserverState(self._samples, self._assemblies, self._trails, self._repeats, self._windows)
 
     def take(self, reading: Reading, body_of_line: tuple[int | None, str], hits: Sequence[Hit]) -> None:
         for sighting in self._sightings(reading, body_of_line, hits):
             event = event_of(sighting, self._knowledge)
             if event.kind == PROGRESS:
                 self._add_progress(event, reading)
+            elif "ranks" in reading.fields and reading.subject == LINE:
+                self._settle_before_grave(event)
+                self.events.append(folded(event, reading))
             else:
                 self._add(event)
 
@@ -79,13 +88,16 @@ class _Turn:
             return
         for job in [job for job, trail in self._trails.items() if trail.closes_at and trail.closes_at <= now]:
             self._settle(job)
-        for key in [key for key, known in self._repeats.items() if known.closes_at and known.closes_at <= now]:
-            self._repeats[key], event = repeats.close(self._repeats[key])
+        while self._closing and self._closing[0][0] <= now:
+            _, key = heappop(self._closing)
+            self._repeats[key], event = repeats.close(self._windows.pop(key))
             self.events.append(event)
         self._find_next_window()
 
     def forget(self, now: datetime) -> None:
-        for key in [key for key, known in self._repeats.items() if repeats.is_forgotten(known, now)]:
+        # Those last seen stand last: there is no need to look at all of them each time.
+        old = list(takewhile(lambda key: repeats.is_forgotten(self._repeats[key], now), self._repeats))
+        for key in old:
             del self._repeats[key]
 
     def _sightings(
@@ -124,20 +136,33 @@ class _Turn:
         self._wake_by(self._trails[key].closes_at)
 
     def _add(self, event: Event) -> None:
-        if event.severity >= Severity.ERROR or event.kind.startswith(_ENDINGS):
-            self._settle_before(event)
+        self._settle_before_grave(event)
         if event.kind == JOB_ENDED and event.job is not None:
             self._trails.pop(event.job, None)
         if not repeats.is_folded(event):
             self.events.append(event)
             return
-        key = repeats.fold_key(event)
-        known = self._repeats.get(key)
+        shared = repeats.is_shared(event, self._knowledge)
+        key = repeats.fold_key(event, shared=shared)
+        known = self._windows.get(key) or self._repeats.pop(key, None)
         if known is not None and repeats.is_forgotten(known, event.observed_at):
             known = None
-        self._repeats[key], told = repeats.add(known, event)
+        after, told = repeats.add(known, event, shared=shared)
         self._tell(told)
-        self._wake_by(self._repeats[key].closes_at)
+        self._keep(key, after)
+
+    def _keep(self, key: str, after: Repeats) -> None:
+        if after.closes_at is None:
+            self._repeats[key] = after
+            return
+        if key not in self._windows:
+            heappush(self._closing, (after.closes_at, key))
+            self._wake_by(after.closes_at)
+        self._windows[key] = after
+
+    def _settle_before_grave(self, event: Event) -> None:
+        if event.severity >= Severity.ERROR or event.kind.startswith(_ENDINGS):
+            self._settle_before(event)
 
     def _settle_before(self, event: Event) -> None:
         # A fault of the node may be what ended any job on it.
@@ -157,9 +182,9 @@ class _Turn:
         self.wake_at = min(filter(None, (self.wake_at, at)), default=None)
 
     def _find_next_window(self) -> None:
-        windows = [trail.closes_at for trail in self._trails.values()]
-        windows += [known.closes_at for known in self._repeats.values()]
-        self.wake_at = min(filter(None, windows), default=None)
+        times = [trail.closes_at for trail in self._trails.values()]
+        times += [at for at, _ in self._closing[:1]]
+        self.wake_at = min(filter(None, times), default=None)
 
 
 def _stream(reading: Reading) -> str:

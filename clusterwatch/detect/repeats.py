@@ -2,20 +2,27 @@
 
 1. The first FOLD_AFTER events of a kind on a component go one by one.
 2. Later ones are folded into windows of 1, 2, 4 ... 60 seconds; a window goes when it closes.
-3. After FORGET_SECONDS of silence the next one is a first one again.
+3. A symptom that ranks of a job print is folded from its first event on, and with that of all ranks of its node: they
+   print it alike, within moments, and none of them is the cause. It goes with the ranks that printed it.
+4. After FORGET_SECONDS of silence the next one is a first one again.
 """
 
 from __future__ import annotations
 
 from dataclasses import replace
 from datetime import datetime, timedelta
+from typing import Any
 
 from clusterwatch.detect.state import Repeats
-from clusterwatch.model import Event, event_id
+from clusterwatch.model import Component, ComponentKind, Event, Knowledge, Role, Scalar, event_id
+from clusterwatch.model import ranks as ranges
 
 FOLD_AFTER = 10
+FIRST_WINDOW_SECONDS = 1.0
 LONGEST_WINDOW_SECONDS = 60.0
 FORGET_SECONDS = 120.0
+
+_FORGET = timedelta(seconds=FORGET_SECONDS)
 
 # Each of these is a moment in the life of a job; two alike are two moments.
 _NEVER_FOLDED = frozenset({"job", "attempt", "rank", "process", "checkpoint", "action", "training"})
@@ -26,27 +33,34 @@ def is_folded(event: Event) -> bool:
     return event.kind.partition(".")[0] not in _NEVER_FOLDED
 
 
-def fold_key(event: Event) -> str:
-    """Return what two events share when one repeats the other."""
-    parts = (event.kind, event.component.kind, event.component.id, event.node, event.rule)
-    return "|".join(map(str, (*parts, event.job, event.attempt, event.source, event.boot_id)))
+def is_shared(event: Event, knowledge: Knowledge) -> bool:
+    """Return whether the ranks of a node tell *event* together: a symptom of a job whose attempts are followed."""
+    return (
+        event.rank is not None
+        and event.job is not None
+        and event.attempt is not None
+        and knowledge[event.kind].role is Role.SYMPTOM
+    )
 
 
-def add(repeats: Repeats | None, event: Event) -> tuple[Repeats, Event | None]:
+def fold_key(event: Event, *, shared: bool = False) -> str:
+    """Return what two events share when one repeats the other; where ranks tell it together, none of them is named."""
+    kind, id_, node = event.component.kind, event.component.id, event.component.node
+    part = "" if shared and kind is ComponentKind.RANK else id_
+    who = f"{event.job}|{event.attempt}|{event.source}|{event.boot_id}"
+    return f"{event.kind}|{kind}|{part}|{node}|{event.rule}|{who}"
+
+
+def add(repeats: Repeats | None, event: Event, *, shared: bool = False) -> tuple[Repeats, Event | None]:
     """Return the repeats with *event* among them, and what goes out at once."""
-    if repeats is None:
-        return Repeats(seen=1, last_at=event.observed_at), event
-    if repeats.folded is not None:
-        folded = replace(
-            repeats.folded,
-            count=repeats.folded.count + event.count,
-            until=max(repeats.folded.last_at, event.happened_at),
-        )
-        return replace(repeats, last_at=event.observed_at, folded=folded), None
-    if repeats.seen < FOLD_AFTER:
-        return replace(repeats, seen=repeats.seen + 1, last_at=event.observed_at), event
-    closes_at = event.observed_at + timedelta(seconds=repeats.seconds)
-    return replace(repeats, last_at=event.observed_at, closes_at=closes_at, folded=_window(event)), None
+    if repeats is not None and repeats.folded is not None:
+        return _with_one_more(repeats, repeats.folded, event), None
+    seen, window = (repeats.seen, repeats.seconds) if repeats is not None else (0, FIRST_WINDOW_SECONDS)
+    if seen < FOLD_AFTER and not shared:
+        return Repeats(seen + 1, event.observed_at, window), event
+    closes_at = event.observed_at + timedelta(seconds=window)
+    ranks = ((event.rank, event.rank),) if shared and event.rank is not None else ()
+    return Repeats(seen, event.observed_at, window, closes_at, event, ranks=ranks), None
 
 
 def close(repeats: Repeats) -> tuple[Repeats, Event]:
@@ -54,15 +68,47 @@ def close(repeats: Repeats) -> tuple[Repeats, Event]:
     if repeats.folded is None:
         raise ValueError("no window is open")
     seconds = min(repeats.seconds * 2, LONGEST_WINDOW_SECONDS)
-    return replace(repeats, seconds=seconds, closes_at=None, folded=None), repeats.folded
+    return Repeats(repeats.seen, repeats.last_at, seconds), _told(repeats, repeats.folded)
 
 
 def is_forgotten(repeats: Repeats, now: datetime) -> bool:
     """Return whether the last occurrence is so long ago that the next one is news."""
-    return repeats.folded is None and now - repeats.last_at > timedelta(seconds=FORGET_SECONDS)
+    return repeats.folded is None and now - repeats.last_at > _FORGET
 
 
-def _window(first: Event) -> Event:
+def of_ranks(event: Event, ranks: ranges.Ranges) -> dict[str, Any]:
+    """Return what changes in *event* where it is that of all *ranks*: the lowest stands for them, not who came first."""
+    if not ranks or ranks == ((event.rank, event.rank),):
+        return {}
+    lowest = ranks[0][0]
+    fields: dict[str, Scalar] = {**event.fields, **({"rank": lowest} if "rank" in event.fields else {})}
+    if ranges.count(ranks) > 1:
+        fields["ranks"] = ranges.as_text(ranks)
+    is_of_rank = event.component.kind is ComponentKind.RANK
+    component = Component(ComponentKind.RANK, str(lowest), event.node) if is_of_rank else event.component
+    return {"component": component, "rank": lowest, "fields": fields}
+
+
+def _with_one_more(repeats: Repeats, first: Event, event: Event) -> Repeats:
+    ranks = ranges.with_rank(repeats.ranks, event.rank) if repeats.ranks and event.rank is not None else repeats.ranks
+    return Repeats(
+        repeats.seen,
+        event.observed_at,
+        repeats.seconds,
+        repeats.closes_at,
+        first,
+        repeats.more + event.count,
+        min(repeats.first_at or first.happened_at, event.happened_at),
+        max(repeats.until or first.last_at, event.last_at),
+        ranks,
+    )
+
+
+def _told(repeats: Repeats, first: Event) -> Event:
+    if not repeats.more:
+        return first
     # Named after its first event: the same window gets the same id when it is read again after a crash.
     window_id = event_id(first.node, first.boot_id, first.source, f"window:{first.id}", first.kind)
-    return replace(first, id=window_id)
+    count, first_at = first.count + repeats.more, repeats.first_at or first.happened_at
+    changes = {"id": window_id, "count": count, "happened_at": first_at, "until": repeats.until}
+    return replace(first, **changes, **of_ranks(first, repeats.ranks))

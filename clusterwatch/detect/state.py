@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cache
 from typing import Any
@@ -11,6 +11,7 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from clusterwatch.model import Event, Scalar
+from clusterwatch.model.ranks import Ranges
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +22,10 @@ class Repeats:
         seen: How many went out one by one.
         seconds: Length of the next window.
         closes_at: When the open window ends; None while there is none.
-        folded: The open window's event so far.
+        folded: The event that opened the window.
+        more: How many occurrences the window holds beside that event's own.
+        first_at, until: Times of the first and the last of all of them; None while there are no more.
+        ranks: Of a symptom that the ranks of a node print alike, the ranks that did.
     """
 
     seen: int
@@ -29,6 +33,10 @@ class Repeats:
     seconds: float = 1.0
     closes_at: datetime | None = None
     folded: Event | None = None
+    more: int = 0
+    first_at: datetime | None = None
+    until: datetime | None = None
+    ranks: Ranges = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,13 +103,15 @@ class ObserverState:
         samples: The previous sample of each device, mount and host, by source, node and instance.
         assemblies: Open texts of several lines, by stream.
         trails: Progress, by job.
-        repeats: Repeated events, by kind and component.
+        repeats: Repeated events without an open window, by kind and component; the one last seen stands last.
+        windows: Repeated events with an open window, likewise.
     """
 
     samples: Mapping[str, Mapping[str, Scalar]] = field(default_factory=dict)
     assemblies: Mapping[str, Assembly] = field(default_factory=dict)
     trails: Mapping[str, Trail] = field(default_factory=dict)
     repeats: Mapping[str, Repeats] = field(default_factory=dict)
+    windows: Mapping[str, Repeats] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         """Return the state as values that JSON can hold."""
@@ -115,7 +125,11 @@ class ObserverState:
         Raises:
             ValueError: If *stored* is not such a state.
         """
-        return _adapter().validate_python(stored)
+        state = _adapter().validate_python(stored)
+        # An earlier version kept both in one place.
+        windows = {key: known for key, known in state.repeats.items() if known.closes_at is not None}
+        repeats = {key: known for key, known in state.repeats.items() if known.closes_at is None}
+        return replace(state, repeats=repeats, windows={**windows, **state.windows}) if windows else state
 
 
 @cache
