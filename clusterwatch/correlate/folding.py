@@ -8,9 +8,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 
+from clusterwatch.correlate.pieces import Piece, evidence_of
 from clusterwatch.model import (
     Cause,
     Component,
@@ -20,52 +21,14 @@ from clusterwatch.model import (
     Incident,
     Knowledge,
     Role,
-    Sample,
-    Severity,
     Signal,
     Topology,
     Trust,
 )
 
-SAMPLES_KEPT = 3
-TEXT_KEPT = 400
 RANKS_KEPT = 32
 
 _OF_JOBS = frozenset({ComponentKind.RANK, ComponentKind.JOB})
-
-
-@dataclass(slots=True)
-class _Piece:
-    """A piece of evidence; of two of the same time and kind, the one that came to its *place* first is first.
-
-    What folds into it is kept beside it, because there may be thousands; `whole` is the piece with all of it.
-    """
-
-    evidence: Evidence
-    place: int
-    first_at: datetime
-    last_at: datetime
-    count: int
-    samples: tuple[Sample, ...]
-
-    @property
-    def whole(self) -> Evidence:
-        """The evidence with everything that folded into it."""
-        return replace(
-            self.evidence, first_at=self.first_at, last_at=self.last_at, count=self.count, samples=self.samples
-        )
-
-    def fold(self, event: Event) -> None:
-        """Let *event*, which says the same, be part of it."""
-        self.first_at = min(self.first_at, event.happened_at)
-        self.last_at = max(self.last_at, event.last_at)
-        self.count += event.count
-        if len(self.samples) < SAMPLES_KEPT and event.text not in {sample.text for sample in self.samples}:
-            self.samples = (*self.samples, _sample_of(event))
-
-
-def _order(piece: _Piece) -> tuple[datetime, int]:
-    return piece.first_at, piece.place
 
 
 class Draft:
@@ -97,8 +60,8 @@ class Draft:
         self._opened_at = incident.opened_at
         self._first_at = min(evidence.first_at for evidence in incident.evidence)
         self._last_at = max(evidence.last_at for evidence in incident.evidence)
-        self._pieces: list[_Piece] = []
-        self._alike: dict[tuple[str, Trust, Component | None], list[_Piece]] = {}
+        self._pieces: list[Piece] = []
+        self._alike: dict[tuple[str, Trust, Component | None], list[Piece]] = {}
         self._places_given = 0
         for evidence in incident.evidence:
             self._append(evidence)
@@ -124,7 +87,7 @@ class Draft:
         """Fold *event* into the evidence; it touches *jobs*."""
         piece = self._alike_to(event, signal)
         if piece is not None:
-            self._fold(piece, event)
+            self._fold(piece, event, signal)
         elif self._is_one_of_many(event, signal):
             self._append(_of_the_job(evidence_of(event, signal.severity), event))
         else:
@@ -138,13 +101,13 @@ class Draft:
         self._last_at = max(self._last_at, event.last_at)
         self.updated_at = now
 
-    def _alike_to(self, event: Event, signal: Signal) -> _Piece | None:
+    def _alike_to(self, event: Event, signal: Signal) -> Piece | None:
         """Return the earliest piece that says the same; of a job's symptom, the first rank's line stands for all."""
         component: Component | None = event.component
         if signal.role is Role.SYMPTOM and event.job is not None:
             component = None if event.job in self.jobs else Component(ComponentKind.JOB, event.job)
         found = self._alike.get((event.kind, event.trust, component), ())
-        earliest = min(found, key=_order) if len(found) > 1 else next(iter(found), None)
+        earliest = min(found, key=lambda piece: piece.order) if len(found) > 1 else next(iter(found), None)
         if earliest is None and self._is_one_of_many(event, signal):
             return next(iter(self._alike.get((event.kind, event.trust, _job_of(event)), ())), None)
         return earliest
@@ -156,8 +119,7 @@ class Draft:
         return signal.role is Role.SUSPECT and event.job is not None and len(said) >= RANKS_KEPT and not is_first
 
     def _append(self, evidence: Evidence) -> None:
-        place = self._next_place()
-        piece = _Piece(evidence, place, evidence.first_at, evidence.last_at, evidence.count, evidence.samples)
+        piece = Piece.of(evidence, self._next_place())
         self._pieces.append(piece)
         self._alike.setdefault((evidence.kind, evidence.trust, evidence.component), []).append(piece)
         if evidence.component.kind in _OF_JOBS:
@@ -171,11 +133,15 @@ class Draft:
             self.fault_components.add(evidence.component)
             self.fault_causes.add(cause)
 
-    def _fold(self, piece: _Piece, event: Event) -> None:
+    def _fold(self, piece: Piece, event: Event, signal: Signal) -> None:
         if event.happened_at < piece.first_at:
             # It moves forward, behind what stands at that time already.
             piece.place = self._next_place()
-        piece.fold(event)
+        if signal.role is Role.SYMPTOM and event.job is not None and event.component.kind in _OF_JOBS:
+            piece.fold_of_many_ranks(event)
+            self.components.add(piece.evidence.component)
+        else:
+            piece.fold(event)
 
     def _next_place(self) -> int:
         self._places_given += 1
@@ -190,26 +156,3 @@ def _of_the_job(evidence: Evidence, event: Event) -> Evidence:
     """Return *evidence* of one rank as that of its whole job: no rank is named by it."""
     fields = tuple(pair for pair in evidence.fields if pair[0] != "rank")
     return replace(evidence, component=_job_of(event), fields=fields)
-
-
-def evidence_of(event: Event, severity: Severity) -> Evidence:
-    """Return the first piece of evidence that *event* gives."""
-    return Evidence(
-        kind=event.kind,
-        component=event.component,
-        severity=severity,
-        trust=event.trust,
-        first_at=event.happened_at,
-        last_at=event.last_at,
-        count=event.count,
-        samples=(_sample_of(event),),
-        fields=tuple(sorted((name, str(value)) for name, value in _fields_of(event).items() if value is not None)),
-    )
-
-
-def _fields_of(event: Event) -> dict[str, object]:
-    return dict(event.fields) if event.rank is None else {**event.fields, "rank": event.rank}
-
-
-def _sample_of(event: Event) -> Sample:
-    return Sample(event.id, event.text[:TEXT_KEPT], event.source, event.origin, event.happened_at)

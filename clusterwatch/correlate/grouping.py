@@ -17,7 +17,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from clusterwatch.correlate.folding import Draft, evidence_of
+from clusterwatch.correlate.folding import Draft
+from clusterwatch.correlate.pieces import evidence_of
 from clusterwatch.model import (
     Component,
     Event,
@@ -85,8 +86,10 @@ def add_events(
     grouping.index(telling)
 
     # What may open an incident goes first, so that a warning of the same moment finds the incident it belongs to.
-    def order(event: Event) -> tuple[bool, datetime, str]:
-        return knowledge[event.kind].severity < limits.opens_at, event.happened_at, event.id
+    # Of the same moment, not the ids decide, which are others when the same is read from folded lines.
+    def order(event: Event) -> tuple[bool, datetime, str, int, str]:
+        rank = -1 if event.rank is None else event.rank
+        return knowledge[event.kind].severity < limits.opens_at, event.happened_at, event.component.node, rank, event.id
 
     for event in sorted(telling, key=order):
         grouping.add(event)

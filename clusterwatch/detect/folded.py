@@ -1,7 +1,7 @@
 """A line that stands for many: who read it has folded it already, as `repeats` would have.
 
-Fields of such a reading: ranks ("8-15"), and where they are not 1 and the reading's own times: count, first_at and last_at
-(ISO 8601, with a zone). Who folded has also held it back, so it goes at once.
+Fields of such a reading: ranks ("8-15"); count (one of each rank where it is missing); first_at and last_at (ISO 8601
+with a zone; the reading's own time where they are missing). Who folded has also held it back, so it goes at once.
 """
 
 from __future__ import annotations

@@ -9,9 +9,9 @@ from itertools import takewhile
 
 from clusterwatch.detect import progress, repeats
 from clusterwatch.detect.compiling import Catalog
+from clusterwatch.detect.folded import folded
 from clusterwatch.detect.lines import body, read_line, stream_of
 from clusterwatch.detect.matcher import Hit
-from clusterwatch.detect.folded import folded
 from clusterwatch.detect.sampled import SAMPLES, compare, sample_key
 from clusterwatch.detect.sightings import Sighting, event_of
 from clusterwatch.detect.state import ObserverState, Repeats

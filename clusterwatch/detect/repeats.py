@@ -77,7 +77,7 @@ def is_forgotten(repeats: Repeats, now: datetime) -> bool:
 
 
 def of_ranks(event: Event, ranks: ranges.Ranges) -> dict[str, Any]:
-    """Return what changes in *event* where it is that of all *ranks*: the lowest stands for them, not who came first."""
+    """Return what changes in *event* if it is that of all *ranks*: the lowest stands for them, not who came first."""
     if not ranks or ranks == ((event.rank, event.rank),):
         return {}
     lowest = ranks[0][0]
@@ -110,5 +110,5 @@ def _told(repeats: Repeats, first: Event) -> Event:
     # Named after its first event: the same window gets the same id when it is read again after a crash.
     window_id = event_id(first.node, first.boot_id, first.source, f"window:{first.id}", first.kind)
     count, first_at = first.count + repeats.more, repeats.first_at or first.happened_at
-    changes = {"id": window_id, "count": count, "happened_at": first_at, "until": repeats.until}
+    changes: dict[str, Any] = {"id": window_id, "count": count, "happened_at": first_at, "until": repeats.until}
     return replace(first, **changes, **of_ranks(first, repeats.ranks))

@@ -16,7 +16,7 @@ def ranges_in(text: str) -> Ranges:
         ValueError: If it is not written so.
     """
     pairs = [part.partition("-") for part in text.split(",") if part.strip()]
-    return merged((int(first), int(last or first)) for first, _, last in pairs)
+    return merged((int(first), int(last if dash else first)) for first, dash, last in pairs)
 
 
 def as_text(ranges: Ranges) -> str:

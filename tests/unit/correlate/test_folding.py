@@ -2,7 +2,8 @@
 
 from datetime import timedelta
 
-from clusterwatch.correlate.folding import RANKS_KEPT, SAMPLES_KEPT, Draft, evidence_of
+from clusterwatch.correlate.folding import RANKS_KEPT, Draft
+from clusterwatch.correlate.pieces import SAMPLES_KEPT, evidence_of
 from clusterwatch.model import (
     Cause,
     Component,
