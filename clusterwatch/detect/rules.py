@@ -76,9 +76,8 @@ class Rule:
         """Return the groups of *match* that took part, numbers where the rule says so."""
         groups = match.groupdict().items()
         found = {field_name(group): value.strip() for group, value in groups if value is not None}
-        for name in self.ints & found.keys():
-            found[name] = _number(found[name])
-        return found
+        numbers = {name: _number(found[name]) for name in self.ints & found.keys()}
+        return {**found, **numbers} if numbers else dict(found)
 
 
 @cache

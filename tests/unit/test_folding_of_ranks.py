@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from itertools import pairwise
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -70,7 +71,7 @@ def folded(printed: Sequence[Printed]) -> Reading:
 
 def batches_of(readings: Sequence[Reading], cuts: Sequence[int]) -> list[Sequence[Reading]]:
     places = [0, *sorted(min(cut, len(readings)) for cut in cuts), len(readings)]
-    return [readings[start:end] for start, end in zip(places, places[1:], strict=False)]
+    return [readings[start:end] for start, end in pairwise(places)]
 
 
 def turns(batches: Sequence[Sequence[Reading]]) -> tuple[list[Event], World]:

@@ -33,5 +33,5 @@ def test_ranks_are_written_as_people_write_them():
 
 @pytest.mark.parametrize("text", ["a", "1-", "-3", "1-x"])
 def test_what_names_no_ranks_is_refused(text: str):
-    with pytest.raises(ValueError, match="ranks|invalid"):
+    with pytest.raises(ValueError, match="invalid literal"):
         ranks.ranges_in(text)
