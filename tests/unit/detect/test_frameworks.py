@@ -42,18 +42,17 @@ def test_killed_rank_is_named_by_torchrun_and_its_peers_are_symptoms(catalog: Ca
     assert [(event.kind, event.rank) for event in events] == [
         (PROGRESS, None),
         (PROGRESS, None),
-        ("gloo.connection_closed", 1),
-        ("gloo.connection_closed", 0),
         ("torchelastic.closing", None),
         ("torchelastic.failed.sigkill", None),
         ("torchelastic.child_failed", None),
         ("torchelastic.failure.sigterm", 0),
         ("torchelastic.root_cause.sigkill", 2),
+        ("gloo.connection_closed", 0),
     ]
-    root = events[-1]
+    root, peers = events[-2:]
     assert root.component == Component(ComponentKind.RANK, "2", "node001")
     assert (root.fields["exit_code"], root.fields["pid"], root.fields["host"]) == (-9, 349, "node001")
-    assert events[2].fields["where"] == "distributed_c10d.py:3252"
+    assert (peers.fields["where"], peers.fields["ranks"]) == ("distributed_c10d.py:3252", "0-1")
 
 
 def test_exception_names_its_rank_and_the_last_frame(catalog: Catalog) -> None:
