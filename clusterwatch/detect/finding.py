@@ -8,12 +8,10 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from collections import deque
 from collections.abc import Iterable, Sequence
 from functools import cached_property
 from itertools import accumulate
-from typing import NamedTuple
 
 from clusterwatch.detect.engines import Scan, marker, scanner
 from clusterwatch.detect.stems import stems
@@ -29,16 +27,11 @@ _TOO_MANY = 2
 _FEW_LINES = 5_000
 
 
-class HeldLine(NamedTuple):
-    """A line that holds literals: offsets of its first byte and of its line feed, and the literals, by index."""
-
-    start: int
-    end: int
-    literals: tuple[int, ...]
-
-
 Span = tuple[int, int]
 """A line: offsets of its first byte and of its line feed."""
+
+HeldLine = tuple[int, int, int]
+"""A line that holds literals: offsets of its first byte and of its line feed, and the highest index of a literal."""
 
 
 class Finder:
@@ -64,16 +57,20 @@ class Finder:
         return found
 
     def held_lines(self, text: bytes | bytearray, size: int) -> list[HeldLine]:
-        """Return the lines that hold a literal of the first *size* bytes of *text*, in order."""
+        """Return the lines that surely hold a literal of the first *size* bytes of *text*, in order."""
         found = self.spans(text, size)
         if not found:
             return []
-        literals: list[list[int]] = [[] for _ in found]
         ends = list(accumulate(end - start + 1 for start, end in found))
         joined = b"\n".join([text[start:end] for start, end in found])
+        held = [-1] * len(found)
+        at = 0
         for end, literal in self._scan(memoryview(joined)):
-            literals[bisect_left(ends, end)].append(literal)
-        return [HeldLine(*span, tuple(held)) for span, held in zip(found, literals, strict=True) if held]
+            while end > ends[at]:
+                at += 1
+            if literal > held[at]:
+                held[at] = literal
+        return [(*span, last) for span, last in zip(found, held, strict=True) if last >= 0]
 
     @cached_property
     def _scan(self) -> Scan:

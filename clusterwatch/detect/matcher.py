@@ -17,7 +17,7 @@ from itertools import accumulate
 from typing import NamedTuple, TypeVar
 
 from clusterwatch.detect.engines import Scan, scanner
-from clusterwatch.detect.finding import Finder, HeldLine
+from clusterwatch.detect.finding import Finder
 from clusterwatch.detect.rules import Rule
 from clusterwatch.detect.shapes import Match, is_told_by_shape, may_match, shape_of
 
@@ -87,15 +87,11 @@ class Matcher:
         self._rules = tuple(rules)
         self._engine = engine
         self.literals = sorted({literal for rule in self._rules for literal in rule.literals})
-        """What is searched for; `HeldLine` counts in it."""
+        """What is searched for, in order."""
         self._finder = Finder([_bytes(literal) for literal in self.literals], engine)
         self._tries_for: dict[tuple[int, ...], Tries] = {}
         self._known_of: dict[bytes, Known] = {}
         self._remembered: dict[str, tuple[Hit, ...]] = {}
-
-    def held_lines(self, text: bytes | bytearray) -> list[HeldLine]:
-        """Return the lines of *text* (UTF-8, lines ended by line feeds) that hold a literal, in order."""
-        return self._finder.held_lines(text, len(text))
 
     def hits_in(self, text: bytes | bytearray, size: int | None = None) -> list[HitLine]:
         """Return the lines of *text* (UTF-8, lines ended by line feeds) that a rule matches, with their hits.
@@ -120,15 +116,23 @@ class Matcher:
 
         Rules that another hit of the line beats for certain may be missing.
         """
-        joined = _bytes("\n".join(lines))
-        starts = list(accumulate((_size(line) + 1 for line in lines), initial=0))
-        indices = dict.fromkeys(bisect_right(starts, start) - 1 for start, _ in self._finder.spans(joined, len(joined)))
+        texts = _bytes("\n".join(lines)).split(b"\n")
+        if len(texts) != len(lines):  # what was written as one line may be several
+            texts = [_bytes(line) for line in lines]
+        known = [self._known_of.get(shape_of(text)) for text in texts]
+        for index in self._held([index for index, each in enumerate(known) if each is None], texts):
+            known[index] = self._known(shape_of(texts[index]))
         return {
             index: hits
-            for index in indices
-            if (known := self._known(shape_of(_bytes(lines[index])))) is not _NOTHING
-            and (hits := self._hits_on(lines[index], known))
+            for index, each in enumerate(known)
+            if each is not None and each is not _NOTHING and (hits := self._hits_on(lines[index], each))
         }
+
+    def _held(self, indices: Sequence[int], texts: Sequence[bytes]) -> set[int]:
+        """Return those of *indices* whose texts may hold a literal."""
+        joined = b"\n".join([texts[index] for index in indices])
+        starts = list(accumulate((len(texts[index]) + 1 for index in indices), initial=0))
+        return {indices[bisect_right(starts, start) - 1] for start, _ in self._finder.spans(joined, len(joined))}
 
     def _known(self, shape: bytes) -> Known:
         known = self._known_of.get(shape)
@@ -245,7 +249,3 @@ def unbeaten(hits: Iterable[Hit]) -> tuple[Hit, ...]:
 
 def _bytes(text: str) -> bytes:
     return text.encode("utf-8", "surrogatepass")
-
-
-def _size(text: str) -> int:
-    return len(text) if text.isascii() else len(_bytes(text))

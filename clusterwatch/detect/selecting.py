@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from clusterwatch.detect.engines import sensor
-from clusterwatch.detect.finding import Finder, HeldLine
+from clusterwatch.detect.finding import Finder
 from clusterwatch.detect.rules import Rule
 from clusterwatch.reading.text import NOISE, without_noise
 
@@ -60,21 +60,17 @@ class Selector:
         with memoryview(text) as view, view[:size] as part:
             if self._has_noise(part):
                 return list(self._lines_of_noise(bytes(part)))
-        return [_selected(line) for line in self._finder.held_lines(text, size)]
+        places = len(_PLACEMENTS)
+        return [Selected(start, end, last < places) for start, end, last in self._finder.held_lines(text, size)]
 
     def _lines_of_noise(self, text: bytes) -> Iterator[Selected]:
         clean = without_noise(text)
         starts = [0, *(found.end() for found in re.finditer(b"\n", text)), len(text) + 1]
         number = at = 0
-        for line in self._finder.held_lines(clean, len(clean)):
-            number += clean.count(b"\n", at, line.start)
-            at = line.start
-            end = min(starts[number + 1] - 1, len(text))
-            yield _selected(HeldLine(starts[number], end, line.literals))
-
-
-def _selected(line: HeldLine) -> Selected:
-    return Selected(line.start, line.end, all(literal < len(_PLACEMENTS) for literal in line.literals))
+        for start, _, last in self._finder.held_lines(clean, len(clean)):
+            number += clean.count(b"\n", at, start)
+            at = start
+            yield Selected(starts[number], min(starts[number + 1] - 1, len(text)), last < len(_PLACEMENTS))
 
 
 def _forms(literal: str) -> set[bytes]:
@@ -85,5 +81,6 @@ def _forms(literal: str) -> set[bytes]:
     forms = {literal, plain, ascii_only, html, html.replace("/", "\\/"), plain.replace("/", "\\/")}
     identifier = _IDENTIFIER.match(literal)
     if identifier:
-        forms.add(f'"{identifier[1]}"')
+        # As a value, not as the name of a field, which many records have: "status", "error".
+        forms.update(f'"{identifier[1]}"{behind}' for behind in ",}] ")
     return {form.encode("utf-8", "surrogatepass") for form in forms}

@@ -2,8 +2,10 @@
 
 Each round runs ours and the other, one after the other, so that a busy machine slows both; the ratio of a round is what
 counts, and the median of the rounds is printed. All begin with a file that the machine has cached; grep and ripgrep
-print how many lines hold a literal, ours decodes those lines, tries the rules on them and captures. BENCH_MB sets the
-size; "taskset -c 0 make bench" keeps all of it on one core.
+print how many lines hold a literal, ours decodes those lines, tries the rules on them and captures. Ours is once the
+matcher on plain text, and once what "clusterwatch diagnose" does: it also looks for escapes and control characters, and
+for literals as JSON writes them. The first round includes what ours learns of the log. BENCH_MB sets the size;
+"taskset -c 0 make bench" keeps all of it on one core.
 """
 
 from __future__ import annotations
@@ -22,9 +24,9 @@ import pytest
 
 from clusterwatch import pipeline, resources
 from clusterwatch.clock import SystemClock
-from clusterwatch.detect import Catalog, Matcher, ObserverState, compile_catalog, compile_rules
+from clusterwatch.detect import Catalog, Matcher, ObserverState, Selector, compile_catalog, compile_rules
 from clusterwatch.model import Reading, Trust
-from clusterwatch.reading.blocks import blocks
+from clusterwatch.reading.blocks import Block, blocks
 from measured import write_page
 from mixed_log import HOSTILE, USUAL, Mix, mixed_lines
 
@@ -52,7 +54,8 @@ def page() -> Iterator[None]:
         f"What `bench_matching.py` measured last, on logs of {MEGABYTES} MB: from a cached file to hits with what they"
         f" captured, of {len(CATALOG.rules)} rules with {literals} literals, beside `rg -cF -f` and `grep -cF -f` over"
         f" the same literals. The ratio is how many times as fast ours is, the median of {ROUNDS} paired rounds. The"
-        f" usual log has {USUAL.failures:.1%} failures and {USUAL.progress:.1%} progress lines.",
+        f" usual log has {USUAL.failures:.1%} failures and {USUAL.progress:.1%} progress lines. As diagnose: with what"
+        " `clusterwatch diagnose` does before that, such as looking for escapes and for literals as JSON writes them.",
         ROWS,
     )
 
@@ -101,6 +104,17 @@ def test_matching_beside_a_search_for_the_same_literals(log: Log, engine: str, r
         assert median(ratios) >= 1.0
 
 
+def test_selecting_and_matching_as_diagnose_does_beside_a_search(log: Log):
+    if shutil.which("rg") is None:
+        print("rg is not installed here: nothing to compare with")
+        return
+    selector, matcher = Selector(CATALOG.rules), compile_rules(CATALOG.rules)
+
+    _ratios(log, lambda: _hits_of_selected(selector, matcher, log), "rg", "as diagnose, hyperscan")
+
+    assert _hits_of_selected(selector, matcher, log) == _hits(matcher, log)
+
+
 def test_observing_lines_that_are_readings_already(log: Log):
     readings = [_reading(index, line) for index, line in enumerate(log.lines)]
 
@@ -131,6 +145,17 @@ def _hits(matcher: Matcher, log: Log) -> int:
     """Return how many lines of the file a rule matches."""
     with log.path.open("rb", buffering=0) as file:
         return sum(len(matcher.hits_in(block.buffer, block.end)) for block in blocks(file))
+
+
+def _hits_of_selected(selector: Selector, matcher: Matcher, log: Log) -> int:
+    """Return how many of the lines that diagnose would look at a rule matches."""
+    with log.path.open("rb", buffering=0) as file:
+        return sum(len(matcher.hits(_selected(selector, block))) for block in blocks(file))
+
+
+def _selected(selector: Selector, block: Block) -> list[str]:
+    lines = selector.lines(block.buffer, block.end)
+    return [block.buffer[each.start : each.end].decode("utf-8", "replace") for each in lines if not each.is_placement]
 
 
 def _observe(catalog: Catalog, readings: Sequence[Reading]) -> int:

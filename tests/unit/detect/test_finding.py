@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from clusterwatch.detect.engines import ENGINES
-from clusterwatch.detect.finding import Finder, HeldLine
+from clusterwatch.detect.finding import Finder
 
 LITERALS = [b"fallen off the bus", b"off the rails", b"lost", "größer".encode()]
 HEALTHY = b"step 5, all is well\n" * 200
@@ -13,17 +13,17 @@ BROKEN = b"GPU 3 has fallen off the bus\nit is lost, lost\n"
 OTHER = b"somebody turned off the light\n" * 20_000
 
 
-def found(finder: Finder, text: bytes) -> list[tuple[bytes, tuple[int, ...]]]:
-    return [(text[line.start : line.end], line.literals) for line in finder.held_lines(text, len(text))]
+def found(finder: Finder, text: bytes) -> list[tuple[bytes, int]]:
+    return [(text[start:end], last) for start, end, last in finder.held_lines(text, len(text))]
 
 
 @pytest.mark.parametrize("engine", ENGINES)
-def test_lines_come_with_their_literals_before_and_after_it_learned(engine: str):
+def test_lines_come_with_their_last_literal_before_and_after_it_learned(engine: str):
     finder = Finder(LITERALS, engine, learned_after_bytes=1_000)
 
     first, second = (found(finder, HEALTHY + BROKEN + HEALTHY) for _ in range(2))
 
-    assert first == second == [(b"GPU 3 has fallen off the bus", (0,)), (b"it is lost, lost", (2, 2))]
+    assert first == second == [(b"GPU 3 has fallen off the bus", 0), (b"it is lost, lost", 2)]
 
 
 def test_line_that_holds_a_stem_alone_is_not_found():
@@ -32,7 +32,7 @@ def test_line_that_holds_a_stem_alone_is_not_found():
 
     text = b"off the cuff\nfallen into place\nlost\n"
 
-    assert finder.held_lines(text, len(text)) == [HeldLine(31, 35, (2,))]
+    assert finder.held_lines(text, len(text)) == [(31, 35, 2)]
 
 
 def test_log_that_begins_to_speak_of_other_things_is_learned_anew():

@@ -7,7 +7,8 @@ from random import Random
 import pytest
 
 from benign_log import benign_lines
-from clusterwatch.detect import Catalog, Rule, compile_rules
+from clusterwatch.detect import Catalog, Rule
+from clusterwatch.detect.engines import scanner
 from clusterwatch.model.kinds import PROGRESS
 
 LINES = 100_000
@@ -23,13 +24,14 @@ def rules(catalog: Catalog) -> list[Rule]:
 @pytest.fixture(scope="module")
 def held(rules: list[Rule]) -> dict[str, list[str]]:
     """Lines of healthy machines by the literals that they hold."""
-    lines = list(islice(benign_lines(Random(1)), LINES))
-    text = "\n".join(lines).encode()
-    matcher = compile_rules(rules)
+    text = "\n".join([*islice(benign_lines(Random(1)), LINES), ""]).encode()
+    literals = sorted({literal for rule in rules for literal in rule.literals})
     found: dict[str, list[str]] = {}
-    for start, end, literals in matcher.held_lines(text):
-        for index in set(literals):
-            found.setdefault(matcher.literals[index], []).append(text[start:end].decode())
+    for end, literal in scanner([literal.encode() for literal in literals])(memoryview(text)):
+        line = text[text.rfind(b"\n", 0, end) + 1 : text.index(b"\n", end)].decode()
+        held = found.setdefault(literals[literal], [])
+        if held[-1:] != [line]:
+            held.append(line)
     return found
 
 

@@ -38,6 +38,8 @@ def test_line_with_a_literal_is_selected_and_its_neighbours_are_not(engine: str)
         SAID.replace("said", "sa\x00id"),
         SAID.replace("said", "sa\u202eid"),
         '{"SYSLOG_IDENTIFIER":"NVRM","MESSAGE":"Xid (PCI:0000:3b:00): 79"}',
+        '{"MESSAGE":"Xid (PCI:0000:3b:00): 79", "SYSLOG_IDENTIFIER": "NVRM"}',
+        '{"MESSAGE" : "Xid (PCI:0000:3b:00): 79", "SYSLOG_IDENTIFIER" : "NVRM" }',
         '{"MESSAGE":[78,86,82,77]}',
         "Traceback (most recent call last):",
         '  File "train.py", line 7, in main',
@@ -46,6 +48,10 @@ def test_line_with_a_literal_is_selected_and_its_neighbours_are_not(engine: str)
 @pytest.mark.parametrize("engine", ["hyperscan", "python"])
 def test_line_is_selected_however_it_is_written(line: str, engine: str):
     assert selected("before", line, "after", engine=engine) == [line]
+
+
+def test_name_of_a_field_is_no_program():
+    assert selected('{"NVRM":"0.1","level":"info"}') == []
 
 
 def test_line_that_only_places_a_rank_is_told_apart():
