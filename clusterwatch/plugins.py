@@ -14,6 +14,7 @@ from clusterwatch.seams import Collector
 COLLECTORS = "clusterwatch.collectors"
 SIMULATORS = "clusterwatch.simulators"
 DASHBOARDS = "clusterwatch.dashboards"
+TRACES = "clusterwatch.traces"
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from threading import Event as Signal
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 from clusterwatch.model import Collected, Mode, Outcome, Scalar, Step, WorldState
 
@@ -217,4 +217,77 @@ class Estimator(Protocol):
         Raises:
             ConfigError: The question names what does not exist, or a figure is out of range.
         """
+
+
+class Trace(Protocol):
+    """What happens to a simulated cluster, whatever is done about it: the content of a trace file."""
+
+    @property
+    def name(self) -> str:
+        """What it is called."""
+        ...
+
+    @property
+    def seed(self) -> int:
+        """What its random draws came from."""
+        ...
+
+    @property
+    def days(self) -> float:
+        """How long it lasts."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class IntoTrace:
+    """What somebody's records are made into: name of the trace, nodes of its job (0: as the records say), seed."""
+
+    name: str
+    nodes_total: int = 0
+    seed: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class TraceColumns:
+    """Which column of a table of incidents holds what; "" where there is no such column."""
+
+    at: str
+    cause: str
+    node: str = ""
+    repair_hours: str = ""
+
+
+class TraceTools(Protocol):
+    """Makes, checks, counts and converts trace files. All raise ConfigError with every mistake of an input."""
+
+    def builtins(self) -> Mapping[str, str]:
+        """Return what each trace that is shipped is for, by its name."""
+        ...
+
+    def generated(self, source: str, seed: int, *, days: float | None = None, stochastic: bool = False) -> Trace:
+        """Return what *source* gives: the name of a trace that is shipped, or the path of a spec."""
+        ...
+
+    def read(self, path: str, on_bytes: Callable[[int], None]) -> Trace:
+        """Return what the file *path* holds; *on_bytes* is told how many bytes more were read."""
+        ...
+
+    def write(self, trace: Trace, path: str, on_line: Callable[[], None]) -> str:
+        """Write *trace* to *path*, telling *on_line* of each line; return the SHA-256 of its lines."""
+        ...
+
+    def lines(self, trace: Trace) -> Iterator[str]:
+        """Yield the lines of *trace*, without line ends."""
+        ...
+
+    def stats(self, trace: Trace) -> Mapping[str, Any]:
+        """Return the figures of *trace*."""
+        ...
+
+    def from_acme(self, path: str, into: IntoTrace, *, least_gpus: int, job_type: str) -> Trace:
+        """Return the failed jobs of a job trace of Acme with at least so many GPUs, of any type for ""."""
+        ...
+
+    def from_incidents(self, path: str, into: IntoTrace, columns: TraceColumns, words: Sequence[str]) -> Trace:
+        """Return the rows of a table of incidents; *words* are "WORD=CAUSE", or "WORD=" for rows to pass over."""
         ...

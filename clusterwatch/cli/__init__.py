@@ -32,6 +32,7 @@ from clusterwatch.cli import (
     service,
     simulate,
     status,
+    trace,
 )
 from clusterwatch.errors import AmbiguousIdError, ClusterWatchError, ConfigError, StoreError
 
@@ -51,6 +52,7 @@ _COMMANDS = (
     rules,
     dashboards,
     simulate,
+    trace,
     checkpoint_interval,
     scan,
     doctor,

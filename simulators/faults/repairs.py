@@ -20,6 +20,11 @@ class Repairs:
     median_seconds: float = 43_200.0
     sigma: float = 1.2
 
+    @classmethod
+    def of_reboots(cls, median_seconds: float = 900.0) -> Repairs:
+        """Return how long nodes are away that reboot and have nothing to be mended: about *median_seconds*."""
+        return cls(median_seconds, sigma=0.5)
+
     def seconds(self, rng: Random) -> float:
         """Return how long one repair takes, to the millisecond."""
         return round(lognormal(self.median_seconds, self.sigma, rng), 3)

@@ -15,7 +15,7 @@ from simulators.trace.specs import NoiseBurst
 from simulators.trace.striking import Ground
 
 _OF_PROGRAMS = frozenset({ComponentKind.JOB, ComponentKind.RANK, ComponentKind.PROCESS})
-_OF_USERS = ("xid", "user", "foreign", "reboot")
+_OUTSIDE = ("xid", "user", "foreign", "reboot", "scheduler")
 
 
 def planned_on(ground: Ground, days: float, stop_seconds: float, *, stochastic: bool) -> tuple[PlannedStop, ...]:
@@ -54,21 +54,25 @@ def noise_on(ground: Ground, others_total: int, days: float, *, stochastic: bool
 
 
 def _scattered(ground: Ground, total: int, rng: Random) -> Iterator[Noise]:
-    cluster, noising = ground.spec.cluster, ground.spec.noise
-    outside = (*cluster.spares, *cluster.others)
+    outside = ground.spec.noise.outside
+    homes = {name: _homes(ground, name in outside, kind) for name, kind in ground.kinds.items()}
     shares = shares_of(ground.kinds, Cause.BENIGN)
     # Without nodes outside the jobs nobody can show what a training node cannot.
-    banned = {name for name in shares if name in noising.outside or _ends_processes(ground.kinds[name])}
-    usable = {name: share for name, share in shares.items() if outside or name not in banned}
+    usable = {name: share for name, share in shares.items() if homes[name]}
     for _ in range(total):
         kind = by_share(usable, rng)
-        node = one_of(outside if kind in banned else cluster.nodes, rng)
-        yield _noise(ground, kind, (node,), rng.random() * ground.span, rng)
+        yield _noise(ground, kind, (one_of(homes[kind], rng),), rng.random() * ground.span, rng)
 
 
-def _ends_processes(kind: FaultKind) -> bool:
-    """Return whether a training job could not go on where this is seen: reboots, and errors of users' own programs."""
-    return kind.harm is not Harm.NONE or kind.component in _OF_PROGRAMS or any(word in kind.name for word in _OF_USERS)
+def _homes(ground: Ground, is_outside: bool, kind: FaultKind) -> Sequence[str]:
+    """Return the nodes on which noise of *kind* is seen: those with a job for what jobs print; those without for
+    reboots and for errors of programs of which a training job would not have survived the like."""
+    cluster = ground.spec.cluster
+    if kind.component in _OF_PROGRAMS:
+        return ground.nodes
+    if is_outside or kind.harm is not Harm.NONE or any(word in kind.name for word in _OUTSIDE):
+        return (*cluster.spares, *cluster.others)
+    return cluster.nodes
 
 
 def _rack_reboots(ground: Ground, total: int) -> Iterator[Noise]:

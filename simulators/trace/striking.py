@@ -44,6 +44,12 @@ class Ground:
         return Repairs(self.spec.repairs.median_hours * 3_600.0, self.spec.repairs.sigma)
 
     @property
+    def reboots(self) -> Repairs:
+        """How long nodes are away that only reboot."""
+        assumed = self.spec.assumptions.get("reboot_seconds")
+        return Repairs.of_reboots() if assumed is None else Repairs.of_reboots(assumed.value)
+
+    @property
     def offenders(self) -> Offenders:
         """Who breaks how often: the same nodes for every cause."""
         made = self.spec.offenders
@@ -129,7 +135,6 @@ def _burst_nodes(ground: Ground, burst: Burst, rng: Random) -> Sequence[str]:
 
 
 def _fault(ground: Ground, kind: FaultKind, struck: Struck, at: float, offenders: Offenders, rng: Random) -> Fault:
-    is_mended = kind.stays or kind.harm is Harm.NODE_DOWN
     return Fault(
         at=round(at, 3),
         id="",
@@ -137,10 +142,17 @@ def _fault(ground: Ground, kind: FaultKind, struck: Struck, at: float, offenders
         kind=kind.name,
         component=struck.component,
         nodes=struck.nodes,
-        repair_seconds=ground.repairs.seconds(rng) if is_mended else 0.0,
+        repair_seconds=away_seconds(kind, ground.repairs, ground.reboots, rng),
         seed=seed_from(rng),
         follows=ground.spec.offenders.follows if struck.nodes[0] in offenders.lemons else Follows.SLOT,
     )
+
+
+def away_seconds(kind: FaultKind, repairs: Repairs, reboots: Repairs, rng: Random) -> float:
+    """Return how long a part is away that a fault of *kind* broke: mended, rebooted, or 0 where nothing is wrong."""
+    if kind.stays:
+        return repairs.seconds(rng)
+    return reboots.seconds(rng) if kind.harm is Harm.NODE_DOWN else 0.0
 
 
 def _shape(ground: Ground, kind: FaultKind) -> float:

@@ -50,6 +50,13 @@ def test_every_migration_is_in_the_wheel(wheel: Path):
     assert "clusterwatch/_migrations/env.py" in zipfile.ZipFile(wheel).namelist()
 
 
+def test_every_table_of_the_simulators_is_in_the_wheel(wheel: Path):
+    written = {str(path.relative_to(CHECKOUT)) for path in (CHECKOUT / "simulators").rglob("*.toml")}
+
+    assert len(written) > 20
+    assert written <= set(zipfile.ZipFile(wheel).namelist())
+
+
 def test_database_is_made_by_the_installed_wheel_in_another_folder(installed: Path, tmp_path: Path):
     # -S keeps the checkout's own editable install out; the dependencies come from the folder that holds them.
     dependencies = os.pathsep.join({sysconfig.get_path("purelib"), sysconfig.get_path("platlib")})

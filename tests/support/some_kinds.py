@@ -40,9 +40,10 @@ SOME_KINDS = {
         kind("link_down", Cause.NETWORK_SWITCH_CABLE, ComponentKind.LINK, 0.4),
         kind("tor_down", Cause.NETWORK_SWITCH_CABLE, ComponentKind.SWITCH, 0.1, blast=Blast.TOR),
         kind("power_lost", Cause.POWER_SUPPLY, ComponentKind.PSU, 0.1, harm=Harm.NODE_DOWN, blast=Blast.POWER),
-        kind("corrected_memory", Cause.BENIGN, ComponentKind.DIMM, 0.7, harm=Harm.NONE, stays=False),
-        kind("user_xid", Cause.BENIGN, ComponentKind.GPU, 0.2, harm=Harm.NONE, stays=False),
-        kind("reboot", Cause.BENIGN, ComponentKind.NODE, 0.1, harm=Harm.NODE_DOWN, stays=False),
+        kind("corrected_memory_errors", Cause.BENIGN, ComponentKind.DIMM, 0.7, harm=Harm.NONE, stays=False),
+        kind("foreign_xid", Cause.BENIGN, ComponentKind.GPU, 0.2, harm=Harm.NONE, stays=False),
+        kind("reboot_that_looks_like_a_fault", Cause.BENIGN, ComponentKind.NODE, 0.1, harm=Harm.NONE, stays=False),
+        kind("library_chatter", Cause.BENIGN, ComponentKind.JOB, 0.1, harm=Harm.NONE, stays=False),
     )
 }
 """Kinds by name."""

@@ -38,6 +38,9 @@ from collectors.kernel_log import KernelLogSettings
 from collectors.pcie_edac import PcieEdacSettings
 from collectors.slurm import SlurmSettings
 from shipped import shipped_log_catalog
+from simulators.trace.generating import generate
+from simulators.trace.schedule import RECORD_TYPES, header
+from simulators.trace.specs import builtin_names, builtin_spec
 
 NOON = datetime(2026, 3, 4, 12, tzinfo=UTC)
 ROOT = Path(__file__).parents[3]
@@ -114,7 +117,63 @@ def settings_rows(collector, settings):
         yield f"| `{collector}` | `{field.name}` | `{shown}` | {meanings[field.name]} |"
 
 
+def markdown(headings, rows):
+    lines = [headings, ["---"] * len(headings), *rows]
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+def traces_table():
+    return markdown(["trace", "what"], [[f"`{name}`", builtin_spec(name).about] for name in builtin_names()])
+
+
+def trace_categories():
+    """Return how the figures of others became causes, but for those that have one cause and no reason."""
+    rows = [
+        [f"`{name}`", each.name, f"{each.count:g}", causes_of(each), memory_and(each)]
+        for name in builtin_names()
+        for each in builtin_spec(name).category
+        if len(each.causes) > 1 or each.from_memory
+    ]
+    return markdown(["trace", "row of the source", "count or weight", "causes", "why"], rows)
+
+
+def causes_of(category):
+    shares = sum(category.causes.values())
+    return ", ".join(
+        f"`{cause}`" if len(category.causes) == 1 else f"`{cause}` {share / shares:.0%}"
+        for cause, share in category.causes.items()
+    )
+
+
+def memory_and(category):
+    return "; ".join(filter(None, (category.why, "from memory" if category.from_memory else "")))
+
+
+def trace_assumptions():
+    """Return the assumptions in the header of llama3-54d, as the file holds them."""
+    made = header(generate(builtin_spec("llama3-54d"), days=0.01))["assumptions"]
+    rows = [
+        [f"`{name}`", f"{each['value']:g}", each["unit"], "yes" if each["published"] else "no", each["source"]]
+        for name, each in made.items()
+        if not name.startswith("count_") and not (name.startswith("share_") and each["value"] == 1)
+    ]
+    return markdown(["name", "value", "unit", "published", "source"], rows)
+
+
+def trace_records():
+    """Return the keys of each sort of record, from its class."""
+    rows = [
+        [f"`{kind}`", ", ".join(f"`{key.name}`" for key in fields(of)), " ".join(inspect.cleandoc(of.__doc__).split())]
+        for kind, of in RECORD_TYPES.items()
+    ]
+    return markdown(["type", "keys", "meaning"], [[cell.replace("Attributes: ", "") for cell in row] for row in rows])
+
+
 GENERATED = {
+    "built-in-traces": traces_table,
+    "trace-assumptions": trace_assumptions,
+    "trace-categories": trace_categories,
+    "trace-records": trace_records,
     "collector-settings": collector_settings,
     "diagnosis-example": example_diagnosis,
     "accuracy": lambda: accuracy(evaluate),

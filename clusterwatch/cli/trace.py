@@ -1,0 +1,188 @@
+"""`clusterwatch trace`: files that say what fails when, to replay a policy against."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from clusterwatch.cli.options import OutputOption
+from clusterwatch.cli.output import Column, Format, emit, say
+
+if TYPE_CHECKING:
+    from clusterwatch.seams import Trace, TraceTools
+
+app = typer.Typer(help="Traces of failures: make, check, count and convert them.", no_args_is_help=True)
+
+PROBLEMS_FOUND = 10
+_STANDARD_OUTPUT = "-"
+
+SeedOption = Annotated[int, typer.Option("--seed", min=0, help="Chooses what is drawn: times, places, words.")]
+OutOption = Annotated[
+    Path | None, typer.Option("--out", metavar="FILE", help='".zst" is compressed, "-" is standard output.')
+]
+
+
+class Form(StrEnum):
+    """Whose records are converted."""
+
+    ACME = "acme"
+    INCIDENTS = "incidents"
+
+
+def register(root: typer.Typer) -> None:
+    """Add the commands to *root*."""
+    root.add_typer(app, name="trace")
+
+
+@app.command("list")
+def list_(output: OutputOption = Format.TABLE) -> None:
+    """List the traces that are built in."""
+    from clusterwatch.app.tracing import trace_tools
+
+    traces = [{"name": name, "about": about} for name, about in trace_tools().builtins().items()]
+    emit(traces, output, (Column("TRACE", lambda each: each["name"]), Column("WHAT", lambda each: each["about"])))
+
+
+@app.command()
+def generate(
+    source: Annotated[str, typer.Argument(metavar="NAME|SPEC.toml", help="A trace that is built in, or a spec.")],
+    seed: SeedOption = 1,
+    days: Annotated[
+        float | None, typer.Option(min=0.01, max=3_660, help="How long; counts are scaled. As the spec says otherwise.")
+    ] = None,
+    stochastic: Annotated[
+        bool, typer.Option("--stochastic", help="Draw also how many faults there are, each part with its own age.")
+    ] = False,
+    out: OutOption = None,
+    output: OutputOption = Format.TABLE,
+) -> None:
+    """Write a trace: the same for the same seed, on every machine. To NAME.jsonl.zst if no file is named."""
+    from clusterwatch.app.tracing import trace_tools
+
+    tools = trace_tools()
+    _written(tools, tools.generated(source, seed, days=days, stochastic=stochastic), out, output)
+
+
+@app.command()
+def validate(
+    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="Trace files, plain or zstd.")],
+    output: OutputOption = Format.TABLE,
+) -> None:
+    """Check trace files: all mistakes at once, each with its line. Exit code 10 on problems."""
+    from clusterwatch.app.tracing import trace_tools
+    from clusterwatch.cli.output import print_json
+    from clusterwatch.cli.views.trace import checked_json, checked_words
+
+    tools = trace_tools()
+    checked = [(file, *_checked(tools, file)) for file in files]
+    if output is Format.JSON:
+        print_json([checked_json(*each) for each in checked])
+    else:
+        say("\n".join(words for each in checked for words in checked_words(*each)))
+    if any(mistakes for _, mistakes, _ in checked):
+        raise typer.Exit(PROBLEMS_FOUND)
+
+
+@app.command()
+def stats(
+    source: Annotated[str, typer.Argument(metavar="FILE|NAME", help="A trace file, or a trace that is built in.")],
+    seed: SeedOption = 1,
+    output: OutputOption = Format.TABLE,
+) -> None:
+    """Count what fails in a trace, by rows of Table 5, beside what its rates would give; and who fails repeatedly."""
+    from clusterwatch.app.tracing import trace_tools
+    from clusterwatch.cli.output import show
+    from clusterwatch.cli.views.trace import stats_page
+
+    tools = trace_tools()
+    is_file = Path(source).is_file()
+    figures = tools.stats(_read(tools, Path(source)) if is_file else tools.generated(source, seed))
+    show(figures, stats_page(figures), output)
+
+
+@app.command()
+def convert(
+    form: Annotated[Form, typer.Argument(help="acme: its public job trace; incidents: a table of your own.")],
+    file: Annotated[Path, typer.Argument(metavar="FILE.csv", help="The records, with a line of names at the top.")],
+    out: OutOption = None,
+    name: Annotated[str, typer.Option(help="Name of the trace; that of the file otherwise.")] = "",
+    nodes: Annotated[int, typer.Option(min=0, max=100_000, help="Nodes of the job; acme knows by itself.")] = 0,
+    seed: SeedOption = 1,
+    min_gpus: Annotated[int, typer.Option(min=1, help="acme: only jobs with so many GPUs.")] = 8,
+    job_type: Annotated[str, typer.Option(help="acme: only jobs of this type, such as Pretrain.")] = "",
+    at: Annotated[str, typer.Option(metavar="COLUMN", help="incidents: when it failed.")] = "at",
+    cause: Annotated[str, typer.Option(metavar="COLUMN", help="incidents: why.")] = "cause",
+    node: Annotated[str, typer.Option(metavar="COLUMN", help="incidents: on which node.")] = "",
+    repair_hours: Annotated[str, typer.Option(metavar="COLUMN", help="incidents: how long the repair took.")] = "",
+    words: Annotated[
+        list[str] | None,
+        typer.Option("--map", metavar="WORD=CAUSE", help='incidents: what a word means; "WORD=" for no fault.'),
+    ] = None,
+    output: OutputOption = Format.TABLE,
+) -> None:
+    """Make a trace of what others wrote down of their failures."""
+    from clusterwatch.app.tracing import trace_tools
+    from clusterwatch.seams import IntoTrace, TraceColumns
+
+    tools, into = trace_tools(), IntoTrace(name or file.stem, nodes, seed)
+    if form is Form.ACME:
+        trace = tools.from_acme(str(file), into, least_gpus=min_gpus, job_type=job_type)
+    else:
+        columns = TraceColumns(at, cause, node, repair_hours)
+        trace = tools.from_incidents(str(file), into, columns, words or [])
+    _written(tools, trace, out, output)
+
+
+def _written(tools: TraceTools, trace: Trace, out: Path | None, output: Format) -> None:
+    from clusterwatch.cli.output import show
+    from clusterwatch.cli.views.trace import written_page
+
+    if str(out) == _STANDARD_OUTPUT:
+        for line in tools.lines(trace):
+            typer.echo(line)
+        return
+    figures, path = tools.stats(trace), out or Path(f"{trace.name}.jsonl.zst")
+    total = 1 + sum(int(figures[name]) for name in ("faults", "planned", "noise_records"))
+    with _progress("writing", total) as advance:
+        digest = tools.write(trace, str(path), lambda: advance(1))
+    answer: Mapping[str, Any] = {
+        "trace": trace.name,
+        "file": str(path),
+        "bytes": path.stat().st_size,
+        "sha256": digest,
+        **{name: figures[name] for name in ("seed", "days", "nodes", "gpus", "faults", "planned", "noise_records")},
+    }
+    show(answer, written_page(answer), output)
+
+
+def _checked(tools: TraceTools, file: Path) -> tuple[list[tuple[str, str]], Mapping[str, Any]]:
+    """Return the mistakes in *file* by their places, and its figures where there are none."""
+    from clusterwatch.errors import ConfigError
+
+    try:
+        return [], tools.stats(_read(tools, file))
+    except ConfigError as error:
+        return [(mistake.key, mistake.problem) for mistake in error.mistakes], {}
+
+
+def _read(tools: TraceTools, file: Path) -> Trace:
+    size = file.stat().st_size if file.is_file() else 0
+    with _progress("reading", size) as advance:
+        return tools.read(str(file), advance)
+
+
+@contextmanager
+def _progress(words: str, total: int) -> Iterator[Callable[[int], None]]:
+    """Show a bar on a terminal while *total* of something is worked through. zstd holds more than its size says."""
+    from rich.console import Console
+    from rich.progress import Progress
+
+    console = Console(stderr=True)
+    with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
+        task = progress.add_task(words, total=total)
+        yield lambda count: progress.advance(task, count)
