@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -135,3 +136,50 @@ def _followed(read: Reader, incident_id: str) -> IncidentView | None:
         seen.add(view.incident.merged_into)
         view = read.incident(view.incident.merged_into) or view
     return view
+
+
+@app.command("resume-env")
+def resume_env(
+    job: Annotated[
+        str | None,
+        typer.Argument(metavar="[JOB]", help="Id of the job; of the Slurm job that this runs in by default."),
+    ] = None,
+    attempt: Annotated[
+        int | None,
+        typer.Option(metavar="N", min=1, help="Attempt that is about to run; Slurm's count of restarts by default."),
+    ] = None,
+    config: ConfigOption = None,
+    database: DatabaseOption = None,
+    output: OutputOption = Format.TABLE,
+) -> None:
+    """Print from where the job goes on, for `eval "$(clusterwatch jobs resume-env)"`; on doubt nothing."""
+    from clusterwatch.cli.finding import opened_store
+    from clusterwatch.cli.output import print_json, say
+    from clusterwatch.cli.views.resume import resume_values, shell_lines
+
+    job_id, number = _this_job(job, attempt)
+    with opened_store(config, database) as store:
+        # All values or none, and only once all are known: half an answer would be evaluated too.
+        values = resume_values(job_id, number, store.read.decisions(job=job_id))
+    if output is Format.JSON:
+        print_json(values)
+    elif values is None:
+        say(f"nothing was decided for attempt {number} of {job_id}: the job's own default holds")
+    else:
+        typer.echo(shell_lines(values), nl=False)
+
+
+def _this_job(job: str | None, attempt: int | None) -> tuple[str, int]:
+    """Return id and attempt as they were given, else as Slurm's environment has them.
+
+    Raises:
+        ClusterWatchError: Neither says which.
+    """
+    from clusterwatch.errors import ClusterWatchError
+
+    number, restarts = os.environ.get("SLURM_JOB_ID", ""), os.environ.get("SLURM_RESTART_COUNT", "0")
+    if job is None and not number.isdecimal():
+        raise ClusterWatchError("which job? Name it; SLURM_JOB_ID is not set here")
+    if attempt is None and not restarts.isdecimal():
+        raise ClusterWatchError("which attempt? Give --attempt; SLURM_RESTART_COUNT is no number here")
+    return job or f"slurm-{number}", attempt or int(restarts) + 1

@@ -152,10 +152,19 @@ class Reader:
             return list(fetch(connection, NODE))
 
     def decisions(
-        self, limit: int = 50, *, since: datetime | None = None, before: datetime | None = None
+        self,
+        limit: int = 50,
+        *,
+        since: datetime | None = None,
+        before: datetime | None = None,
+        job: str | None = None,
     ) -> list[Decision]:
-        """Return decisions with their steps, newest first; those made at or after *since* and earlier than *before*."""
+        """Return decisions with their steps, newest first.
+
+        Those made at or after *since* and earlier than *before*; about the job of the id *job*.
+        """
         where = [decisions.c.happened_at >= since] if since is not None else []
+        where += [decisions.c.job_id == job] if job is not None else []
         where += [decisions.c.happened_at < before] if before is not None else []
         with self._database.read() as connection:
             return list(fetch_decisions(connection, *where, order=[decisions.c.happened_at.desc()], limit=limit))

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
@@ -147,8 +149,7 @@ class SlurmCluster:
             self._wait_until_nothing_runs()
         for daemon in list(self.daemons):
             self._end(daemon, kill=True)
-        for step in _steps_of(self.folder):
-            _kill(step)
+        end_processes_with("SLURM_CONF", f"{self.folder}/slurm.conf")
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def _wait_until_nothing_runs(self) -> None:
@@ -299,21 +300,11 @@ def _free_ports(count: int) -> list[int]:
             probe.close()
 
 
-def _steps_of(folder: Path) -> list[int]:
-    """Return the processes that a killed slurmd of this cluster left behind: they name its folder."""
-    mark = f"SLURM_CONF={folder}/slurm.conf".encode()
-    found = []
+def end_processes_with(variable: str, value: str) -> None:
+    """Kill the processes that have *variable* set to *value*: what a killed daemon of a test left behind."""
+    mark = f"{variable}={value}".encode()
     for process in Path("/proc").glob("[0-9]*"):
-        try:
-            if mark in (process / "environ").read_bytes().split(b"\0"):
-                found.append(int(process.name))
-        except OSError:  # it has ended
-            continue
-    return [pid for pid in found if pid != os.getpid()]
-
-
-def _kill(pid: int) -> None:
-    try:
-        os.kill(pid, 9)
-    except ProcessLookupError:
-        return
+        # What has ended meanwhile needs no killing.
+        with suppress(OSError):
+            if int(process.name) != os.getpid() and mark in (process / "environ").read_bytes().split(b"\0"):
+                os.kill(int(process.name), signal.SIGKILL)

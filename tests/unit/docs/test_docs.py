@@ -25,6 +25,7 @@ from clusterwatch.act.local_process import VARIABLES
 from clusterwatch.app.evaluating import evaluate, evaluate_unseen
 from clusterwatch.app.offline import diagnose_text
 from clusterwatch.cli import app
+from clusterwatch.cli.views import resume
 from clusterwatch.cli.views.diagnosis import diagnosis_json
 from clusterwatch.cli.views.evaluation import evaluation_markdown
 from clusterwatch.config import load
@@ -82,8 +83,8 @@ def layers():
     return "\n".join(["```text", *contract["layers"], "```", ""])
 
 
-def variables_table():
-    rows = [f"| `{name}` | {meaning} |" for name, meaning in VARIABLES.items()]
+def variables_table(variables=VARIABLES):
+    rows = [f"| `{name}` | {meaning} |" for name, meaning in variables.items()]
     return "\n".join(["| variable | meaning |", "|---|---|", *rows, ""])
 
 
@@ -183,6 +184,7 @@ GENERATED = {
     "kinds": kinds_table,
     "layers": layers,
     "variables": variables_table,
+    "resume-variables": lambda: variables_table(resume.VARIABLES),
 }
 
 
