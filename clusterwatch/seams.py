@@ -32,7 +32,8 @@ class Clock(Protocol):
 class WatchedJob:
     """What collectors need to know of a job they follow on this node.
 
-    *pid* is the supervised command's process id, None when it is not ours; *log_paths* may be glob patterns.
+    *pid* is the supervised command's process id, None when it is not ours; *log_paths* may be glob patterns. *node* is
+    the one that writes the log: None for this one, "" where several do.
     """
 
     id: str
@@ -40,6 +41,7 @@ class WatchedJob:
     pid: int | None = None
     log_paths: tuple[str, ...] = ()
     checkpoint_dir: str = ""
+    node: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -45,6 +45,12 @@ def _number(value: object) -> float:
     return float(value)
 
 
+def _whole(value: object) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+        raise ValueError(value)
+    return value
+
+
 def _flag(value: object) -> bool:
     if not isinstance(value, bool):
         raise ValueError(value)
@@ -73,6 +79,7 @@ def _words(value: object) -> tuple[str, ...]:
 
 _READERS: Mapping[str, tuple[Callable[[object], object], str]] = {
     "float": (_number, "a number above 0"),
+    "int": (_whole, "a whole number, 0 or more"),
     "bool": (_flag, "true or false"),
     "str": (_text, "a text"),
     "PosixPath": (_path, "a path"),

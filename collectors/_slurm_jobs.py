@@ -3,7 +3,8 @@
 1. Attempt n is the n-th incarnation: how often Slurm put the job back into the queue, plus one.
 2. A job that failed is not over: it can be put back into the queue for as long as Slurm remembers it.
 3. A job that is not in an answer is not gone: it has to be missing for `MISSING_FOR`, in more than one look.
-4. What says less than before (fewer restarts, no state that is known) is not believed.
+4. A completed or cancelled job is over one look after the end of its attempt: until then its last words are read.
+5. What says less than before (fewer restarts, no state that is known) is not believed.
 """
 
 from __future__ import annotations
@@ -60,6 +61,7 @@ class Followers:
     nodes: Mapping[str, SlurmNode]
     actuator: str
     checkpoint_dir: str = ""
+    ranks_per_node: int = 0
 
     def followed(self, job: SlurmJob, known: Followed | None) -> tuple[Followed | None, list[Reading]]:
         """Return what to remember of *job*, None for nothing, and what changed."""
@@ -104,7 +106,7 @@ class Followers:
         self, job: SlurmJob, known: Followed, attempt: int, told: list[Reading]
     ) -> tuple[Followed, list[Reading]]:
         if known.phase != RUNNING:
-            told.append(self._attempt_started(job, attempt))
+            told += self._attempt_started(job, attempt)
         return Followed(attempt, RUNNING, job.nodes), told
 
     def _has_ended(
@@ -112,15 +114,15 @@ class Followers:
     ) -> tuple[Followed, list[Reading]]:
         now = Followed(attempt, DOWN, job.nodes or known.nodes, last_state=job.state)
         if known.phase == DOWN and known.attempt == attempt:
+            if job.state in _FINAL:
+                told.append(self._job_ended(job, _FINAL[job.state], _ending(job)))
+                now = replace(now, phase=OVER)
             return now, told
         if known.phase != RUNNING and job.nodes:  # it started and ended between two looks
-            told.append(self._attempt_started(job, attempt))
+            told += self._attempt_started(job, attempt)
         if known.phase == RUNNING or job.nodes:
             told += self._said_at_the_end(job, now)
             told.append(self._attempt_ended(job, now, 0 if job.state == "COMPLETED" else job.exit_code or None))
-        if job.state in _FINAL:
-            told.append(self._job_ended(job, _FINAL[job.state], _ending(job)))
-            now = replace(now, phase=OVER)
         return now, told
 
     def _requeued_while_running(self, job: SlurmJob, known: Followed) -> Iterator[Reading]:
@@ -145,7 +147,7 @@ class Followers:
             yield self._line(job, known, "")
 
     def _node_failed(self, job: SlurmJob, known: Followed, node: str) -> Reading:
-        text = f"JobId={job.id} JobState={job.state} due to failure of node {node}"
+        text = f"JobId={job.id} JobState=NODE_FAIL due to failure of node {node}"
         return replace(self._line(job, known, f"/{node}"), node=node, text=text)
 
     def _line(self, job: SlurmJob, known: Followed, where: str) -> Reading:
@@ -169,10 +171,23 @@ class Followers:
         text = f"Slurm job {job.id} ({printable(job.name, 200)}) of {job.user}"
         return self._reading(job, kinds.JOB_STARTED, "job", None, job.submitted_at, text, fields)
 
-    def _attempt_started(self, job: SlurmJob, attempt: int) -> Reading:
+    def _attempt_started(self, job: SlurmJob, attempt: int) -> Iterator[Reading]:
         fields: dict[str, Scalar] = {"nodes": ",".join(job.nodes), "gpus": job.gpus}
         text = f"attempt {attempt} of Slurm job {job.id} runs on {len(job.nodes)} nodes"
-        return self._reading(job, kinds.ATTEMPT_STARTED, f"started/{attempt}", attempt, job.started_at, text, fields)
+        yield self._reading(job, kinds.ATTEMPT_STARTED, f"started/{attempt}", attempt, job.started_at, text, fields)
+        yield from self._ranks_placed(job, attempt)
+
+    def _ranks_placed(self, job: SlurmJob, attempt: int) -> Iterator[Reading]:
+        """Yield where the ranks run, as srun and torchrun place them by default: in blocks, in the order of nodes."""
+        each = self.ranks_per_node or job.gpus // max(len(job.nodes), 1)
+        size = each * len(job.nodes)
+        for rank in range(size):
+            node = job.nodes[rank // each]
+            fields: dict[str, Scalar] = {"rank": rank, "local_rank": rank % each, "world_size": size}
+            text = f"rank {rank} of Slurm job {job.id} runs on {node}, if ranks are placed in blocks"
+            where = f"placed/{attempt}/{rank}"
+            reading = self._reading(job, kinds.RANK_PLACED, where, attempt, job.started_at, text, fields)
+            yield replace(reading, node=node, rank=rank)
 
     def _attempt_ended(self, job: SlurmJob, known: Followed, exit_code: int | None) -> Reading:
         fields: dict[str, Scalar] = {"exit_code": exit_code, "state": job.state, "reason": job.reason}

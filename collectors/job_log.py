@@ -292,7 +292,7 @@ def _skipped(file: _File, before: Spot, after: Spot, batch: _Batch) -> Reading:
 def _of_file(file: _File, batch: _Batch, position: str) -> Reading:
     return Reading(
         source=JobLogCollector.name,
-        node=batch.site.node,
+        node=batch.site.node if file.job is None or file.job.node is None else file.job.node,
         boot_id=batch.site.boot_id,
         position=position,
         observed_at=batch.now,

@@ -15,7 +15,7 @@ from clusterwatch.reading.slurm import SlurmJob
 from clusterwatch.seams import Site, WatchedJob
 from collectors._settings import settings_in
 from collectors._slurm_ask import Slurm
-from collectors._slurm_jobs import OVER, Followed, Followers, job_id, phases
+from collectors._slurm_jobs import DOWN, PENDING, RUNNING, Followed, Followers, job_id, phases
 from collectors._slurm_nodes import Look, announced, maintenance_readings, node_readings, remembered
 from collectors._tools import NoToolError, Tools
 
@@ -40,6 +40,7 @@ class SlurmSettings:
         answer_within_seconds: How long one command may take.
         logs: More log files of a job than its standard output, as patterns with {id} for its number.
         checkpoint_dir: Where a job's checkpoints are, with {id} for its number.
+        ranks_per_node: How many ranks run on each node, in blocks in the order of its nodes; 0 for one on each GPU.
     """
 
     users: tuple[str, ...] = ()
@@ -49,6 +50,7 @@ class SlurmSettings:
     answer_within_seconds: float = 10.0
     logs: tuple[str, ...] = ()
     checkpoint_dir: str = ""
+    ranks_per_node: int = 0
 
     def wants(self, job: SlurmJob) -> bool:
         """Return whether *job* is a training job."""
@@ -60,7 +62,7 @@ class SlurmCollector:
     """Follows the training jobs of a cluster, and all of its nodes, from one host."""
 
     name = "slurm"
-    every_seconds = 5.0
+    every_seconds = 2.0
     deadline_seconds = 45.0
 
     def __init__(self) -> None:
@@ -101,10 +103,12 @@ class SlurmCollector:
         jobs = slurm.jobs()
         reservations = slurm.reservations()
         nodes = slurm.nodes()
-        followers = Followers(look, {node.name: node for node in nodes}, ACTUATOR, settings.checkpoint_dir)
+        by_name = {node.name: node for node in nodes}
+        followers = Followers(look, by_name, ACTUATOR, settings.checkpoint_dir, settings.ranks_per_node)
         wanted = {job.id: job for job in jobs if settings.wants(job)}
-        followed, told = _followed(followers, wanted, {job.id for job in jobs}, dict(phases(_table(position, "jobs"))))
-        self._watched = tuple(_watched(settings, wanted, followed))
+        before = dict(phases(_table(position, "jobs")))
+        followed, told = _followed(followers, wanted, {job.id for job in jobs}, before)
+        self._watched = tuple(_watched(settings, wanted, followed, before))
         readings: list[Reading] = [
             *node_readings(nodes, _table(position, "nodes"), look),
             *maintenance_readings(reservations, _table(position, "reservations"), look),
@@ -146,16 +150,32 @@ def _followed(
 
 
 def _watched(
-    settings: SlurmSettings, jobs: Mapping[int, SlurmJob], followed: Mapping[int, Followed]
+    settings: SlurmSettings,
+    jobs: Mapping[int, SlurmJob],
+    followed: Mapping[int, Followed],
+    before: Mapping[int, Followed],
 ) -> Iterable[WatchedJob]:
     for number, job in jobs.items():
         known = followed.get(number)
-        if known is None or known.phase == OVER or known.attempt == 0:
+        if known is None or not _is_read(known, before.get(number)):
             continue
         logs = tuple(pattern.replace(_PLACEHOLDER, str(number)) for pattern in settings.logs)
         own = (job.log_path,) if _is_of_user(job) else ()
         folder = settings.checkpoint_dir.replace(_PLACEHOLDER, str(number))
-        yield WatchedJob(job_id(number), known.attempt, None, (*own, *logs), folder)
+        node = known.nodes[0] if len(known.nodes) == 1 else ""
+        yield WatchedJob(job_id(number), known.attempt, None, (*own, *logs), folder, node)
+
+
+def _is_read(known: Followed, before: Followed | None) -> bool:
+    """Whether what the job writes now belongs to *known*'s attempt.
+
+    After its end for one look, for its last words; then not before the next attempt is known, whose first words would
+    be taken for them.
+    """
+    if known.phase == RUNNING:
+        return True
+    has_just_ended = before is None or before.phase == RUNNING or (before.phase == PENDING and known.phase == DOWN)
+    return known.attempt > 0 and known.phase in (PENDING, DOWN) and has_just_ended
 
 
 def _is_of_user(job: SlurmJob) -> bool:

@@ -15,7 +15,7 @@ from clusterwatch.act.slurm_jobs import JobSteps
 from clusterwatch.act.slurm_nodes import NodeSteps
 from clusterwatch.clock import SystemClock
 from clusterwatch.errors import ActionError
-from clusterwatch.model import Mode, Outcome, Step, StepState, WorldState
+from clusterwatch.model import Mode, Outcome, Step, StepKind, StepState, WorldState
 from clusterwatch.seams import Clock
 
 Result = tuple[StepState, str]
@@ -85,6 +85,13 @@ class Slurm:
             "check": (nodes.check, _safe_to_repeat),
             "reset": (nodes.reset, _cannot_be_asked),
         }
+
+    @property
+    def kinds(self) -> frozenset[StepKind]:
+        """The kinds of steps it knows how to do; check and reset only where the site gave a command for them."""
+        given = {StepKind.CHECK: self._options.check_command, StepKind.RESET: self._options.reset_command}
+        known = self._on_jobs.keys() | self._on_nodes.keys()
+        return frozenset(kind for kind in StepKind if kind.value in known and given.get(kind, True))
 
     def targets(self) -> frozenset[str] | None:
         """Return None: whatever is a job or node of Slurm."""

@@ -78,7 +78,8 @@ def component_of(rule: Rule, fields: Mapping[str, Scalar], reading: Reading, ran
         return default_component(reading, rank)
     node = str(fields.get("node") or reading.node)
     if rule.component_kind is ComponentKind.NODE:
-        return node_component(node)
+        # A log that several nodes write, read somewhere else: a line that names none is about the job or its rank.
+        return node_component(node) if node else default_component(reading, rank)
     # "{pci}|{gpu}": the first that the line holds, because drivers leave one or the other out.
     names = (filled(template, fields) for template in rule.component_id.split("|"))
     named = next((name for name in names if re.search(r"\w", name)), "")

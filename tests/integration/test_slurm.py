@@ -15,8 +15,6 @@ from pathlib import Path
 import pytest
 
 from clusterwatch.act.slurm import Slurm, SlurmOptions
-from clusterwatch.act.slurm_commands import SlurmCommands
-from clusterwatch.act.slurm_nodes import NodeSteps
 from clusterwatch.clock import SystemClock
 from clusterwatch.errors import ActionError, SourceError
 from clusterwatch.model import LINE, Collected, Outcome, Reading, Step, StepKind, StepState, WorldState, kinds
@@ -40,7 +38,7 @@ class Watch:
     later: timedelta = timedelta(0)
 
     def look(self, **settings: object) -> Collected:
-        site = Site("head", "boot-1", {"names": "train", **settings})
+        site = Site("head", "boot-1", {"names": "train", "ranks_per_node": 1, **settings})
         collected = self.collector.collect(site, self.position, SystemClock().now() + self.later)
         self.position = collected.position
         return collected
@@ -118,9 +116,13 @@ def test_job_is_followed_from_the_queue_through_a_requeue_to_its_end(cluster: Sl
         "slurm",
     )
     assert one(running, kinds.ATTEMPT_STARTED).fields["nodes"] == "node1,node2"
+    placed = [(each.rank, each.node) for each in running if each.subject == kinds.RANK_PLACED]
+    assert placed == [(0, "node1"), (1, "node2")]
     assert told(requeued) == [f"JobId={number} JobState=REQUEUED Reason=None", kinds.ATTEMPT_ENDED]
     assert [(each.subject, each.attempt) for each in completed] == [
         (kinds.ATTEMPT_STARTED, 2),
+        (kinds.RANK_PLACED, 2),
+        (kinds.RANK_PLACED, 2),
         (kinds.ATTEMPT_ENDED, 2),
         (kinds.JOB_ENDED, None),
     ]
@@ -137,14 +139,20 @@ def test_crashed_job_is_down_and_not_over_and_its_log_is_followed(cluster: Slurm
     cluster.wait_for_job(number, "FAILED")
     seen = watch.look().readings
 
-    assert [each.subject for each in seen] == [kinds.JOB_STARTED, kinds.ATTEMPT_STARTED, LINE, kinds.ATTEMPT_ENDED]
-    assert one(seen, kinds.ATTEMPT_ENDED).fields["exit_code"] == 3
     (followed,) = watch.collector.watched()
-    assert (followed.id, followed.attempt, followed.log_paths) == (
-        f"slurm-{number}",
-        1,
-        (str(cluster.log_of(number)),),
-    )
+    watch.look()
+
+    assert [each.subject for each in seen if each.subject != kinds.RANK_PLACED] == [
+        kinds.JOB_STARTED,
+        kinds.ATTEMPT_STARTED,
+        LINE,
+        kinds.ATTEMPT_ENDED,
+    ]
+    assert one(seen, kinds.ATTEMPT_ENDED).fields["exit_code"] == 3
+    assert (followed.id, followed.attempt, followed.node) == (f"slurm-{number}", 1, "node1")
+    assert followed.log_paths == (str(cluster.log_of(number)),)
+    # What is written next belongs to another attempt.
+    assert watch.collector.watched() == ()
 
 
 def test_only_jobs_that_the_settings_name_are_followed(cluster: SlurmCluster):
@@ -173,7 +181,7 @@ def test_node_whose_daemon_dies_takes_its_job_away_and_comes_back(cluster: Slurm
     assert [each.subject for each in about if each.subject != LINE] == ["slurm.node.not_responding", kinds.NODE_DOWN]
     assert [each.text.partition(" [")[0] for each in about if each.subject == LINE] == [
         f"node {lost} reason set to: Not responding",
-        f"JobId={number} JobState=REQUEUED due to failure of node {lost}",
+        f"JobId={number} JobState=NODE_FAIL due to failure of node {lost}",
     ]
     assert one(back, kinds.NODE_BACK).node == lost
 
@@ -359,13 +367,12 @@ def test_only_drains_of_clusterwatch_are_undone(cluster: SlurmCluster):
 
 
 def test_node_is_rebooted_once_it_is_free_and_given_back(cluster: SlurmCluster):
-    nodes = NodeSteps(SlurmCommands())
-    reboot = step(StepKind.DRAIN, "slurm-1", node="node4", cause="gpu_gsp", incident="inc-ab12")
+    reboot = step(StepKind.REBOOT, "slurm-1", node="node4", cause="gpu_gsp", incident="inc-ab12")
 
-    (state, _), (again, detail) = nodes.reboot(reboot), nodes.reboot(reboot)
+    outcome, again = perform(reboot), perform(reboot)
 
-    assert (state, nodes.state_of_reboot(reboot), again) == (StepState.DONE, WorldState.DONE, StepState.DONE)
-    assert "is being rebooted" in detail
+    assert (outcome.state, Slurm().state_of(reboot), again.state) == (StepState.DONE, WorldState.DONE, StepState.DONE)
+    assert "is being rebooted" in again.detail
     # The daemon says that the node was booted, as it does after a reboot.
     wait_until(lambda: "REBOOT_ISSUED" in cluster.node("node4").flags, "the reboot to be issued")
     cluster.kill_slurmd("node4")

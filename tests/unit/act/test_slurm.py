@@ -93,6 +93,11 @@ def test_step_that_slurm_cannot_do_is_refused(called: Path):
     assert not called.exists()
 
 
+def test_it_can_check_and_reset_only_with_a_command_for_that():
+    assert set(StepKind) - Slurm().kinds == {StepKind.ASK, StepKind.CHECK, StepKind.RESET}
+    assert StepKind.CHECK in Slurm(SlurmOptions(check_command=("check", "{node}"))).kinds
+
+
 def test_it_only_observes_until_it_is_switched():
     assert Slurm().mode is Mode.OBSERVE
 
@@ -130,8 +135,8 @@ def test_check_of_the_site_is_run_with_the_name_of_the_node(tmp_path: Path):
     check.chmod(0o755)
     slurm = Slurm(SlurmOptions(check_command=(str(check), "{node}")))
 
-    passed = slurm.perform(step(StepKind.VERIFY, node="node1"), NOON)
-    failed = slurm.perform(step(StepKind.VERIFY, node="node2"), NOON)
+    passed = slurm.perform(step(StepKind.CHECK, node="node1"), NOON)
+    failed = slurm.perform(step(StepKind.CHECK, node="node2"), NOON)
 
     assert (passed.state, passed.detail) == (StepState.DONE, "checked node1")
     assert (failed.state, failed.detail) == (StepState.FAILED, "exit code 1: checked node2")

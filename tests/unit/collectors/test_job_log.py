@@ -2,6 +2,7 @@ import gzip
 import json
 import os
 from collections import Counter
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -491,3 +492,19 @@ def test_however_a_log_is_written_each_line_comes_once(tmp_path_factory, changes
     # Of a line that overwrites itself a piece may be given while it is written; its last one is always given.
     assert not Counter(filter(None, lines)) - pieces
     assert not Counter({text: count for text, count in expected.items() if text}) - Counter(lines)
+
+
+def test_log_that_several_nodes_write_is_of_no_single_one(log):
+    append(log, "hello\n")
+    follower = Follower(log)
+    job = replace(follower.site.jobs[0], node="")
+    elsewhere = replace(job, node="node007")
+
+    several = replace(follower.site, jobs=(job,))
+    one = replace(follower.site, jobs=(elsewhere,))
+
+    assert [JobLogCollector().collect(site, {}, NOON).readings[0].node for site in (several, one, follower.site)] == [
+        "",
+        "node007",
+        "node001",
+    ]

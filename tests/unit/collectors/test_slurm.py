@@ -104,6 +104,7 @@ def test_job_that_ended_before_anybody_looked_is_not_told_of(queue: Queue):
 def test_job_that_is_put_back_after_its_end_is_told_of_anew(queue: Queue):
     queue.holds(job("COMPLETED"))
     queue.look()
+    queue.look()
     queue.holds(job(restarts=1))
 
     assert queue.told() == [kinds.JOB_STARTED, f"{kinds.ATTEMPT_STARTED} 2"]
@@ -137,6 +138,31 @@ def test_job_that_stays_missing_is_over(queue: Queue):
         [],
         [f"{kinds.ATTEMPT_ENDED} 1", kinds.JOB_ENDED],
         [],
+    ]
+
+
+def test_completed_job_is_over_once_its_last_words_could_be_read(queue: Queue):
+    queue.holds(job())
+    queue.look(logs="/logs/{id}")
+    queue.holds(job("COMPLETED"))
+    ended, watched = queue.look(logs="/logs/{id}").readings, queue.collector.watched()
+    over, watched_after = queue.look(logs="/logs/{id}").readings, queue.collector.watched()
+
+    assert [each.subject for each in (*ended, *over)] == [kinds.ATTEMPT_ENDED, kinds.JOB_ENDED]
+    assert [(each.attempt, each.log_paths) for each in watched] == [(1, ("/logs/7",))]
+    assert watched_after == ()
+
+
+def test_ranks_are_placed_in_blocks_in_the_order_of_nodes(queue: Queue):
+    queue.holds(job(tres_alloc_str="cpu=8,gres/gpu=4,gres/gpu:h100=4"))
+
+    placed = [each for each in queue.look().readings if each.subject == kinds.RANK_PLACED]
+
+    assert [(each.rank, each.node, each.fields["world_size"]) for each in placed] == [
+        (0, "node1", 4),
+        (1, "node1", 4),
+        (2, "node2", 4),
+        (3, "node2", 4),
     ]
 
 
