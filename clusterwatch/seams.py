@@ -266,6 +266,13 @@ class TraceTools(Protocol):
         """Return what each trace that is shipped is for, by its name."""
         ...
 
+    def opened(self, source: str, seed: int, on_bytes: Callable[[int], None]) -> Trace:
+        """Return the trace that *source* is: a shipped one by its name, a spec (TOML), or a trace file.
+
+        *seed* is for the first two; *on_bytes* is told how many bytes more of a file were read.
+        """
+        ...
+
     def generated(self, source: str, seed: int, *, days: float | None = None, stochastic: bool = False) -> Trace:
         """Return what *source* gives: the name of a trace that is shipped, or the path of a spec."""
         ...

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -90,7 +90,7 @@ def validate(
 
 @app.command()
 def stats(
-    source: Annotated[str, typer.Argument(metavar="FILE|NAME", help="A trace file, or a trace that is built in.")],
+    source: Annotated[str, typer.Argument(metavar="FILE|NAME", help="A trace file, a built-in trace, or a spec.")],
     seed: SeedOption = 1,
     output: OutputOption = Format.TABLE,
 ) -> None:
@@ -100,8 +100,7 @@ def stats(
     from clusterwatch.cli.views.trace import stats_page
 
     tools = trace_tools()
-    is_file = Path(source).is_file()
-    figures = tools.stats(_read(tools, Path(source)) if is_file else tools.generated(source, seed))
+    figures = tools.stats(_opened(tools, source, seed))
     show(figures, stats_page(figures), output)
 
 
@@ -165,15 +164,19 @@ def _checked(tools: TraceTools, file: Path) -> tuple[list[tuple[str, str]], Mapp
     from clusterwatch.errors import ConfigError
 
     try:
-        return [], tools.stats(_read(tools, file))
+        with _reading(file) as advance:
+            return [], tools.stats(tools.read(str(file), advance))
     except ConfigError as error:
         return [(mistake.key, mistake.problem) for mistake in error.mistakes], {}
 
 
-def _read(tools: TraceTools, file: Path) -> Trace:
-    size = file.stat().st_size if file.is_file() else 0
-    with _progress("reading", size) as advance:
-        return tools.read(str(file), advance)
+def _opened(tools: TraceTools, source: str, seed: int) -> Trace:
+    with _reading(Path(source)) as advance:
+        return tools.opened(source, seed, advance)
+
+
+def _reading(file: Path) -> AbstractContextManager[Callable[[int], None]]:
+    return _progress("reading", file.stat().st_size if file.is_file() else 0)
 
 
 @contextmanager

@@ -28,6 +28,11 @@ class TraceToolbox:
         """Return what each trace that is shipped is for, by its name."""
         return {name: builtin_spec(name).about for name in builtin_names()}
 
+    def opened(self, source: str, seed: int, on_bytes: Callable[[int], None]) -> Schedule:
+        """Return the trace that *source* is: a shipped one by its name, a spec (TOML), or a trace file."""
+        is_made = source in builtin_names() or source.endswith(".toml") or not Path(source).is_file()
+        return self.generated(source, seed) if is_made else self.read(source, on_bytes)
+
     def generated(self, source: str, seed: int, *, days: float | None = None, stochastic: bool = False) -> Schedule:
         """Return what *source* gives: the name of a trace that is shipped, or the path of a spec."""
         is_shipped = source in builtin_names()

@@ -76,6 +76,7 @@ def test_spec_of_ones_own_is_generated(capsys: pytest.CaptureFixture[str], here:
     )
 
     assert answer(capsys, "generate", "mine.toml")["faults"] == 7
+    assert answer(capsys, "stats", "mine.toml")["faults"] == 7
     assert answer(capsys, "generate", "mine.toml", "--days", "4")["faults"] == 14
 
 

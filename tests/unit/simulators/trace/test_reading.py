@@ -4,6 +4,8 @@ import json
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from clusterwatch.errors import ConfigError
 from clusterwatch.model import Cause
@@ -207,6 +209,36 @@ def test_form_of_records_is_judged_even_below_a_bad_header():
 )
 def test_hostile_line_is_a_mistake_and_no_crash(line: str | bytes):
     assert mistakes(line)[0].startswith("line 2")
+
+
+JUNK = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=9),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=5,
+)
+
+
+@given(st.sampled_from([HEADER, FAULT, PLANNED, NOISE]), st.data())
+def test_any_value_at_any_place_gives_a_schedule_or_mistakes(line: dict, data: st.DataObject):
+    key = data.draw(st.sampled_from(sorted(line)))
+    inner = line[key] if isinstance(line[key], dict) and line[key] else None
+    changed = (
+        data.draw(JUNK) if inner is None else {**inner, data.draw(st.sampled_from(sorted(inner))): data.draw(JUNK)}
+    )
+    texts = [json.dumps({**each, key: changed} if each is line else each) for each in (HEADER, FAULT, PLANNED, NOISE)]
+
+    try:
+        schedule = schedule_in(texts, "mine.jsonl")
+    except ConfigError as error:
+        assert error.mistakes
+    else:
+        assert len(schedule.records()) == 3
+
+
+@given(st.lists(st.binary(max_size=40), max_size=4))
+def test_any_bytes_give_mistakes(texts: list[bytes]):
+    with pytest.raises(ConfigError):
+        schedule_in(texts, "mine.jsonl")
 
 
 def test_line_without_end_is_refused():
