@@ -17,6 +17,7 @@ from clusterwatch.model import (
     Attempt,
     Cause,
     Changes,
+    ComponentKind,
     Decision,
     Diagnosis,
     Edge,
@@ -297,7 +298,12 @@ class Turning:
         return min(last_steps, default=None)
 
     def _placements(self, incident: Incident) -> tuple[Placement, ...]:
-        return tuple(placement for job_id in incident.jobs for placement in self.world.placements.get(job_id, ()))
+        """Return where ranks run: as seen, else, of the ranks that the evidence names, as the scheduler says."""
+        seen = [placement for job_id in incident.jobs for placement in self.world.placements.get(job_id, ())]
+        unseen = _ranks_named(incident.evidence) - {placement.rank for placement in seen}
+        current = [attempts[-1] for job_id in incident.jobs if (attempts := self.world.attempts.get(job_id))]
+        told = (attempt.placement(rank) for attempt in current for rank in sorted(unseen))
+        return (*seen, *(placement for placement in told if placement is not None))
 
     def _settle(self, incident: Incident, diagnosis: Diagnosis) -> None:
         if incident.state is not IncidentState.SETTLING:
@@ -434,6 +440,13 @@ class Turning:
             self._move(incident, IncidentState.CLOSED)
         else:
             self.wake_ups.append(quiet_at)
+
+
+def _ranks_named(evidence: Sequence[Evidence]) -> set[int]:
+    """Return the ranks that *evidence* is of or names."""
+    components = (each.component for each in evidence if each.component.kind is ComponentKind.RANK)
+    named = [component.id for component in components] + [each.field("rank") or "" for each in evidence]
+    return {int(rank) for rank in named if rank.isdecimal()}
 
 
 def _with_states(decision: Decision, states: Mapping[str, StepState]) -> Decision:

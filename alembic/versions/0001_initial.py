@@ -290,6 +290,8 @@ def _make_jobs() -> None:
         _whole("exit_code", nullable=True),
         _text("fingerprint"),
         _time("fingerprint_at", nullable=True),
+        _nested("nodes"),
+        _whole("ranks_per_node"),
         *_times(),
         _key("attempts", "job_id", "number"),
     )

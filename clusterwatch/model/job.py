@@ -86,6 +86,8 @@ class Attempt:
         exit_code: Of the supervised command; negative for a signal, None while it runs.
         fingerprint: What it died of (exception and place), to notice a crash that repeats; "". fingerprint_at: when
             that was seen; steps made long after show that it did not die of it.
+        nodes: Names of its nodes in the order of its ranks, where a scheduler told them together with how many ranks
+            run on each, *ranks_per_node*; () and 0 where none did.
     """
 
     job_id: str
@@ -106,6 +108,15 @@ class Attempt:
     exit_code: int | None = None
     fingerprint: str = ""
     fingerprint_at: datetime | None = None
+    nodes: tuple[str, ...] = ()
+    ranks_per_node: int = 0
+
+    def placement(self, rank: int) -> Placement | None:
+        """Return where *rank* runs by the scheduler's word; None where it said nothing of it."""
+        place = rank // self.ranks_per_node if self.ranks_per_node > 0 else len(self.nodes)
+        if not 0 <= place < len(self.nodes):
+            return None
+        return Placement(self.job_id, self.number, rank, self.nodes[place])
 
 
 class Edge(StrEnum):

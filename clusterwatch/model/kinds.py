@@ -10,7 +10,10 @@ JOB_ENDED = "job.ended"
 """A job will not run again. Fields: state ("completed" or "stopped"), reason."""
 
 ATTEMPT_STARTED = "attempt.started"
-"""An incarnation's processes run. Fields: pid, resumed_step, resumed_checkpoint."""
+"""An incarnation's processes run. Fields: pid, resumed_step, resumed_checkpoint, nodes (comma-separated).
+
+With gpus_per_node, nodes stand in the order of the ranks, and tell where each rank runs without an event for each.
+"""
 
 ATTEMPT_ENDED = "attempt.ended"
 """An incarnation's supervised command ended. Fields: exit_code (negative for a signal)."""

@@ -13,6 +13,9 @@ from clusterwatch.model.history import History
 from clusterwatch.model.incident import Incident
 from clusterwatch.model.job import Attempt, Checkpoint, Interruption, Job, Placement, Progress
 
+CHECKPOINTS_KEPT = 1000
+"""How many checkpoints of a job a decision can go back by: days of them; the store keeps all."""
+
 
 @dataclass(frozen=True, slots=True)
 class World:
@@ -23,7 +26,8 @@ class World:
         jobs: Active jobs by id.
         attempts: All attempts of the active jobs, by job id, oldest first.
         placements: Of the current attempt of the active jobs, by job id, in the order of rank.
-        checkpoints: Complete checkpoints of the active jobs, by job id, in the order of step.
+        checkpoints: The latest complete checkpoints of the active jobs, at most `CHECKPOINTS_KEPT` of each, by job id,
+            in the order of step.
         interruptions: The open interruption of a job, by job id.
         incidents: Open incidents by id.
         diagnoses: The latest diagnosis of each open incident, by incident id.

@@ -25,6 +25,7 @@ from clusterwatch.store.audit import write_audit
 from clusterwatch.store.engine import Database
 from clusterwatch.store.inbox import Cursor
 from clusterwatch.store.lease import Lease
+from clusterwatch.store.nodelists import NodesWritten
 from clusterwatch.store.partitions import make_days_ahead
 from clusterwatch.store.queries import fetch
 from clusterwatch.store.reader import Reader
@@ -55,6 +56,7 @@ class Store:
         self._database = database
         self._accept_simulated = accept_simulated
         self.read = Reader(database)
+        self._nodes_written = NodesWritten()
 
     @classmethod
     def open(cls, url: str, *, create: bool = False, accept_simulated: bool = False, durable: bool = True) -> Store:
@@ -181,7 +183,8 @@ class Store:
         with self._database.write() as connection:
             if not lease_row.move_cursor(connection, lease, cursor.as_json()):
                 raise LeaseLostError(f"{lease.holder} is not the responder any more: nothing of this turn was written")
-            write_changes(connection, changes, now)
+            write_changes(connection, changes, now, self._nodes_written)
+        self._nodes_written.committed(changes)
 
     def steps_to_perform(self, actuators: Mapping[str, frozenset[str] | None]) -> list[Step]:
         """Return steps recorded or begun for these actuators (name to targets; None: any), oldest decision first.

@@ -253,6 +253,8 @@ attempts = _record(
     _whole("exit_code", optional=True),
     _text("fingerprint"),
     _time("fingerprint_at"),
+    _json("nodes"),
+    _whole("ranks_per_node"),
 )
 
 placements = _record(

@@ -20,8 +20,10 @@ from clusterwatch.model import (
     Topology,
     World,
 )
+from clusterwatch.model.world import CHECKPOINTS_KEPT
 from clusterwatch.store import steps as plan
 from clusterwatch.store.inbox import Cursor
+from clusterwatch.store.nodelists import NodesWritten
 from clusterwatch.store.queries import fetch, fetch_decisions, latest_diagnoses
 from clusterwatch.store.records import (
     ATTEMPT,
@@ -76,7 +78,7 @@ def open_world(connection: sa.Connection, now: datetime) -> World:
     """Return the open state; it does not grow with history."""
     current = sa.tuple_(placements.c.job_id, placements.c.attempt)
     active_attempts = sa.select(jobs.c.id, jobs.c.attempt).where(_ACTIVE)
-    saved = (checkpoints.c.job_id.in_(_ACTIVE_IDS), checkpoints.c.complete)
+    saved = _latest_checkpoints()
     stopped = (interruptions.c.job_id.in_(_ACTIVE_IDS), interruptions.c.ended_at.is_(None))
     undone = fetch_decisions(connection, decisions.c.incident_id.in_(_OPEN_IDS), order=[decisions.c.happened_at])
     return World(
@@ -84,7 +86,7 @@ def open_world(connection: sa.Connection, now: datetime) -> World:
         jobs={job.id: job for job in fetch(connection, JOB, _ACTIVE)},
         attempts=_grouped(fetch(connection, ATTEMPT, attempts.c.job_id.in_(_ACTIVE_IDS)), lambda a: a.job_id),
         placements=_grouped(fetch(connection, PLACEMENT, current.in_(active_attempts)), lambda p: p.job_id),
-        checkpoints=_grouped(fetch(connection, CHECKPOINT, *saved, order=[checkpoints.c.step]), lambda c: c.job_id),
+        checkpoints=_grouped(fetch(connection, CHECKPOINT, saved, order=[checkpoints.c.step]), lambda c: c.job_id),
         interruptions={stop.job_id: stop for stop in fetch(connection, INTERRUPTION, *stopped)},
         incidents={incident.id: incident for incident in fetch(connection, INCIDENT, incidents.c.id.in_(_OPEN_IDS))},
         diagnoses=latest_diagnoses(connection, _OPEN_IDS),
@@ -111,16 +113,27 @@ def held(connection: sa.Connection) -> dict[str, Hold]:
     return {hold.subject: hold for hold in fetch(connection, HOLD, matters)}
 
 
+def _latest_checkpoints() -> sa.ColumnElement[bool]:
+    newest_first = (checkpoints.c.step.desc(), checkpoints.c.happened_at.desc())
+    place = sa.func.row_number().over(partition_by=checkpoints.c.job_id, order_by=newest_first).label("place")
+    complete = sa.select(checkpoints.c.job_id, checkpoints.c.path, place).where(
+        checkpoints.c.job_id.in_(_ACTIVE_IDS), checkpoints.c.complete
+    )
+    ranked = complete.subquery()
+    latest = sa.select(ranked.c.job_id, ranked.c.path).where(ranked.c.place <= CHECKPOINTS_KEPT)
+    return sa.tuple_(checkpoints.c.job_id, checkpoints.c.path).in_(latest)
+
+
 def saved_cursor(connection: sa.Connection) -> Cursor:
     """Return how far the inbox was read."""
     stored: dict[str, int] = connection.execute(sa.select(responder.c.cursor)).scalar_one()
     return Cursor(**stored)
 
 
-def write_changes(connection: sa.Connection, changes: Changes, now: datetime) -> None:
+def write_changes(connection: sa.Connection, changes: Changes, now: datetime, written: NodesWritten) -> None:
     """Write everything in *changes*; parents before their children."""
-    put(connection, JOB, changes.jobs, now)
-    put(connection, ATTEMPT, changes.attempts, now)
+    written.put(connection, JOB, changes.jobs, now)
+    written.put(connection, ATTEMPT, changes.attempts, now)
     put(connection, PLACEMENT, changes.placements, now)
     put(connection, CHECKPOINT, changes.checkpoints, now)
     put(connection, PROGRESS, changes.progress, now)

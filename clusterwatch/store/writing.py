@@ -15,11 +15,15 @@ from clusterwatch.store.records import RecordType
 T = TypeVar("T")
 
 
-def put(connection: sa.Connection, kind: RecordType[T], records: Iterable[T], now: datetime) -> None:
-    """Write *records*; what has the same key is overwritten, but for the times of its first writing."""
+def put(connection: sa.Connection, kind: RecordType[T], records: Iterable[T], now: datetime, *, but: str = "") -> None:
+    """Write *records*; what has the same key is overwritten, but for the times of its first writing.
+
+    *but* is a column that stays as it is where the key is there.
+    """
     rows = kind.rows(records, now, connection.dialect.name)
     if rows:
-        connection.exec_driver_sql(upsert(connection.dialect, kind.table, kind.columns, kind.overwritten), rows)
+        overwritten = tuple(name for name in kind.overwritten if name != but)
+        connection.exec_driver_sql(upsert(connection.dialect, kind.table, kind.columns, overwritten), rows)
 
 
 def add(connection: sa.Connection, kind: RecordType[T], records: Iterable[T], now: datetime) -> None:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from bisect import insort
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from itertools import islice
 from typing import Any
 
 from clusterwatch.model import Attempt, Checkpoint, Edge, Interruption, Job, Placement, Progress, World
+from clusterwatch.model.world import CHECKPOINTS_KEPT
 
 
 @dataclass(slots=True)
@@ -18,6 +21,7 @@ class Book:
     placements: dict[str, tuple[Placement, ...]]
     checkpoints: dict[str, tuple[Checkpoint, ...]]
     interruptions: dict[str, Interruption]
+    placed: dict[str, dict[int, Placement]] = field(default_factory=dict)
     progress: list[Progress] = field(default_factory=list)
     new_checkpoints: list[Checkpoint] = field(default_factory=list)
     changed_jobs: dict[str, None] = field(default_factory=dict)
@@ -60,20 +64,31 @@ class Book:
 
     def place(self, placement: Placement) -> None:
         """Set where a rank of the current attempt runs."""
-        others = [
-            known
-            for known in self.placements.get(placement.job_id, ())
-            if known.attempt == placement.attempt and known.rank != placement.rank
-        ]
-        self.placements[placement.job_id] = tuple(sorted([*others, placement], key=lambda each: each.rank))
+        placed = self.placed.get(placement.job_id)
+        if placed is None:
+            known = self.placements.get(placement.job_id, ())
+            placed = self.placed[placement.job_id] = {each.rank: each for each in known}
+        if any(each.attempt != placement.attempt for each in islice(placed.values(), 1)):
+            placed.clear()
+        placed[placement.rank] = placement
         self.changed_placements[placement.job_id, placement.attempt, placement.rank] = placement
+
+    def forget_placements(self, job_id: str) -> None:
+        """Forget where the ranks of an earlier attempt ran."""
+        self.placements.pop(job_id, None)
+        self.placed.pop(job_id, None)
+
+    def placements_by_rank(self) -> dict[str, tuple[Placement, ...]]:
+        """Return where the ranks of each job run, in the order of rank."""
+        changed = {job_id: tuple(placed[rank] for rank in sorted(placed)) for job_id, placed in self.placed.items()}
+        return self.placements | changed
 
     def save_checkpoint(self, checkpoint: Checkpoint) -> None:
         """Add a checkpoint; a torn one is recorded and takes a complete one of the same path off the list."""
         kept = [known for known in self.checkpoints.get(checkpoint.job_id, ()) if known.path != checkpoint.path]
         if checkpoint.complete:
-            kept.append(checkpoint)
-        self.checkpoints[checkpoint.job_id] = tuple(sorted(kept, key=lambda each: (each.step, each.saved_at)))
+            insort(kept, checkpoint, key=lambda each: (each.step, each.saved_at))
+        self.checkpoints[checkpoint.job_id] = tuple(kept[-CHECKPOINTS_KEPT:])
         self.new_checkpoints.append(checkpoint)
 
     def interrupt(self, job: Job, at: datetime, *, hung: bool) -> None:

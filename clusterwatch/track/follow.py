@@ -72,7 +72,7 @@ def _world_of(world: World, book: Book) -> World:
         world,
         jobs=active,
         attempts={job_id: value for job_id, value in book.attempts.items() if job_id in active},
-        placements={job_id: value for job_id, value in book.placements.items() if job_id in active},
+        placements={job_id: value for job_id, value in book.placements_by_rank().items() if job_id in active},
         checkpoints={job_id: value for job_id, value in book.checkpoints.items() if job_id in active},
         interruptions={job_id: value for job_id, value in book.interruptions.items() if job_id in active},
     )
@@ -122,6 +122,8 @@ def _attempt_started(book: Book, event: Event) -> None:
     number = event.attempt or job.attempt + 1
     if number <= job.attempt:
         return
+    listed = tuple(name for name in _text(event, "nodes").split(",") if name)
+    ranks_per_node = _integer(event, "gpus_per_node") or 0
     book.add_attempt(
         Attempt(
             job_id=job.id,
@@ -130,12 +132,14 @@ def _attempt_started(book: Book, event: Event) -> None:
             running_at=event.happened_at,
             resumed_step=_integer(event, "resumed_step") or 0,
             resumed_checkpoint=_text(event, "resumed_checkpoint"),
+            nodes=listed if ranks_per_node > 0 else (),
+            ranks_per_node=max(ranks_per_node, 0) if listed else 0,
         )
     )
     state = JobState.STARTING if number == 1 else JobState.RECOVERING
-    nodes = tuple(sorted(name for name in _text(event, "nodes").split(",") if name)) or job.nodes
+    nodes = tuple(sorted(listed)) or job.nodes
     book.change_job(job.id, attempt=number, state=state, last_step=None, nodes=nodes, updated_at=event.happened_at)
-    book.placements.pop(job.id, None)
+    book.forget_placements(job.id)
     book.pass_edge(job.id, Edge.RUNNING, event.happened_at)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -52,6 +53,7 @@ from clusterwatch.model import (
     WeighedLine,
     World,
 )
+from clusterwatch.model.world import CHECKPOINTS_KEPT
 from clusterwatch.store import Cursor, Lease, Store
 from clusterwatch.store.engine import Database
 
@@ -439,6 +441,67 @@ def test_world_that_is_committed_again_is_the_same_world(store: Store):
     commit(store, HISTORY, Cursor(7, 42))
 
     assert store.world(NOON) == (WORLD, Cursor(7, 42))
+
+
+def test_world_holds_the_latest_checkpoints_of_each_job(store: Store):
+    saves = tuple(
+        Checkpoint(job, number, f"/{job}/{number}", "dcp", True, True, NOON)
+        for job in ("job-1", "job-2")
+        for number in range(CHECKPOINTS_KEPT + 5)
+    )
+    commit(store, Changes(jobs=(JOB, replace(JOB, id="job-2")), checkpoints=saves))
+
+    found = store.world(NOON)[0].checkpoints
+
+    assert {job: [each.step for each in of_job] for job, of_job in found.items()} == {
+        "job-1": list(range(5, CHECKPOINTS_KEPT + 5)),
+        "job-2": list(range(5, CHECKPOINTS_KEPT + 5)),
+    }
+
+
+def test_long_list_of_nodes_stays_and_changes_with_its_job(store: Store):
+    first, second = (tuple(f"{name}{number:04d}" for number in range(300)) for name in ("a", "b"))
+    job, attempt = replace(JOB, nodes=first), Attempt("job-1", 2, NOON, nodes=first, ranks_per_node=8)
+
+    commit(store, Changes(jobs=(job,), attempts=(attempt,)))
+    commit(store, Changes(jobs=(replace(job, highest_step=500),), attempts=(replace(attempt, last_step=500),)))
+    went_on = store.world(NOON)[0]
+    commit(store, Changes(jobs=(replace(job, nodes=second),)))
+    moved = store.world(NOON)[0]
+
+    assert went_on.jobs["job-1"] == replace(job, highest_step=500)
+    assert went_on.attempts["job-1"] == (replace(attempt, last_step=500),)
+    assert moved.jobs["job-1"].nodes == second
+
+
+def test_list_of_nodes_whose_writing_failed_is_written_again(store: Store):
+    job = replace(JOB, nodes=tuple(f"node{number:04d}" for number in range(300)))
+    broken = Changes(jobs=(job,), decisions=(decision(step(1)),))  # of no incident that is on record
+
+    with pytest.raises(sa.exc.IntegrityError):
+        commit(store, broken)
+    commit(store, Changes(jobs=(job,)))
+
+    assert store.world(NOON)[0].jobs["job-1"].nodes == job.nodes
+
+
+def test_database_that_need_not_be_durable_holds_the_same(url: str):
+    with closing(Store.open(url, create=True, durable=False)) as first:
+        remember(first)
+    with closing(Store.open(url)) as again:
+        assert again.world(NOON) == (WORLD, Cursor(7, 42))
+
+
+def test_many_events_at_once_are_each_written_once(store: Store):
+    many = [event(number, fields={"loss": float("nan") if number % 7 == 0 else 1.5}) for number in range(1, 301)]
+
+    first = store.record("node001", "kernel_log", many[:200], {}, None, NOON)
+    second = store.record("node001", "kernel_log", many, {}, None, NOON)
+    arrived, _ = store.inbox(Cursor())
+
+    assert (first, second) == (200, 100)
+    assert [each.id for each in arrived] == [each.id for each in many]
+    assert arrived[0] == replace(many[0], received_at=NOON)
 
 
 def test_ended_job_and_closed_incident_leave_the_world(store: Store):

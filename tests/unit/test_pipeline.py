@@ -331,3 +331,15 @@ def test_signal_of_a_job_without_a_node_is_held_against_what_watches_the_jobs_no
 
 def test_nothing_known_is_no_reason_to_fail():
     assert pipeline.respond(World(NOON), (), Knowledge([]), LIMITS, NOON).changes.incidents == ()
+
+
+def test_rank_is_found_on_its_node_by_the_schedulers_list_alone():
+    responder = Responder()
+    job_started, attempt_started = training_job(nodes="node001,node002")
+    listed = replace(attempt_started, fields={"nodes": "node002,node001", "gpus_per_node": 8})
+    failed = Component(ComponentKind.RANK, "3")
+
+    responder.turn(NOON, job_started, listed)
+    responder.turn(NOON + seconds(5), event("cuda.launch_failure", failed, NOON, job="job-1", attempt=1, rank=3))
+
+    assert {suspect.component.node for suspect in responder.diagnoses[-1].suspects} == {"node002"}

@@ -60,7 +60,12 @@ class Why:
         diagnosis = self.incident.diagnosis if self.incident else None
         if diagnosis is None or self.interruption is None:
             return diagnosis
-        places = {each.rank: each for each in self.view.placements if each.attempt == self.interruption.attempt}
+        number = self.interruption.attempt
+        places = {each.rank: each for each in self.view.placements if each.attempt == number}
+        told = [each for each in self.view.attempts if each.number == number]
+        for rank in {rank_of(suspect) for suspect in diagnosis.suspects} - places.keys() - {None}:
+            found = [place for each in told if rank is not None and (place := each.placement(rank))]
+            places |= {place.rank: place for place in found}
         return replace(diagnosis, suspects=tuple(_placed(suspect, places) for suspect in diagnosis.suspects))
 
     @property

@@ -1,6 +1,7 @@
 """Events to jobs, attempts and interruptions."""
 
 from clusterwatch.model import Component, ComponentKind, Edge, JobState, World, kinds
+from clusterwatch.model.world import CHECKPOINTS_KEPT
 from clusterwatch.testing import NOON, event, progress, seconds, training_job
 from clusterwatch.track import follow
 
@@ -209,6 +210,54 @@ def test_torn_checkpoint_is_recorded_and_never_offered():
 
     assert [each.path for each in tracked.world.checkpoints["job-1"]] == ["/ck/step_10"]
     assert [each.complete for each in tracked.changes.checkpoints] == [True, False]
+
+
+def test_world_keeps_the_latest_checkpoints_and_the_changes_hold_all():
+    saves = [
+        event(kinds.CHECKPOINT_SAVED, JOB, NOON + seconds(step), job="job-1", path=f"/ck/{step}", step=step)
+        for step in range(1, CHECKPOINTS_KEPT + 11)
+    ]
+
+    tracked = following(*training_job(), *saves)
+
+    assert [each.step for each in tracked.world.checkpoints["job-1"]] == list(range(11, CHECKPOINTS_KEPT + 11))
+    assert len(tracked.changes.checkpoints) == CHECKPOINTS_KEPT + 10
+
+
+def placed(rank, node, attempt=1):
+    where = Component(ComponentKind.RANK, str(rank), node)
+    return event(kinds.RANK_PLACED, where, NOON, job="job-1", attempt=attempt, rank=rank)
+
+
+def test_ranks_are_placed_in_the_order_of_rank_and_anew_with_each_attempt():
+    first = following(*training_job(), placed(9, "node002"), placed(1, "node001"), placed(9, "node003"))
+    second = follow(first.world, [started(2, NOON + seconds(60), 0), placed(0, "node007", attempt=2)])
+
+    assert [(each.rank, each.node) for each in first.world.placements["job-1"]] == [(1, "node001"), (9, "node003")]
+    assert [(each.rank, each.node) for each in second.world.placements["job-1"]] == [(0, "node007")]
+
+
+def test_list_of_nodes_with_the_gpus_of_each_tells_where_each_rank_runs():
+    listed = event(
+        kinds.ATTEMPT_STARTED, JOB, NOON, job="job-1", attempt=1, nodes="node002,node009,node001", gpus_per_node=8
+    )
+
+    tracked = following(training_job()[0], listed)
+
+    (attempt,) = tracked.world.attempts["job-1"]
+    assert [place.node if (place := attempt.placement(rank)) else None for rank in (0, 7, 8, 23, 24, -1)] == [
+        *("node002", "node002", "node009", "node001"),
+        *(None, None),
+    ]
+    assert tracked.world.jobs["job-1"].nodes == ("node001", "node002", "node009")
+
+
+def test_list_of_nodes_alone_tells_no_rank():
+    listed = event(kinds.ATTEMPT_STARTED, JOB, NOON, job="job-1", attempt=1, nodes="node002,node001")
+
+    (attempt,) = following(training_job()[0], listed).world.attempts["job-1"]
+
+    assert attempt.placement(0) is None
 
 
 def test_step_told_after_the_job_ended_counts_and_does_not_bring_it_back():
