@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fnmatch
+import shutil
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -20,6 +21,8 @@ from collectors._slurm_nodes import Look, announced, maintenance_readings, node_
 from collectors._tools import NoToolError, Tools
 
 NOT_SET_UP = "follows no job: name users, partitions or names of training jobs under [collectors.slurm]"
+
+NO_SLURM = "no Slurm here"
 
 ACTUATOR = "slurm"
 """Name of the actuator that can act on the jobs that are told of here."""
@@ -80,7 +83,7 @@ class SlurmCollector:
         settings = settings_in(site.settings, SlurmSettings, self.name)
         _check(settings)
         if not (settings.users or settings.partitions or settings.names):
-            return Collected(position=position, condition=NOT_SET_UP)
+            return Collected(position=position, condition=NOT_SET_UP if shutil.which("squeue") else NO_SLURM)
         try:
             return self._looked(site, settings, position, now)
         except NoToolError as missing:

@@ -12,7 +12,7 @@ import pytest
 from clusterwatch.errors import ConfigError, SourceError
 from clusterwatch.model import Collected, kinds
 from clusterwatch.seams import Site
-from collectors.slurm import NOT_SET_UP, SlurmCollector
+from collectors.slurm import NO_SLURM, NOT_SET_UP, SlurmCollector
 
 NOON = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 
@@ -212,10 +212,15 @@ def test_wrong_settings_are_mistakes(queue: Queue, settings: dict[str, object]):
         queue.look(**settings)
 
 
-def test_without_a_job_to_follow_slurm_is_not_asked(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setenv("PATH", "/nowhere")
+def test_without_a_job_to_follow_slurm_is_not_asked(queue: Queue, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    (tmp_path / "squeue").write_text("#!/bin/sh\ntouch asked\n")
 
-    assert SlurmCollector().collect(Site("head"), {}, NOON).condition == NOT_SET_UP
+    here = SlurmCollector().collect(Site("head"), {}, NOON)
+    monkeypatch.setenv("PATH", "/nowhere")
+    elsewhere = SlurmCollector().collect(Site("head"), {}, NOON)
+
+    assert (here.condition, elsewhere.condition) == (NOT_SET_UP, NO_SLURM)
+    assert not (tmp_path / "asked").exists()
 
 
 def test_host_without_slurm_says_so(monkeypatch: pytest.MonkeyPatch):
