@@ -24,8 +24,9 @@ account = goodput.account
 """A job's attempts and interruptions to where its time went."""
 
 Situation = policy.Situation
+compile_policy = policy.compile_policy
 decide = policy.decide
-"""What to do about one diagnosis, for who wants to ask about situations that nobody is in."""
+"""What to do about one diagnosis, by which rules: for who wants to ask about situations that nobody is in."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,4 +64,4 @@ def respond(world: World, events: Sequence[Event], knowledge: Knowledge, limits:
     return Turn(turn.world_after(), turn.changes_of_turn(), min(turn.wake_ups, default=None))
 
 
-__all__ = ["Limits", "Situation", "Turn", "account", "decide", "observe", "respond", "watch"]
+__all__ = ["Limits", "Situation", "Turn", "account", "compile_policy", "decide", "observe", "respond", "watch"]

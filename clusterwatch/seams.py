@@ -140,6 +140,7 @@ class Question:
         precision: In points of the effective training time ratio: go on until every difference is known that well.
         max_runs: But make no more runs than that of each.
         policies_text, measured_text: TOML instead of what comes with the estimator; "" for its own.
+        rules_text: TOML of the rules by which ClusterWatch itself decides; "" for those that come with it.
     """
 
     policies: tuple[str, ...] | None = None
@@ -150,6 +151,7 @@ class Question:
     seed: int = 1
     policies_text: str = ""
     measured_text: str = ""
+    rules_text: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -53,6 +53,9 @@ def simulate(
         float | None, typer.Option(metavar="DOLLARS", help="Of an hour of one GPU.", min=0)
     ] = None,
     policies: Annotated[Path | None, typer.Option(metavar="FILE", help="TOML of policies of your own.")] = None,
+    rules: Annotated[
+        str | None, typer.Option(metavar="NAME|FILE", help="ClusterWatch's own rules, as for `clusterwatch policy`.")
+    ] = None,
     measured: Annotated[Path | None, typer.Option(metavar="FILE", help="TOML of what a replay measured.")] = None,
     csv: Annotated[Path | None, typer.Option(metavar="FILE", help="Write a line per policy and change there.")] = None,
     plot: Annotated[Path | None, typer.Option(metavar="FILE", help="Draw where the time goes: .svg or .png.")] = None,
@@ -61,6 +64,7 @@ def simulate(
     """Say what policies and changes of the fleet would be worth, from thousands of simulated runs."""
     from clusterwatch.app.simulating import estimator, text_of
     from clusterwatch.cli.views.chart import require_drawable
+    from clusterwatch.resources import policy_text
     from clusterwatch.seams import Question
 
     if list_settings:
@@ -78,6 +82,7 @@ def simulate(
         seed=seed,
         policies_text=text_of(policies),
         measured_text=text_of(measured),
+        rules_text=policy_text(rules) if rules else "",
     )
     with _progress() as on_runs:
         found = estimator().estimate(question, on_runs)

@@ -13,7 +13,7 @@ from clusterwatch.goodput import Reason
 from clusterwatch.seams import Answer, Estimate, Estimated, Question
 from simulators.whatif.arrivals import Faults, faults
 from simulators.whatif.changing import changed, parsed, settings_of
-from simulators.whatif.deciding import Actions, action_table
+from simulators.whatif.deciding import Actions, action_table, built_in_rules
 from simulators.whatif.draws import Floats, Whole
 from simulators.whatif.policies import Policy, Responder, built_in_policies, built_in_texts, policies_of
 from simulators.whatif.runs import COUNTS, REASONS, Outcome, outcome_of
@@ -94,8 +94,9 @@ class WhatIf:
         """
         scenario = changed(Scenario(), question.settings, "settings")
         policies = _policies(question)
-        alone = [_case(policy.name, policy.title, scenario, policy) for policy in policies]
-        what_if = [_changed_case(text, scenario, policies[0]) for text in question.changes]
+        tables = {policy.name: action_table(policy, question.rules_text) for policy in policies}
+        alone = [_Case(each.name, each.title, scenario, each, tables[each.name]) for each in policies]
+        what_if = [_changed(text, alone[0]) for text in question.changes]
         cases = [*alone, *what_if]
         _run(cases, question, on_runs)
         estimates = [_estimate(case, cases[0]) for case in cases]
@@ -119,6 +120,11 @@ def _policies(question: Question) -> list[Policy]:
     unknown = [
         Mistake(name, f"no such policy; there are {', '.join(policies)}") for name in wanted if name not in policies
     ]
+    unknown += [
+        Mistake(f"{each.name}.rules", f"no rules of this name; there are {', '.join(built_in_rules())}")
+        for each in policies.values()
+        if each.responder is Responder.PIPELINE and each.rules not in built_in_rules()
+    ]
     if unknown:
         raise ConfigError("policies", unknown)
     return [policies[name] for name in wanted]
@@ -131,13 +137,9 @@ def _told(question: Question) -> dict[str, Policy]:
     return policies_of(question.policies_text or policies, question.measured_text or measured)
 
 
-def _case(label: str, title: str, scenario: Scenario, policy: Policy) -> _Case:
-    return _Case(label, title, scenario, policy, action_table(policy))
-
-
-def _changed_case(text: str, scenario: Scenario, policy: Policy) -> _Case:
-    changes = parsed(text)
-    return _case(text, f"{policy.title}, {text}", changed(scenario, changes, f'"{text}"'), policy)
+def _changed(text: str, base: _Case) -> _Case:
+    scenario = changed(base.scenario, parsed(text), f'"{text}"')
+    return _Case(text, f"{base.title}, {text}", scenario, base.policy, base.actions)
 
 
 def _run(cases: Sequence[_Case], question: Question, on_runs: Callable[[int, float], None]) -> None:

@@ -41,6 +41,7 @@ class Policy:
         diagnosed: By true cause or "all", the chances of what is diagnosed; "same" for the cause itself.
         excludes: What is named is left out; only asked of a responder that does not ask the pipeline.
         person_after: Strikes of one part after which a person is asked; 0: every time.
+        rules: Of ClusterWatch, by the name of those that come with it; only asked of the pipeline.
     """
 
     name: str
@@ -57,6 +58,7 @@ class Policy:
     person_after: int = 1000
     false_restarts_per_day: float = 0.0
     is_measured: bool = False
+    rules: str = "default"
 
     def detects(self, harm: Harm) -> Latency:
         """Return how long it takes to notice *harm*."""
@@ -109,6 +111,7 @@ def _policy(name: str, table: Mapping[str, object]) -> Policy:
         _chances(table.get("wrong", 0.0)),
         excludes=bool(table.get("excludes", True)),
         person_after=int(_number(table.get("person_after", 1000))),
+        rules=str(table.get("rules", "default")),
     )
 
 

@@ -12,7 +12,8 @@ The rules, for each run:
    a person, who always finds the part.
 5. A node that is left out is replaced by one that stands by, or by a cold one when none does. It stands by itself once
    it is repaired.
-6. The job starts, loads its last checkpoint and does again what it had done since.
+6. The job starts, loads its last checkpoint, or an older one where the decision goes back, and does again what it
+   had done since. Older ones are as far apart as saves are.
 7. A planned stop saves first. Time beyond the end is cut off.
 """
 
@@ -92,6 +93,7 @@ class _Strike:
     number: Whole
     faulty: Faulty
     answers: Answers
+    place: tuple[Whole, Whole, Whole, Whole] | tuple[()] = ()
 
 
 class _Runs:
@@ -198,6 +200,7 @@ class _Runs:
         detect = np.where(harm == _SLOW, 0.0, answers.detect) * at_fault
         decide = answers.decide * at_fault + person
         node = self._replace(strike, action, stopped_at + detect + decide)
+        self._roll_back(strike, action, is_fault, detect)
         bounds = self._bounds(
             stopped_at,
             np.where(strike.is_planned, self.scenario.planned_seconds, 0.0),
@@ -228,13 +231,20 @@ class _Runs:
 
     def _action(self, strike: _Strike, is_fault: Flags) -> Whole:
         depth = self.fruitless if self.policy.responder is Responder.PIPELINE else strike.number
-        action: Whole = self.actions[
+        strike.place = (
             strike.answers.diagnosed,
             (strike.answers.named != NOBODY).astype(np.int64),
             strike.is_again.astype(np.int64),
             np.minimum(depth, DEPTHS - 1),
-        ]
-        return np.where(is_fault, action, Action.RESTART)
+        )
+        return np.where(is_fault, self.actions.what[strike.place], Action.RESTART)
+
+    def _roll_back(self, strike: _Strike, action: Whole, is_fault: Flags, detect: Floats) -> None:
+        """Where the decision distrusts the newest checkpoints, let the work since an older one be done again."""
+        back = np.where(is_fault & self.live & (action != Action.PERSON), self.actions.back_seconds[strike.place], 0.0)
+        saves = np.ceil((back - detect - self.debt) / (self.interval + self.scenario.save_seconds))
+        further = self.debt + np.maximum(saves, 0.0) * self.interval
+        self.debt = np.where(back > 0.0, np.minimum(further, self.seconds[Reason.PRODUCTIVE]), self.debt)
 
     def _person(self, strike: _Strike, action: Whole) -> Floats:
         seconds = np.zeros(len(self.rows))

@@ -3,7 +3,7 @@
 The vectorised runs must give the same, number by number: every draw has a name, so both meet the same luck.
 """
 
-from math import exp, floor, inf, log
+from math import ceil, exp, floor, inf, log
 
 import numpy as np
 
@@ -141,7 +141,9 @@ class RunByHand:
         named = self.named(behaviour, draw(Purpose.NAMED))
         action = self.action(self.diagnosed(behaviour.cause, draw(Purpose.DIAGNOSED)), named, strike)
         self.spend("decide", self.policy.decides(harm).seconds(draw(Purpose.DECIDE)))
-        if action == Action.PERSON:
+        if action != Action.PERSON:
+            self.roll_back(0.0 if harm is Harm.SLOW else detect)
+        else:
             self.counts["manual"] += 1
             self.spend("decide", self.policy.person.seconds(draw(Purpose.PERSON)))
         self.carry_out(action, named, stays, fault, strike)
@@ -188,4 +190,11 @@ class RunByHand:
 
     def action(self, cause, named, strike):
         depth = self.fruitless if self.policy.responder is Responder.PIPELINE else strike
-        return self.table[CAUSES.index(cause), int(named is not None), int(strike > 0), min(depth, DEPTHS - 1)]
+        place = CAUSES.index(cause), int(named is not None), int(strike > 0), min(depth, DEPTHS - 1)
+        self.back_seconds = self.table.back_seconds[place]
+        return self.table.what[place]
+
+    def roll_back(self, detect):
+        if self.back_seconds:
+            saves = ceil((self.back_seconds - detect - self.debt) / (self.interval + self.scenario.save_seconds))
+            self.debt = min(self.debt + max(saves, 0) * self.interval, self.seconds["productive"])

@@ -31,7 +31,7 @@ from clusterwatch.cli.views.evaluation import evaluation_markdown
 from clusterwatch.config import load
 from clusterwatch.goodput import Reason
 from clusterwatch.model import NEXT_STATES, NEXT_STEP_STATES, Cause, ComponentKind, Event, Role, kinds
-from clusterwatch.seams import Collector, Site
+from clusterwatch.seams import Collector, Question, Site
 from collectors.bmc import BmcSettings
 from collectors.disks import DiskSettings
 from collectors.fabric import FabricSettings
@@ -42,6 +42,8 @@ from shipped import shipped_log_catalog
 from simulators.trace.generating import generate
 from simulators.trace.schedule import RECORD_TYPES, header
 from simulators.trace.specs import builtin_names, builtin_spec
+from simulators.whatif.estimating import WhatIf
+from simulators.whatif.scenario import Scenario
 
 NOON = datetime(2026, 3, 4, 12, tzinfo=UTC)
 ROOT = Path(__file__).parents[3]
@@ -170,11 +172,50 @@ def trace_records():
     return markdown(["type", "keys", "meaning"], [[cell.replace("Attributes: ", "") for cell in row] for row in rows])
 
 
+@cache
+def what_if():
+    """Return the answer that the page shows: every policy, and three changes of the default one."""
+    return WhatIf().estimate(Question(changes=("spares=+16", "restart=-60", "interval=600")), lambda runs, points: None)
+
+
+def what_if_policies():
+    rows = [
+        f"| {each.title} | {each.ettr.mean:.2%} | {each.counts['repeats']:.0f} | {each.counts['manual']:.0f} |"
+        for each in what_if().policies
+    ]
+    return "\n".join(["| policy | ETTR | struck again | asks a person |", "|---|---:|---:|---:|", *rows, ""])
+
+
+def what_if_changes():
+    rows = [
+        f"| `{each.label}` | {each.points.mean:+.2f} | {round(each.gpu_hours.mean, -3):+,.0f} |"
+        for each in what_if().changes
+    ]
+    return "\n".join(["| change | points of ETTR | GPU-hours in 54 days |", "|---|---:|---:|", *rows, ""])
+
+
+def what_if_settings():
+    """Return every setting with its default and what its class says of it."""
+    told = re.sub(
+        r"\n {12,}", " ", inspect.getdoc(Scenario).partition("Attributes:")[2].replace("\n    ", "\n        ")
+    )
+    rows = []
+    for names, meaning in re.findall(r"^ +([a-z_0-9, ]+): (.+)", told, re.MULTILINE):
+        defaults = ", ".join(
+            f"`{name}` {WhatIf().settings()[name] or 'as the policy says'}" for name in names.split(", ")
+        )
+        rows.append(f"| {defaults} | {meaning} |")
+    return "\n".join(["| setting and default | meaning |", "|---|---|", *rows, ""])
+
+
 GENERATED = {
     "built-in-traces": traces_table,
     "trace-assumptions": trace_assumptions,
     "trace-categories": trace_categories,
     "trace-records": trace_records,
+    "what-if-policies": what_if_policies,
+    "what-if-changes": what_if_changes,
+    "what-if-settings": what_if_settings,
     "collector-settings": collector_settings,
     "diagnosis-example": example_diagnosis,
     "accuracy": lambda: accuracy(evaluate),
@@ -354,3 +395,12 @@ def test_collector_of_the_example_states_that_there_is_nothing_to_read(tmp_path)
     collected = edac_collector().collect(Site("node001", "boot", {"root": str(tmp_path)}), {}, NOON)
 
     assert collected.condition == f"no memory controller at {tmp_path}"
+
+
+def test_policy_of_the_example_is_simulated_beside_the_default():
+    text = (EXAMPLES / "what-if" / "two-minute-watch.toml").read_text()
+
+    watch, *_ = WhatIf().estimate(Question(policies_text=text, precision=1.0), lambda runs, points: None).policies
+
+    assert watch.label == "two_minute_watch"
+    assert 0.9 < watch.ettr.mean < 0.97

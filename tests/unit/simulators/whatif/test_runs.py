@@ -180,7 +180,7 @@ def policies(draw):
     )
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(scenarios(), policies(), st.integers(0, 2**31))
 def test_vectorised_runs_are_those_lived_through_one_by_one(scenario, policy, seed):
     due = faults(scenario, seed, np.arange(3, 6))
