@@ -6,10 +6,9 @@ with a zone; the reading's own time where they are missing). Who folded has also
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import datetime
 
-from clusterwatch.detect.repeats import of_ranks
+from clusterwatch.detect.repeats import changed, of_ranks
 from clusterwatch.detect.states import whole
 from clusterwatch.model import Event, Reading, Scalar
 from clusterwatch.model import ranks as ranges
@@ -22,7 +21,8 @@ def folded(event: Event, reading: Reading) -> Event:
     first_at = _time(reading.fields.get("first_at")) or event.happened_at
     last_at = max(_time(reading.fields.get("last_at")) or first_at, first_at)
     until = last_at if count > 1 else None
-    return replace(event, count=count, happened_at=first_at, until=until, **of_ranks(event, ranks))
+    changes = {"count": count, "happened_at": first_at, "until": until}
+    return changed(event, {**changes, **of_ranks(event, ranks)})
 
 
 def _ranks(value: Scalar) -> ranges.Ranges:
@@ -33,6 +33,8 @@ def _ranks(value: Scalar) -> ranges.Ranges:
 
 
 def _time(value: Scalar) -> datetime | None:
+    if value is None:
+        return None
     try:
         at = datetime.fromisoformat(str(value))
     except ValueError:

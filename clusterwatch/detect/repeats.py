@@ -9,13 +9,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
 from clusterwatch.detect.state import Repeats
 from clusterwatch.model import Component, ComponentKind, Event, Knowledge, Role, Scalar, event_id
 from clusterwatch.model import ranks as ranges
+from clusterwatch.model.making import changer
 
 FOLD_AFTER = 10
 FIRST_WINDOW_SECONDS = 1.0
@@ -23,6 +23,8 @@ LONGEST_WINDOW_SECONDS = 60.0
 FORGET_SECONDS = 120.0
 
 _FORGET = timedelta(seconds=FORGET_SECONDS)
+
+changed = changer(Event)
 
 # Each of these is a moment in the life of a job; two alike are two moments.
 _NEVER_FOLDED = frozenset({"job", "attempt", "rank", "process", "checkpoint", "action", "training"})
@@ -111,4 +113,4 @@ def _told(repeats: Repeats, first: Event) -> Event:
     window_id = event_id(first.node, first.boot_id, first.source, f"window:{first.id}", first.kind)
     count, first_at = first.count + repeats.more, repeats.first_at or first.happened_at
     changes: dict[str, Any] = {"id": window_id, "count": count, "happened_at": first_at, "until": repeats.until}
-    return replace(first, **changes, **of_ranks(first, repeats.ranks))
+    return changed(first, {**changes, **of_ranks(first, repeats.ranks)})

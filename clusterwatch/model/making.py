@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import fields
+from operator import attrgetter
 from typing import Any, TypeVar
 
 T = TypeVar("T")
@@ -28,3 +29,21 @@ def maker(type_: type[T]) -> Callable[[Iterable[object]], T]:
         return record  # type: ignore[no-any-return] # of the type just made
 
     return made
+
+
+def changer(type_: type[T]) -> Callable[[T, Mapping[str, object]], T]:
+    """Return what makes a *type_* like another but for some fields, as `dataclasses.replace` does, but faster.
+
+    Raises:
+        KeyError: By what is returned, if there is no such field.
+    """
+    names = [each.name for each in fields(type_)]  # type: ignore[arg-type] # T is a dataclass
+    place, values_of, made = {name: at for at, name in enumerate(names)}, attrgetter(*names), maker(type_)
+
+    def changed(record: T, changes: Mapping[str, object]) -> T:
+        values = list(values_of(record))
+        for name, value in changes.items():
+            values[place[name]] = value
+        return made(values)
+
+    return changed

@@ -16,6 +16,8 @@ def ranges_in(text: str) -> Ranges:
         ValueError: If it is not written so.
     """
     pairs = [part.partition("-") for part in text.split(",") if part.strip()]
+    if len(pairs) == 1 and not pairs[0][1]:
+        return ((int(text), int(text)),)
     return merged((int(first), int(last if dash else first)) for first, dash, last in pairs)
 
 
