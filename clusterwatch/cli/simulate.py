@@ -17,6 +17,30 @@ if TYPE_CHECKING:
 
 _USUAL_CHANGES = ("spares=+16", "restart=-60", "interval=600")
 
+_Policies = Annotated[
+    list[str] | None, typer.Option(metavar="NAME", help="Compare these, the first with the others; all if none.")
+]
+_Changes = Annotated[
+    list[str] | None,
+    typer.Option(metavar="CHANGES", help='Changes such as "spares=+16", "restart=-60" or "interval=600,save=5".'),
+]
+_Interval = Annotated[
+    float | None, typer.Option(metavar="SECONDS", help="Between two saves; as each policy has it otherwise.")
+]
+_Settings = Annotated[
+    list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="Any setting; see --settings.")
+]
+_Precision = Annotated[float, typer.Option(metavar="POINTS", help="Run until differences are this well known.")]
+_Price = Annotated[float | None, typer.Option(metavar="DOLLARS", help="Of an hour of one GPU.", min=0)]
+_Rules = Annotated[
+    str | None, typer.Option(metavar="NAME|FILE", help="ClusterWatch's own rules, as for `clusterwatch policy`.")
+]
+_Save = Annotated[float | None, typer.Option(metavar="SECONDS", help="How long a save stops training.")]
+_PoliciesFile = Annotated[Path | None, typer.Option(metavar="FILE", help="TOML of policies of your own.")]
+_MeasuredFile = Annotated[Path | None, typer.Option(metavar="FILE", help="TOML of what a replay measured.")]
+_CsvFile = Annotated[Path | None, typer.Option(metavar="FILE", help="Write a line per policy and change there.")]
+_PlotFile = Annotated[Path | None, typer.Option(metavar="FILE", help="Draw where the time goes: .svg or .png.")]
+
 
 def register(app: typer.Typer) -> None:
     """Add the command to *app*."""
@@ -24,41 +48,24 @@ def register(app: typer.Typer) -> None:
 
 
 def simulate(
-    policy: Annotated[
-        list[str] | None, typer.Option(metavar="NAME", help="Compare these, the first with the others; all if none.")
-    ] = None,
-    what_if: Annotated[
-        list[str] | None,
-        typer.Option(metavar="CHANGES", help='Changes such as "spares=+16", "restart=-60" or "interval=600,save=5".'),
-    ] = None,
+    policy: _Policies = None,
+    what_if: _Changes = None,
     gpus: Annotated[int | None, typer.Option(help="Of the job.", min=1, max=1_000_000)] = None,
     days: Annotated[float | None, typer.Option(help="How long is looked at.")] = None,
     spares: Annotated[int | None, typer.Option(metavar="NODES", help="That stand by.", min=0)] = None,
-    save_seconds: Annotated[
-        float | None, typer.Option(metavar="SECONDS", help="How long a save stops training.")
-    ] = None,
-    interval: Annotated[
-        float | None, typer.Option(metavar="SECONDS", help="Between two saves; as each policy has it otherwise.")
-    ] = None,
-    settings: Annotated[
-        list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="Any setting; see --settings.")
-    ] = None,
+    save_seconds: _Save = None,
+    interval: _Interval = None,
+    settings: _Settings = None,
     list_settings: Annotated[bool, typer.Option("--settings", help="Print every setting and its default.")] = False,
-    precision: Annotated[
-        float, typer.Option(metavar="POINTS", help="Run until differences are this well known.")
-    ] = 0.05,
+    precision: _Precision = 0.05,
     max_runs: Annotated[int, typer.Option(help="Of each policy and change.", min=2, max=1_000_000)] = 10_000,
     seed: Annotated[int, typer.Option(help="The same seed gives the same answer.", min=0)] = 1,
-    gpu_hour_price: Annotated[
-        float | None, typer.Option(metavar="DOLLARS", help="Of an hour of one GPU.", min=0)
-    ] = None,
-    policies: Annotated[Path | None, typer.Option(metavar="FILE", help="TOML of policies of your own.")] = None,
-    rules: Annotated[
-        str | None, typer.Option(metavar="NAME|FILE", help="ClusterWatch's own rules, as for `clusterwatch policy`.")
-    ] = None,
-    measured: Annotated[Path | None, typer.Option(metavar="FILE", help="TOML of what a replay measured.")] = None,
-    csv: Annotated[Path | None, typer.Option(metavar="FILE", help="Write a line per policy and change there.")] = None,
-    plot: Annotated[Path | None, typer.Option(metavar="FILE", help="Draw where the time goes: .svg or .png.")] = None,
+    gpu_hour_price: _Price = None,
+    policies: _PoliciesFile = None,
+    rules: _Rules = None,
+    measured: _MeasuredFile = None,
+    csv: _CsvFile = None,
+    plot: _PlotFile = None,
     output: OutputOption = Format.TABLE,
 ) -> None:
     """Say what policies and changes of the fleet would be worth, from thousands of simulated runs."""

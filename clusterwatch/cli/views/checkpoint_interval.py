@@ -39,7 +39,6 @@ _NAMES = {"young": "Young", "daly_first_order": "Daly, first order", "daly": "Da
 
 def advice_page(found: Advice) -> Page:
     """Return the advice in a sentence, each method, and how fast a restart must be."""
-
     advised = found.intervals[-1]
     rows = tuple((_NAMES[each.method], duration(each.seconds), _share(each.efficiency)) for each in found.intervals)
     return (
@@ -56,7 +55,6 @@ def advice_page(found: Advice) -> Page:
 
 
 def _circumstances(found: Advice) -> tuple[str, ...]:
-
     mtbf = found.mtbf_seconds
     told = (
         f"A save stops training for {duration(found.save_seconds)}, a restart takes "
@@ -73,7 +71,6 @@ def _circumstances(found: Advice) -> tuple[str, ...]:
 
 
 def _bearable(found: Advice) -> tuple[tuple[str, str], ...]:
-
     return tuple(
         (f"{float(target):.0%} useful time", "no restart is fast enough" if seconds is None else duration(seconds))
         for target, seconds in found.restart_seconds_for.items()
