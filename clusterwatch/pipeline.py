@@ -61,6 +61,7 @@ def respond(world: World, events: Sequence[Event], knowledge: Knowledge, limits:
     for incident_id in list(turn.world.incidents):
         turn.advance(incident_id)
     turn.note_nodes(events)
+    turn.return_nodes()
     return Turn(turn.world_after(), turn.changes_of_turn(), min(turn.wake_ups, default=None))
 
 

@@ -162,8 +162,22 @@ class Turning:
             incidents=open_incidents,
             diagnoses={key: value for key, value in self.world.diagnoses.items() if key in open_incidents},
             decisions={key: value for key, value in self.world.decisions.items() if key in open_incidents},
-            recent=tuple(each for each in self.world.recent if self.now - each.made_at < policy.DAY),
+            recent=self._still_recent(),
         )
+
+    def _still_recent(self) -> tuple[Decision, ...]:
+        """Return the decisions of the last day, and those that drained what is drained still."""
+        drained_by = {node.drained_by for node in self.world.nodes.values() if node.drained_by}
+        return tuple(
+            each for each in self.world.recent if self.now - each.made_at < policy.DAY or each.id in drained_by
+        )
+
+    def return_nodes(self) -> None:
+        """Have drained nodes checked, and brought back if they pass."""
+        decisions, wake_at = policy.care(self._cluster(), self.limits.policy, self.now)
+        for decision in decisions:
+            self._record(decision)
+        self.wake_ups += [wake_at] if wake_at is not None else []
 
     def changes_of_turn(self) -> Changes:
         """Return everything to be written."""
@@ -355,7 +369,8 @@ class Turning:
     def _decisions_about(self, incident_id: str, job: Job | None) -> list[Decision]:
         attempts = self.world.attempts.get(job.id, ()) if job is not None else ()
         made = self.world.decisions.get(incident_id, ())
-        return [decision for decision in made if _is_about(decision, job, attempts)]
+        is_held = job is not None and bool(policy.held_by(job, self._cluster()))
+        return [each for each in made if _is_about(each, job, attempts) and (is_held or each.rule != policy.HELD)]
 
     def _decide(self, situation: policy.Situation) -> None:
         """Record one plan for each attempt that the incident interrupted, and one when it interrupted none."""
@@ -381,8 +396,8 @@ class Turning:
             self.world = replace(self.world, holds={**self.world.holds, breaker.subject: breaker})
         self.decisions[decision.id] = decision
         made = self.world.decisions.get(decision.incident_id, ())
-        decisions = {**self.world.decisions, decision.incident_id: (*made, decision)}
-        self.world = replace(self.world, decisions=decisions, recent=(*self.world.recent, decision))
+        decisions = {**self.world.decisions, decision.incident_id: _with(made, decision)}
+        self.world = replace(self.world, decisions=decisions, recent=_with(self.world.recent, decision))
 
     def _note_decided(self, job: Job) -> None:
         attempts = self.world.attempts.get(job.id, ())
@@ -447,6 +462,11 @@ def _ranks_named(evidence: Sequence[Evidence]) -> set[int]:
     components = (each.component for each in evidence if each.component.kind is ComponentKind.RANK)
     named = [component.id for component in components] + [each.field("rank") or "" for each in evidence]
     return {int(rank) for rank in named if rank.isdecimal()}
+
+
+def _with(made: tuple[Decision, ...], decision: Decision) -> tuple[Decision, ...]:
+    """Return *made* with *decision*, instead of an earlier one with its id."""
+    return (*(each for each in made if each.id != decision.id), decision)
 
 
 def _with_states(decision: Decision, states: Mapping[str, StepState]) -> Decision:

@@ -1,7 +1,8 @@
 """Diagnosis and job to decision, by rules as data and within brakes."""
 
+from clusterwatch.policy.care import care
 from clusterwatch.policy.compiling import CHOICES, FACTS, compile_policy
-from clusterwatch.policy.decide import breaker_before, decide, due_at, plan_for
+from clusterwatch.policy.decide import HELD, breaker_before, decide, due_at, held_by, plan_for
 from clusterwatch.policy.limits import Limits
 from clusterwatch.policy.plans import Plan
 from clusterwatch.policy.rules import Action, Condition, Policy, Rule, WithoutSpares
@@ -12,6 +13,7 @@ __all__ = [
     "CHOICES",
     "DAY",
     "FACTS",
+    "HELD",
     "Action",
     "Cluster",
     "Condition",
@@ -23,9 +25,11 @@ __all__ = [
     "View",
     "WithoutSpares",
     "breaker_before",
+    "care",
     "compile_policy",
     "decide",
     "due_at",
     "has_failed",
+    "held_by",
     "plan_for",
 ]

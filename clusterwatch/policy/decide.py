@@ -22,11 +22,15 @@ from clusterwatch.policy.plans import Plan, planned
 from clusterwatch.policy.situation import Cluster, Situation
 from clusterwatch.policy.view import View
 
+HELD = "held"
+"""What stands for the rule while somebody holds the job; when it is released, it is decided anew."""
+
 GUARD = "guard"
 """What stands for the rule in a decision that came before any rule."""
 
 _SECOND = timedelta(seconds=1)
-_MODES = (Mode.OBSERVE, Mode.SUGGEST, Mode.APPROVE, Mode.AUTO)
+MODES = (Mode.OBSERVE, Mode.SUGGEST, Mode.APPROVE, Mode.AUTO)
+"""How far automation may go, least first."""
 
 
 def decide(situation: Situation, limits: Limits, now: datetime) -> Decision:
@@ -85,6 +89,9 @@ def _plan(view: View, limits: Limits) -> Plan:
     guard = _guard(view)
     if guard or job is None:
         return Plan(guard, rule=GUARD)
+    held = held_by(job, view.situation.cluster)
+    if held:
+        return Plan(f"The job is held: {held}", rule=HELD)
     given_up = brakes.given_up(view, job, limits)
     if given_up is not None:
         return brakes.able(given_up, job, limits)
@@ -98,14 +105,17 @@ def _guard(view: View) -> str:
         return "The evidence is older than the limit for acting; it is only shown."
     if job is None or job.state is not JobState.INTERRUPTED:
         return f"No job is down because of this. {situation.diagnosis.advice}".strip()
-    hold = situation.cluster.hold_on(f"job:{job.id}")
-    if job.held or hold is not None:
-        return f"The job is held: {job.held or (hold.reason if hold else '')}"
     if view.hung and all(attempt.first_step is None for attempt in situation.attempts):
         return (
             "It runs, but no step was ever recognised in its output: it may train without printing, so nothing is done."
         )
     return ""
+
+
+def held_by(job: Job, cluster: Cluster) -> str:
+    """Return why *job* must be left alone; "" when nobody says so."""
+    hold = cluster.hold_on(f"job:{job.id}")
+    return job.held or (hold.reason if hold is not None else "")
 
 
 def _id(view: View) -> str:
@@ -121,7 +131,7 @@ def _mode(view: View, plan: Plan, limits: Limits) -> Mode:
         return Mode.SUGGEST
     breaker = breaker_before(view.situation.cluster, limits, view.now) if plan.steps else None
     most = Mode.APPROVE if breaker is not None else Mode.AUTO
-    return min(limits.mode_of(job.actuator), limits.policy.mode, plan.mode, most, key=_MODES.index)
+    return min(limits.mode_of(job.actuator), limits.policy.mode, plan.mode, most, key=MODES.index)
 
 
 def _steps(decision: Decision, plan: Plan, job: Job, limits: Limits, now: datetime) -> tuple[Step, ...]:

@@ -14,6 +14,7 @@ from clusterwatch.model import (
     ENDED_JOB_STATES,
     ENDED_STATES,
     Changes,
+    Decision,
     History,
     Hold,
     MaintenanceWindow,
@@ -51,6 +52,7 @@ from clusterwatch.store.tables import (
     interruptions,
     jobs,
     maintenance_windows,
+    nodes,
     placements,
     responder,
     topology,
@@ -96,9 +98,16 @@ def open_world(connection: sa.Connection, now: datetime) -> World:
         topology=_topology(connection),
         watched=watched(connection, now),
         history=_history(connection, now),
-        recent=fetch_decisions(connection, decisions.c.happened_at > now - RECENT, order=[decisions.c.happened_at]),
+        recent=_recent(connection, now),
         holds=held(connection),
     )
+
+
+def _recent(connection: sa.Connection, now: datetime) -> tuple[Decision, ...]:
+    """Return the decisions of the last day, and those that drained what is drained still."""
+    drained_by = sa.select(nodes.c.drained_by).where(nodes.c.drained_by != "")
+    of_late = (decisions.c.happened_at > now - RECENT) | decisions.c.id.in_(drained_by)
+    return fetch_decisions(connection, of_late, order=[decisions.c.happened_at])
 
 
 def maintenance(connection: sa.Connection, now: datetime) -> tuple[MaintenanceWindow, ...]:
