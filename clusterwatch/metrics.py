@@ -34,6 +34,7 @@ JOB_STEP = "clusterwatch_job_step"
 JOB_ETTR = "clusterwatch_job_ettr_ratio"
 JOB_LOST_SECONDS = "clusterwatch_job_lost_seconds"
 NODES = "clusterwatch_nodes"
+BREAKER_OPEN = "clusterwatch_breaker_is_open"
 IS_LEADER = "clusterwatch_responder_is_leader"
 TURN_SECONDS = "clusterwatch_turn_seconds"
 INBOX_LAG_SECONDS = "clusterwatch_inbox_lag_seconds"
@@ -124,6 +125,10 @@ class Metrics:
         self._turn_seconds.observe(seconds)
         self._inbox_lag_seconds.set(lag_seconds)
 
+    def breaker(self, *, is_open: bool) -> None:
+        """Show whether the breaker keeps automation from acting."""
+        self._breaker_open.set(is_open)
+
     def leads(self, is_leader: bool) -> None:
         """Show whether this process is the responder."""
         self._is_leader.set(is_leader)
@@ -181,6 +186,7 @@ class Metrics:
         self.show_jobs(())
 
     def _process_metrics(self) -> None:
+        self._breaker_open = self._gauge(BREAKER_OPEN, "1 while the breaker is open: no decision is automatic then.")
         self._is_leader = self._gauge(IS_LEADER, "1 where this process is the responder, else 0.")
         self._turn_seconds = Histogram(
             TURN_SECONDS, "Seconds that a turn of the responder took.", buckets=_TURN_BUCKETS, registry=self.registry

@@ -17,14 +17,17 @@ from clusterwatch import pipeline
 from clusterwatch.errors import ActionError, LeaseLostError, StoreError
 from clusterwatch.metrics import Metrics
 from clusterwatch.model import (
+    CLUSTER,
     Changes,
     Component,
     ComponentKind,
     Edge,
     Event,
+    Hold,
     Knowledge,
     Outcome,
     Step,
+    StepKind,
     StepState,
     Topology,
     World,
@@ -201,12 +204,20 @@ class Responder:
     def _refresh_watched(self, office: _Office, now: datetime) -> None:
         if self._clock.monotonic() - office.refreshed_at < REFRESH_WATCHED_EVERY_SECONDS:
             return
-        holds, maintenance = self._store.restraints(now)
-        office.world = replace(office.world, holds=holds, maintenance=maintenance)
+        self._restrain(office, now)
         if self._watched is None:
             watched = self._store.watched(now)
             office.world = replace(office.world, watched=watched, heard=frozenset(watched))
         office.refreshed_at = self._clock.monotonic()
+
+    def _restrain(self, office: _Office, now: datetime) -> None:
+        """Take over what people told automation to leave alone, and look again at what waited for that."""
+        holds, maintenance = self._store.restraints(now)
+        if (holds, maintenance) != (office.world.holds, office.world.maintenance):
+            office.world = replace(office.world, holds=holds, maintenance=maintenance)
+            office.wake_at = now
+        breaker = holds.get(CLUSTER)
+        self._metrics.breaker(is_open=breaker is not None and breaker.is_active)
 
     def _watch(self, office: _Office, now: datetime) -> None:
         """Record what silence means, as events like any other."""
@@ -227,6 +238,10 @@ class Responder:
                 cause=diagnosis.cause.value,
                 confidence=diagnosis.confidence,
             )
+        for hold in changes.holds:
+            log.error("breaker opened, every decision waits for a person", reason=hold.reason)
+            self._metrics.breaker(is_open=True)
+            self._store.record("", "policy", [_event_of_breaker(hold)], {}, None, hold.made_at)
         for decision in changes.decisions:
             log.info(
                 "decision recorded",
@@ -292,6 +307,10 @@ class Actor:
         return self._finish(step, Outcome(step.id, StepState.UNKNOWN, now, detail))
 
     def _perform(self, step: Step, now: datetime) -> Outcome:
+        if step.kind is StepKind.ASK:
+            # No actuator is needed for that: it stands on the page, in the log and in the metrics from now on.
+            log.error("a person is asked", step=step.id, job=step.target, reason=step.arguments.get("reason"))
+            return Outcome(step.id, StepState.DONE, now, "a person was asked")
         try:
             return self._by_name[step.actuator].perform(step, now)
         except ActionError as error:
@@ -321,6 +340,20 @@ class Actor:
         self.metrics.step_changed(replace(step, state=outcome.state))
         self.store.record("", "actor", [_event_of(step, outcome)], {}, None, self.clock.now())
         return finished
+
+
+def _event_of_breaker(hold: Hold) -> Event:
+    return Event(
+        id=event_id("", "", "policy", kinds.BREAKER_OPENED, hold.made_at.isoformat()),
+        kind=kinds.BREAKER_OPENED,
+        component=Component(ComponentKind.SERVICE, "clusterwatch"),
+        happened_at=hold.made_at,
+        observed_at=hold.made_at,
+        source="policy",
+        origin="breaker",
+        text=f"the breaker opened: {hold.reason}",
+        fields={"reason": hold.reason},
+    )
 
 
 def _event_of(step: Step, outcome: Outcome) -> Event:

@@ -1,4 +1,4 @@
-"""What people tell automation: approve, veto, hold, release, reset the breaker, announce work; each with who and why."""
+"""What people tell automation: approve, veto, hold, release, announce work; each with who and why."""
 
 from __future__ import annotations
 
@@ -50,7 +50,9 @@ def approve(store: Store, text: str, who: str, why: str, now: datetime) -> Decis
     if not waiting:
         raise ClusterWatchError(f"{decision.id} has no step left to do")
     if now > waiting[0].not_after:
-        raise ClusterWatchError(f"{decision.id} waited too long: its evidence is of {decision.made_at:%Y-%m-%d %H:%M} UTC")
+        raise ClusterWatchError(
+            f"{decision.id} waited too long: its evidence is of {decision.made_at:%Y-%m-%d %H:%M} UTC"
+        )
     store.approve(decision.id, who, why, now)
     return decision
 
@@ -132,7 +134,9 @@ def end_maintenance(store: Store, text: str, who: str, now: datetime) -> Mainten
     """
     found = next((each for each in store.read.maintenance() if each.id.startswith(text) and each.ends_at > now), None)
     if found is None:
-        raise ClusterWatchError(f'no work that has not ended is called "{text}": "clusterwatch maintenance list" names it')
+        raise ClusterWatchError(
+            f'no work that has not ended is called "{text}": "clusterwatch maintenance list" names it'
+        )
     ended = replace(found, ends_at=now, starts_at=min(found.starts_at, now))
     store.add_maintenance(ended, now)
     store.audit(who, "maintenance ended", ended.id, "", now)

@@ -14,6 +14,7 @@ import typer
 
 from clusterwatch import __version__
 from clusterwatch.cli import (
+    automation,
     checkpoint_interval,
     config,
     dashboards,
@@ -49,6 +50,7 @@ _COMMANDS = (
     events,
     nodes,
     policy,
+    automation,
     rules,
     dashboards,
     simulate,

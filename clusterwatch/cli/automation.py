@@ -95,7 +95,7 @@ def breaker_status(
     elif is_open:
         say(f"the breaker is open since {stamp(found.made_at)}: {found.reason}; every decision waits for a person")
     else:
-        say(f"the breaker is closed; {found.lifted_by} reset it; it had opened at {stamp(found.made_at)}: {found.reason}")
+        say(f"the breaker is closed: {found.lifted_by} reset it; opened at {stamp(found.made_at)}: {found.reason}")
     if is_open:
         raise typer.Exit(10)
 
@@ -191,6 +191,30 @@ def maintenance_end(
         print_json(ended)
     else:
         say(f"{ended.id} is over: {', '.join(ended.nodes)}")
+
+
+def held(subject: str, by: str | None, why: str, config: Path | None, database: str | None, output: Format) -> None:
+    """Hold *subject*, and say so."""
+    from clusterwatch.app import operating
+    from clusterwatch.cli.output import print_json, say
+
+    made = told(config, database, lambda store, now: operating.hold(store, subject, who(by), why, now))
+    if output is Format.JSON:
+        print_json(made)
+    else:
+        say(f"{subject.replace(':', ' ')} is held: automation leaves it alone until it is released")
+
+
+def released(subject: str, by: str | None, config: Path | None, database: str | None, output: Format) -> None:
+    """Lift the hold on *subject*, and say so."""
+    from clusterwatch.app import operating
+    from clusterwatch.cli.output import print_json, say
+
+    lifted = told(config, database, lambda store, now: operating.release(store, subject, who(by), now))
+    if output is Format.JSON:
+        print_json(lifted)
+    else:
+        say(f"{subject.replace(':', ' ')} is released: automation may act on it again")
 
 
 def who(by: str | None) -> str:

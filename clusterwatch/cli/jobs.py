@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from clusterwatch.cli.automation import WhoOption, WhyOption
 from clusterwatch.cli.options import ConfigOption, DatabaseOption, LimitOption, OutputOption
 from clusterwatch.cli.output import Format
 
@@ -96,6 +97,41 @@ def why(
     say(NOTHING_YET)
     if output is Format.JSON:
         print_json(None)
+
+
+@app.command()
+def hold(
+    job: JobArgument,
+    why: WhyOption,
+    by: WhoOption = None,
+    config: ConfigOption = None,
+    database: DatabaseOption = None,
+    output: OutputOption = Format.TABLE,
+) -> None:
+    """Keep automation from a job: when it goes down, it stays down until it is released."""
+    from clusterwatch.cli.automation import held
+    from clusterwatch.cli.finding import job_named, opened_store
+
+    with opened_store(config, database) as store:
+        job_id = job_named(store.read, job).job.id
+    held(f"job:{job_id}", by, why, config, database, output)
+
+
+@app.command()
+def release(
+    job: JobArgument,
+    by: WhoOption = None,
+    config: ConfigOption = None,
+    database: DatabaseOption = None,
+    output: OutputOption = Format.TABLE,
+) -> None:
+    """Let automation act on a job again; if it is down, it is decided about anew."""
+    from clusterwatch.cli.automation import released
+    from clusterwatch.cli.finding import job_named, opened_store
+
+    with opened_store(config, database) as store:
+        job_id = job_named(store.read, job).job.id
+    released(f"job:{job_id}", by, config, database, output)
 
 
 def _why(read: Reader, job: str | None, incident: str | None) -> Why | None:

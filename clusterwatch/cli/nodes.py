@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import typer
 
+from clusterwatch.cli.automation import WhoOption, WhyOption
 from clusterwatch.cli.options import ConfigOption, DatabaseOption, OutputOption
 from clusterwatch.cli.output import Format
 
@@ -13,12 +16,6 @@ app = typer.Typer(help="Nodes, and which of them are out of service.", no_args_i
 def register(root: typer.Typer) -> None:
     """Add the commands to *root*."""
     root.add_typer(app, name="nodes")
-
-
-# Typer would run a group's only command without its name.
-@app.callback()
-def group() -> None:
-    """Nodes, and which of them are out of service."""
 
 
 @app.command("list")
@@ -32,3 +29,35 @@ def list_(config: ConfigOption = None, database: DatabaseOption = None, output: 
     with opened_store(config, database) as store:
         found = store.read.nodes()
     emit(found, output, node_columns(SystemClock().now()), empty=NOTHING_YET)
+
+
+NodeArgument = Annotated[str, typer.Argument(metavar="NODE", help="Name of the node.")]
+
+
+@app.command()
+def hold(
+    node: NodeArgument,
+    why: WhyOption,
+    by: WhoOption = None,
+    config: ConfigOption = None,
+    database: DatabaseOption = None,
+    output: OutputOption = Format.TABLE,
+) -> None:
+    """Keep automation from a node: it is neither drained nor brought back, and counts as no spare."""
+    from clusterwatch.cli.automation import held
+
+    held(f"node:{node}", by, why, config, database, output)
+
+
+@app.command()
+def release(
+    node: NodeArgument,
+    by: WhoOption = None,
+    config: ConfigOption = None,
+    database: DatabaseOption = None,
+    output: OutputOption = Format.TABLE,
+) -> None:
+    """Let automation act on a node again."""
+    from clusterwatch.cli.automation import released
+
+    released(f"node:{node}", by, config, database, output)

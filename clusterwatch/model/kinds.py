@@ -61,6 +61,9 @@ STEP_CHANGED = "action.step"
 Fields: step_id, step_kind, state, detail, the step's arguments and the facts of its outcome.
 """
 
+BREAKER_OPENED = "automation.breaker_opened"
+"""ClusterWatch stopped its own automation: too much happened at once. Fields: reason."""
+
 REBOOTED = "host.rebooted"
 """A node started anew. Fields: previous_boot_id, booted_at."""
 

@@ -1,6 +1,6 @@
-"""Nodes that ClusterWatch drained to what brings them back: a check first, and only after it passed, their release.
+"""Drained nodes to what brings them back: a check, and only after it passed, their release.
 
-A check that failed is made again after a pause that doubles. Nodes that somebody else took out of service are not touched.
+A check that failed is made again after a pause that doubles. What somebody else took out of service is not touched.
 """
 
 from __future__ import annotations
@@ -36,9 +36,7 @@ def care(cluster: Cluster, limits: Limits, now: datetime) -> tuple[list[Decision
     return made, wake_at
 
 
-def _returning(
-    cluster: Cluster, node: Node, limits: Limits, now: datetime
-) -> tuple[Decision | None, datetime | None]:
+def _returning(cluster: Cluster, node: Node, limits: Limits, now: datetime) -> tuple[Decision | None, datetime | None]:
     steps = list(_steps_on(cluster, node.name))
     drain = next((each for each in reversed(steps) if each[1].kind is StepKind.DRAIN), None)
     if drain is None or any(step.state in _PENDING for _, step in steps):
@@ -68,7 +66,7 @@ def _due_at(steps: list[tuple[Decision, Step]], drain: Step) -> datetime:
     since = [step for _, step in steps if (step.changed_at or drain.not_after) >= (drain.changed_at or drain.not_after)]
     failures = sum(step.kind is StepKind.CHECK and step.state is not StepState.DONE for step in since)
     last = max((step.changed_at for step in since if step.changed_at is not None), default=drain.not_after)
-    return last + timedelta(seconds=seconds) * 2 ** min(failures, _MOST_DOUBLINGS)
+    return last + timedelta(seconds=seconds * 2.0 ** min(failures, _MOST_DOUBLINGS))
 
 
 def _decided(

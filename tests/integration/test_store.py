@@ -560,6 +560,41 @@ def test_decision_is_carried_out_once_a_person_approves_it(store: Store):
     assert [s.id for s in store.steps_to_perform({"local": None})] == ["dec-1-1"]
 
 
+def test_vetoed_decision_is_cancelled_with_who_and_why_and_never_carried_out(store: Store):
+    open_decision(store, step(1), step(2))
+    store.begin_step("dec-1-1", NOON)
+
+    cancelled = store.veto("dec-1", "ada", "not this node", NOON)
+    store.finish_step(Outcome("dec-1-1", StepState.DONE, NOON))
+
+    assert [s.id for s in cancelled] == ["dec-1-2"]
+    assert store.steps_to_perform({"local": None}) == []
+    assert store.read.decision("dec-1").steps[1].detail == "vetoed by ada: not this node"
+
+
+def test_hold_is_in_force_until_it_is_lifted(store: Store):
+    held = Hold("node:node007", "for the vendor", "ada", NOON)
+    store.hold(held, NOON)
+    in_force, _ = store.restraints(NOON)
+
+    store.hold(replace(held, lifted_at=NOON, lifted_by="bob"), NOON)
+
+    assert in_force == {"node:node007": held}
+    assert store.restraints(NOON)[0] == {}
+    assert [each.lifted_by for each in store.read.holds()] == ["bob"]
+
+
+def test_decision_that_drained_a_node_stays_known_as_long_as_the_node_is_out(store: Store):
+    remember(store)
+    long_after = NOON + timedelta(days=3)
+    before, _ = store.world(long_after)
+
+    commit(store, Changes(nodes=(replace(WORLD.nodes["node001"], state=NodeState.IN_SERVICE, drained_by=""),)))
+
+    assert [each.id for each in before.recent] == ["dec-1"]
+    assert store.world(long_after)[0].recent == ()
+
+
 def test_person_is_asked_in_any_mode(store: Store):
     open_decision(store, step(1, StepKind.ASK), mode=Mode.OBSERVE)
 

@@ -10,11 +10,16 @@ from clusterwatch.model import (
     Cause,
     Component,
     ComponentKind,
+    Decision,
+    Hold,
     IncidentState,
     JobState,
     Knowledge,
+    Mode,
+    Node,
     NodeState,
     Reading,
+    Step,
     StepKind,
     StepState,
     Trust,
@@ -343,3 +348,95 @@ def test_rank_is_found_on_its_node_by_the_schedulers_list_alone():
     responder.turn(NOON + seconds(5), event("cuda.launch_failure", failed, NOON, job="job-1", attempt=1, rank=3))
 
     assert {suspect.component.node for suspect in responder.diagnoses[-1].suspects} == {"node002"}
+
+
+def test_plan_that_failed_is_made_again_after_a_pause_and_then_a_person_is_asked():
+    responder = Responder()
+    training(responder, actuator="small_fleet")
+    at = NOON + seconds(55)
+    responder.turn(at, ended(at))
+    responder.turn(at + seconds(3))
+
+    for _ in range(3):
+        first = responder.decisions[-1].steps[0]
+        at += seconds(4)
+        responder.turn(at, event(kinds.STEP_CHANGED, JOB, at, job="job-1", step_id=first.id, state="failed"))
+        at += seconds(60)
+        responder.turn(at)
+
+    plans = [[step.kind for step in decision.steps] for decision in responder.decisions]
+    assert plans == [[StepKind.CHOOSE_CHECKPOINT, StepKind.REQUEUE]] * 3 + [[StepKind.ASK]]
+    assert len({decision.id for decision in responder.decisions}) == 4
+
+
+def test_plan_that_a_person_vetoed_is_not_made_again():
+    responder = Responder()
+    training(responder)
+    at = NOON + seconds(55)
+    responder.turn(at, ended(at))
+    responder.turn(at + seconds(3))
+    cancelled = [
+        event(kinds.STEP_CHANGED, JOB, at + seconds(4), job="job-1", step_id=step.id, state="cancelled")
+        for step in responder.decisions[-1].steps
+    ]
+
+    responder.turn(at + seconds(4), *cancelled)
+    responder.turn(at + seconds(300))
+
+    assert len(responder.decisions) == 1
+
+
+def test_job_that_is_released_from_its_hold_is_decided_about_anew():
+    responder = Responder()
+    training(responder)
+    hold = Hold("job:job-1", "tuning", "ada", NOON)
+    responder.world = replace(responder.world, holds={hold.subject: hold})
+    at = NOON + seconds(55)
+    responder.turn(at, ended(at))
+    responder.turn(at + seconds(3))
+    while_held = responder.decisions[-1]
+
+    responder.world = replace(responder.world, holds={})
+    responder.turn(at + seconds(90))
+
+    assert while_held.steps == ()
+    assert StepKind.REQUEUE in [step.kind for step in responder.decisions[-1].steps]
+
+
+def test_drained_node_returns_only_through_a_check():
+    drained = Node("node001", NodeState.DRAINED, NOON, drained_by="dec-1")
+    step = Step(
+        "dec-1.1",
+        "dec-1",
+        1,
+        StepKind.DRAIN,
+        "local_process",
+        "job-1",
+        {"node": "node001", "check_after_seconds": 60.0},
+        NOON,
+        StepState.DONE,
+        NOON,
+    )
+    decision = Decision("dec-1", "inc-1", 1, "job-1", Mode.AUTO, "because", NOON, (step,))
+    limits = replace(LIMITS, policy=replace(LIMITS.policy, abilities={}))
+    world = World(NOON, nodes={"node001": drained}, recent=(decision,))
+
+    early = pipeline.respond(world, (), Knowledge([]), limits, NOON + seconds(59))
+    turn = pipeline.respond(early.world, (), Knowledge([]), limits, NOON + seconds(60))
+    again = pipeline.respond(turn.world, (), Knowledge([]), limits, NOON + seconds(61))
+    (returning,) = turn.changes.decisions
+    released = event(
+        kinds.STEP_CHANGED,
+        JOB,
+        NOON + seconds(70),
+        step_id=returning.steps[1].id,
+        step_kind="release",
+        state="done",
+        node="node001",
+    )
+    after = pipeline.respond(again.world, [released], Knowledge([]), limits, NOON + seconds(70))
+
+    assert early.wake_at == NOON + seconds(60)
+    assert [step.kind for step in returning.steps] == [StepKind.CHECK, StepKind.RELEASE]
+    assert again.changes.decisions == ()
+    assert (after.world.nodes["node001"].state, after.world.nodes["node001"].drained_by) == (NodeState.IN_SERVICE, "")

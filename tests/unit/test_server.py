@@ -1,13 +1,26 @@
 """The responder and the actor, on a real SQLite, interrupted wherever it hurts."""
 
 import itertools
+from dataclasses import replace
 
 import pytest
 
 from clusterwatch import pipeline
+from clusterwatch.app import operating
 from clusterwatch.clock import ManualClock
 from clusterwatch.metrics import Metrics
-from clusterwatch.model import CollectorStatus, Component, ComponentKind, Mode, StepKind, StepState, WorldState, kinds
+from clusterwatch.model import (
+    CLUSTER,
+    Changes,
+    CollectorStatus,
+    Component,
+    ComponentKind,
+    Mode,
+    StepKind,
+    StepState,
+    WorldState,
+    kinds,
+)
 from clusterwatch.server import Actor, Responder
 from clusterwatch.store import Store
 from clusterwatch.testing import NOON, RecordingActuator, event, progress, seconds, training_job
@@ -311,3 +324,102 @@ def test_node_whose_collectors_work_is_seen_without_an_event(store):
     responder.turn()
 
     assert [node.seen_at for node in store.read.nodes() if node.name == "node001"] == [later]
+
+
+# Every kind of step that an actuator carries out; asking needs none.
+ALL_KINDS = tuple(kind for kind in StepKind if kind is not StepKind.ASK)
+
+
+def all_kinds_decided(store):
+    """Let a plan with a step of every kind be on record."""
+    clock = ManualClock(NOON)
+    decided(store, clock).stop()
+    (made,) = store.read.decisions()
+    steps = [
+        replace(made.steps[0], id=f"dec-all.{order}", decision_id="dec-all", order=order, kind=kind)
+        for order, kind in enumerate(ALL_KINDS, start=1)
+    ]
+    lease = store.acquire("test", 60)
+    _, cursor = store.world(NOON)
+    plan = replace(made, id="dec-all", steps=tuple(steps))
+    store.commit_turn(lease, Changes(decisions=(plan,)), cursor, NOON)
+    store.veto(made.id, "test", "only the other plan matters", NOON)
+    return clock
+
+
+@pytest.mark.parametrize(("point", "when"), list(itertools.product(POINTS, ["before", "after"])))
+def test_no_step_of_any_kind_is_repeated_wherever_the_actor_is_killed(store, monkeypatch, point, when):
+    """Each process is killed at its second such call, until the plan has ended."""
+    clock, actuator = all_kinds_decided(store), RecordingActuator()
+    real = getattr(Store, point)
+
+    def dies(self, *arguments):
+        if next(calls) % 2:
+            return real(self, *arguments)
+        if when == "after":
+            real(self, *arguments)
+        raise Killed
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Store, point, dies)
+        for _ in range(3 * len(ALL_KINDS)):
+            calls = itertools.count(1)
+            try:
+                while Actor(store, [actuator], clock, Metrics()).turn():
+                    continue
+            except Killed:
+                continue
+    while Actor(store, [actuator], clock, Metrics()).turn():
+        continue
+
+    performed = [step.id for step in actuator.performed]
+    assert performed == [f"dec-all.{order}" for order in range(1, len(ALL_KINDS) + 1)]
+    assert {step.state for step in store.read.decision("dec-all").steps} == {StepState.DONE}
+
+
+def test_person_is_asked_whatever_the_actuator_can_do(store):
+    clock, actuator = ManualClock(NOON), RecordingActuator(refuses=frozenset(StepKind))
+    responder = decided(store, clock)
+    for _ in range(4):
+        Actor(store, [actuator], clock, Metrics()).turn()
+        for _ in range(3):
+            clock.advance(40)
+            responder.turn()
+
+    newest = store.read.decisions()[0]
+    Actor(store, [actuator], clock, Metrics()).turn()
+
+    assert [step.kind for step in newest.steps] == [StepKind.ASK]
+    assert store.read.decision(newest.id).steps[0].state is StepState.DONE
+
+
+def crashed_job_two():
+    """Return the events of another job that crashes a little later."""
+    where = Component(ComponentKind.JOB, "job-2", "node002")
+    return [
+        *training_job("job-2", nodes="node002", actuator="recording"),
+        progress("job-2", 1, 1, NOON + seconds(10)),
+        event(kinds.ATTEMPT_ENDED, where, NOON + seconds(57), job="job-2", attempt=1, exit_code=1),
+    ]
+
+
+def test_breaker_opens_loudly_and_is_closed_by_a_reset(store):
+    clock, metrics = ManualClock(NOON), Metrics()
+    limits = shipped_limits(modes={"recording": Mode.AUTO}, cluster_restarts_per_hour=0)
+    responder = Responder(store, CATALOG.knowledge, limits, clock, metrics, "a")
+    record(store, *crashed_job(), *crashed_job_two())
+    for after in (60, 3, 3, 3):
+        clock.advance(after)
+        responder.turn()
+
+    opened = "clusterwatch_breaker_is_open 1.0" in metrics.text().decode()
+    modes = {decision.job_id: decision.mode for decision in store.read.decisions()}
+    told = [each.fields["reason"] for _, each in store.read.events(kind=kinds.BREAKER_OPENED)]
+    operating.release(store, CLUSTER, "ada", clock.now())
+    clock.advance(10)
+    responder.turn()
+
+    assert opened
+    assert sorted(modes.values()) == [Mode.APPROVE, Mode.AUTO]
+    assert told == ["1 restarts within an hour in all jobs together, 0 may be"]
+    assert "clusterwatch_breaker_is_open 0.0" in metrics.text().decode()
