@@ -26,6 +26,7 @@ account = goodput.account
 Situation = policy.Situation
 compile_policy = policy.compile_policy
 decide = policy.decide
+built_in_policy = policy.built_in
 """What to do about one diagnosis, by which rules: for who wants to ask about situations that nobody is in."""
 
 
@@ -65,4 +66,15 @@ def respond(world: World, events: Sequence[Event], knowledge: Knowledge, limits:
     return Turn(turn.world_after(), turn.changes_of_turn(), min(turn.wake_ups, default=None))
 
 
-__all__ = ["Limits", "Situation", "Turn", "account", "compile_policy", "decide", "observe", "respond", "watch"]
+__all__ = [
+    "Limits",
+    "Situation",
+    "Turn",
+    "account",
+    "built_in_policy",
+    "compile_policy",
+    "decide",
+    "observe",
+    "respond",
+    "watch",
+]

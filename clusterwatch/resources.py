@@ -23,28 +23,19 @@ def catalog_texts(rules_dir: Path | None = None) -> dict[str, str]:
     return {**_package_rules(), **(_site_rules(rules_dir) if rules_dir else {})}
 
 
-def policy_texts() -> dict[str, str]:
-    """Return the text of each built-in policy by its name."""
-    texts = _texts_in(files("clusterwatch") / "policy" / "builtin")
-    return {name.removesuffix(".toml"): text for name, text in sorted(texts.items())}
-
-
 def policy_text(name_or_path: str) -> str:
-    """Return the text of a policy: a built-in one by its name, or a file.
+    """Return the text of a policy: a built-in one by its name, or a site's own by its path.
 
     Raises:
         SourceError: If it is neither.
     """
-    built_in = policy_texts()
-    if name_or_path in built_in:
-        return built_in[name_or_path]
+    built_in = files("clusterwatch") / "policy" / "builtin" / f"{Path(name_or_path).name}.toml"
+    if Path(name_or_path).name == name_or_path and built_in.is_file():
+        return built_in.read_text(encoding="utf-8")
     try:
         return Path(name_or_path).expanduser().read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        known = ", ".join(built_in)
-        raise SourceError(
-            f"policy {name_or_path!r} is none of {known}, and no file that can be read: {error}"
-        ) from error
+        raise SourceError(f"{name_or_path!r} is no built-in policy, and no file that can be read: {error}") from error
 
 
 def boot_id() -> str:

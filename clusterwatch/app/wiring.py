@@ -86,7 +86,9 @@ def policy_of(name_or_path: str) -> policy.Policy:
         SourceError: There is none.
         ConfigError: It has mistakes; the error holds all of them.
     """
-    return policy.compile_policy(name_or_path, resources.policy_text(name_or_path), resources.policy_texts())
+    if name_or_path in policy.built_in_texts():
+        return policy.built_in(name_or_path)
+    return policy.compile_policy(name_or_path, resources.policy_text(name_or_path), policy.built_in_texts())
 
 
 def catalog_of(settings: Settings) -> Catalog:

@@ -33,12 +33,11 @@ def register(root: typer.Typer) -> None:
 @app.command("list")
 def list_(output: OutputOption = Format.TABLE) -> None:
     """List the built-in policies."""
-    from clusterwatch import resources
-    from clusterwatch.app.wiring import policy_of
     from clusterwatch.cli.output import emit, print_json
     from clusterwatch.cli.views.policies import policy_columns, policy_json
+    from clusterwatch.policy import built_in, built_in_texts
 
-    found = [policy_of(name) for name in resources.policy_texts()]
+    found = [built_in(name) for name in built_in_texts()]
     if output is Format.JSON:
         print_json([policy_json(each) for each in found])
     else:

@@ -6,6 +6,7 @@ from clusterwatch.policy.decide import HELD, breaker_before, decide, due_at, hel
 from clusterwatch.policy.limits import Limits
 from clusterwatch.policy.plans import Plan
 from clusterwatch.policy.rules import Action, Condition, Policy, Rule, WithoutSpares
+from clusterwatch.policy.shipped import built_in, built_in_texts
 from clusterwatch.policy.situation import Cluster, Situation
 from clusterwatch.policy.view import DAY, View, has_failed
 
@@ -25,6 +26,8 @@ __all__ = [
     "View",
     "WithoutSpares",
     "breaker_before",
+    "built_in",
+    "built_in_texts",
     "care",
     "compile_policy",
     "decide",

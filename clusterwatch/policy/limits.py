@@ -8,6 +8,7 @@ from datetime import timedelta
 
 from clusterwatch.model import Mode, StepKind
 from clusterwatch.policy.rules import Policy
+from clusterwatch.policy.shipped import built_in
 
 ALL_KINDS = frozenset(StepKind)
 LOCAL_KINDS = frozenset({StepKind.HOLD, StepKind.CHOOSE_CHECKPOINT, StepKind.REQUEUE, StepKind.STOP})
@@ -18,7 +19,7 @@ class Limits:
     """The policy, and the brakes that hold for every policy.
 
     Attributes:
-        policy: What decides; without rules every decision is a person's.
+        policy: What decides; the built-in default unless another is given.
         restarts_without_progress: How often a job that dies the same way at the same step is tried again.
         attempts_without_progress: How many attempts in a row may end without a new step, however each of them ended.
         restarts_per_hour, restarts_per_day: Of one job, whatever it dies of.
@@ -36,7 +37,7 @@ class Limits:
         abilities: What each actuator can do at all; one that is not named here can do everything.
     """
 
-    policy: Policy = field(default_factory=Policy)
+    policy: Policy = field(default_factory=built_in)
     restarts_without_progress: int = 2
     attempts_without_progress: int = 5
     restarts_per_hour: int = 12

@@ -2,10 +2,9 @@
 
 import pytest
 
-from clusterwatch import resources
 from clusterwatch.errors import ConfigError
 from clusterwatch.model import Mode
-from clusterwatch.policy import FACTS, Action, View, compile_policy
+from clusterwatch.policy import FACTS, Action, View, built_in, built_in_texts, compile_policy
 
 ONE_RULE = 'name = "p"\ndescription = "d"\n[[rule]]\nname = "r"\nwhy = "because"\ndo = ["restart"]\n'
 
@@ -16,9 +15,9 @@ def mistakes_in(text, others=None):
     return {mistake.key: mistake.problem for mistake in caught.value.mistakes}
 
 
-@pytest.mark.parametrize("name", resources.policy_texts())
+@pytest.mark.parametrize("name", built_in_texts())
 def test_every_built_in_policy_is_in_order_and_named_as_its_file(name):
-    policy = compile_policy(name, resources.policy_text(name), resources.policy_texts())
+    policy = built_in(name)
 
     assert policy.name == name
     assert policy.rules
