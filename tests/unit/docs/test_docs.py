@@ -28,9 +28,11 @@ from clusterwatch.cli import app
 from clusterwatch.cli.views import resume
 from clusterwatch.cli.views.diagnosis import diagnosis_json
 from clusterwatch.cli.views.evaluation import evaluation_markdown
+from clusterwatch.cli.views.policies import policy_table
 from clusterwatch.config import load
 from clusterwatch.goodput import Reason
 from clusterwatch.model import NEXT_STATES, NEXT_STEP_STATES, Cause, ComponentKind, Event, Role, kinds
+from clusterwatch.policy import FACTS, View, built_in, compile_policy
 from clusterwatch.seams import Collector, Question, Site
 from collectors.bmc import BmcSettings
 from collectors.disks import DiskSettings
@@ -208,7 +210,22 @@ def what_if_settings():
     return "\n".join(["| setting and default | meaning |", "|---|---|", *rows, ""])
 
 
+def facts_table():
+    """Return the facts that rules can name, each with what it may be compared with and what it is."""
+    rows = [
+        [f"`{fact}`", COMPARED_AS.get(kind, "text"), " ".join(inspect.cleandoc(vars(View)[fact].func.__doc__).split())]
+        for fact, kind in FACTS.items()
+    ]
+    return markdown(["fact", "is", "meaning"], rows)
+
+
+COMPARED_AS = {bool: "true or false", int: "a number", float: "a number"}
+
 GENERATED = {
+    "policy-default": lambda: policy_table(built_in("default")),
+    "policy-cautious": lambda: policy_table(built_in("cautious")),
+    "policy-requeue": lambda: policy_table(built_in("requeue")),
+    "policy-facts": facts_table,
     "built-in-traces": traces_table,
     "trace-assumptions": trace_assumptions,
     "trace-categories": trace_categories,
@@ -395,6 +412,12 @@ def test_collector_of_the_example_states_that_there_is_nothing_to_read(tmp_path)
     collected = edac_collector().collect(Site("node001", "boot", {"root": str(tmp_path)}), {}, NOON)
 
     assert collected.condition == f"no memory controller at {tmp_path}"
+
+
+def test_rules_of_the_example_policy_are_in_order():
+    policy = compile_policy("site-policy.toml", (EXAMPLES / "site-policy.toml").read_text())
+
+    assert policy.rules[-1].when == ()
 
 
 def test_policy_of_the_example_is_simulated_beside_the_default():
