@@ -8,7 +8,7 @@ from datetime import datetime
 from threading import Event as Signal
 from typing import Any, Protocol, runtime_checkable
 
-from clusterwatch.model import Collected, Mode, Outcome, Scalar, Step, WorldState
+from clusterwatch.model import Collected, MaintenanceWindow, Mode, Outcome, Scalar, Step, Topology, WorldState
 
 
 @runtime_checkable
@@ -301,4 +301,69 @@ class TraceTools(Protocol):
 
     def from_incidents(self, path: str, into: IntoTrace, columns: TraceColumns, words: Sequence[str]) -> Trace:
         """Return the rows of a table of incidents; *words* are "WORD=CAUSE", or "WORD=" for rows to pass over."""
+
+
+class TraceFleet(SimulatedFleet, Protocol):
+    """A fleet that lives through a trace, from *start* to *ends_at*."""
+
+    @property
+    def start(self) -> datetime:
+        """When the trace begins."""
+        ...
+
+    @property
+    def ends_at(self) -> datetime:
+        """When it is over."""
+        ...
+
+    @property
+    def is_operated(self) -> bool:
+        """Whether something else than ClusterWatch acts, so that it only watches."""
+        ...
+
+    @property
+    def manual_total(self) -> int:
+        """Restarts that were a person's work, in a cluster that ClusterWatch only watches."""
+        ...
+
+    def about(self) -> Mapping[str, object]:
+        """Return what a summary tells of the trace: trace, seed, days, nodes, gpus, job."""
+        ...
+
+    def topology(self) -> Topology:
+        """Return who is near whom."""
+        ...
+
+    def maintenance(self) -> tuple[MaintenanceWindow, ...]:
+        """Return the work that is announced."""
+        ...
+
+    def next_at(self) -> datetime | None:
+        """Return when something happens or arrives next; None when nothing more does by itself."""
+        ...
+
+    def could_train(self, now: datetime) -> bool:
+        """Return whether the job would go on training if nobody touched it. Only a driver or a scorer may look."""
+        ...
+
+    def truth_lines(self) -> Iterator[str]:
+        """Yield what really struck so far, as lines of JSON. Only a scorer may look."""
+        ...
+
+
+class OpenTrace(Protocol):
+    """What finds traces: the plugin "traces" among the simulators."""
+
+    def __call__(self, trace: str, seed: int | None, policy: str, options: Mapping[str, float]) -> TraceFleet:
+        """Return the fleet that lives through *trace*, a built-in name or a file.
+
+        Args:
+            trace: What to live through.
+            seed: None for the trace's own.
+            policy: When it names a way to operate the cluster without ClusterWatch, that one acts.
+            options: Assumptions of the trace to be put in the place of its own, by name.
+
+        Raises:
+            ConfigError: There is no such trace, or it is wrong.
+        """
         ...

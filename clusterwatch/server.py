@@ -58,6 +58,7 @@ class _Office:
     renewed_at: float
     refreshed_at: float
     wake_at: datetime | None = None
+    silent_at: datetime | None = None
 
 
 class Responder:
@@ -102,6 +103,16 @@ class Responder:
         """The open state as of the last turn; None while another process is the responder."""
         return self._office.world if self._office is not None else None
 
+    @property
+    def wake_at(self) -> datetime | None:
+        """When the next turn is due without new events; None when none is."""
+        return self._office.wake_at if self._office is not None else None
+
+    @property
+    def silent_at(self) -> datetime | None:
+        """When the silence of a job will have lasted too long; None when no job is silent."""
+        return self._office.silent_at if self._office is not None else None
+
     def turn(self) -> bool:
         """Take one turn if this process is, or can become, the responder; return whether more events wait.
 
@@ -145,8 +156,8 @@ class Responder:
             self._events_at_once = EVENTS_AT_ONCE
         if len(events) < self._events_at_once:
             # Silence means something only when nothing waits to be read.
-            self._watch(office, now)
-        return bool(events)
+            return self._watch(office, now) > 0 or bool(events)
+        return True
 
     def _respond(self, office: _Office, events: Sequence[Event], cursor: Cursor, now: datetime) -> None:
         began = self._clock.monotonic()
@@ -219,11 +230,10 @@ class Responder:
         breaker = holds.get(CLUSTER)
         self._metrics.breaker(is_open=breaker is not None and breaker.is_active)
 
-    def _watch(self, office: _Office, now: datetime) -> None:
-        """Record what silence means, as events like any other."""
-        events, _ = pipeline.watch(office.world, self._limits, now)
-        if events:
-            self._store.record("", "watch", events, {}, None, now)
+    def _watch(self, office: _Office, now: datetime) -> int:
+        """Record what silence means, as events like any other; return how many are new."""
+        events, office.silent_at = pipeline.watch(office.world, self._limits, now)
+        return self._store.record("", "watch", events, {}, None, now) if events else 0
 
     def _tell(self, turn: pipeline.Turn) -> None:
         changes = turn.changes

@@ -7,6 +7,7 @@ happened.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
@@ -14,6 +15,7 @@ from clusterwatch import classify, correlate, detect, policy, track
 from clusterwatch.model import (
     ENDED_STEP_STATES,
     NODE_STEP_KINDS,
+    PLANNED_CAUSES,
     Attempt,
     Cause,
     Changes,
@@ -32,6 +34,8 @@ from clusterwatch.model import (
     Knowledge,
     Node,
     Placement,
+    Role,
+    Severity,
     Step,
     StepKind,
     StepState,
@@ -44,6 +48,15 @@ AT_ONCE = timedelta(seconds=60)
 
 _CARE = NODE_STEP_KINDS - {StepKind.CHECK}
 """Steps that are due however the job does: a check before a restart is not."""
+
+TOLD_WITHIN = timedelta(minutes=2)
+"""Processes that ClusterWatch ended have said so by then."""
+
+MOST_UNEXPLAINED = 500
+"""Warnings that are kept because they may explain what follows; a storm of them explains nothing."""
+
+_ENDING = frozenset({StepKind.HOLD, StepKind.REQUEUE, StepKind.STOP})
+"""Steps that end the processes of a job."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +109,19 @@ class Turning:
             self.world = replace(self.world, decisions=decisions, recent=recent)
 
     def group(self, events: Iterable[Event]) -> None:
-        """Put the events into incidents."""
+        """Put the events into incidents, but for what ClusterWatch made happen itself: that is nobody's fault."""
+        ours = self._acted_on()
+        events = [event for event in self._by_name(events) if not self._is_of_our_doing(event, ours)]
+        self._correlate(events)
+        known = self.world.unexplained
+        if self.incidents and known:
+            self._correlate(known)
+        joined = {event_id for _, event_id in self.memberships}
+        since = self.now - self.limits.correlate.before
+        waiting = (event for event in (*known, *events) if event.id not in joined and event.happened_at >= since)
+        self.world = replace(self.world, unexplained=tuple(filter(self._may_matter, waiting))[-MOST_UNEXPLAINED:])
+
+    def _correlate(self, events: Iterable[Event]) -> None:
         jobs = {**self.jobs_before, **self.world.jobs}
         grouped = correlate.add_events(
             self.world.incidents, events, self.knowledge, jobs, self.world.topology, self.limits.correlate, self.now
@@ -104,6 +129,40 @@ class Turning:
         self.memberships += grouped.memberships
         for incident in grouped.incidents.values():
             self._put(incident)
+
+    def _may_matter(self, event: Event) -> bool:
+        """Say whether an event that opened no incident may yet explain one."""
+        signal = self.knowledge[event.kind]
+        return signal.severity >= Severity.WARNING and signal.role is not Role.CONTEXT
+
+    def _by_name(self, events: Iterable[Event]) -> list[Event]:
+        """Return *events* with nodes by their names where a log names them by address."""
+        events = list(events)
+        unknown = {event.node for event in events} - self.world.nodes.keys() - {""}
+        names = self._names_of(unknown) if unknown else {}
+        if not names:
+            return events
+        return [_renamed(event, names[event.node]) if event.node in names else event for event in events]
+
+    def _names_of(self, addresses: AbstractSet[str]) -> dict[str, str]:
+        return {address: node.name for node in self.world.nodes.values() for address in addresses & {*node.addresses}}
+
+    def _acted_on(self) -> dict[str, datetime]:
+        """Return when ClusterWatch last ended the processes of a job, by job id."""
+        return {
+            decision.job_id: step.changed_at
+            for made in self.world.decisions.values()
+            for decision in made
+            for step in decision.steps
+            if decision.job_id and step.kind in _ENDING and step.state in (StepState.BEGUN, StepState.DONE)
+            if step.changed_at is not None
+        }
+
+    def _is_of_our_doing(self, event: Event, ours: Mapping[str, datetime]) -> bool:
+        acted_at = ours.get(event.job or "")
+        if acted_at is None or not -AT_ONCE <= event.happened_at - acted_at <= TOLD_WITHIN:
+            return False
+        return self.knowledge[event.kind].leading_cause is Cause.PREEMPTION_OR_OPERATOR
 
     def link_interruptions(self, events: Sequence[Event]) -> None:
         """Give each interruption the incident that explains it best, until something is decided about it.
@@ -185,7 +244,7 @@ class Turning:
         return replace(
             self.tracked,
             attempts=tuple(attempts.values()),
-            interruptions=tuple(self.interruptions.values()),
+            interruptions=tuple(map(self._told_apart, self.interruptions.values())),
             nodes=self.nodes,
             incidents=tuple(self.incidents.values()),
             memberships=tuple(self.memberships),
@@ -194,6 +253,11 @@ class Turning:
             steps=tuple(self.cancelled),
             holds=tuple(self.holds),
         )
+
+    def _told_apart(self, interruption: Interruption) -> Interruption:
+        """Return *interruption* as planned if that is what its incident comes to."""
+        diagnosis = self.world.diagnoses.get(interruption.incident_id or "")
+        return replace(interruption, planned=diagnosis is not None and diagnosis.cause in PLANNED_CAUSES)
 
     def _put(self, incident: Incident) -> None:
         self.incidents[incident.id] = incident
@@ -467,6 +531,12 @@ def _ranks_named(evidence: Sequence[Evidence]) -> set[int]:
 def _with(made: tuple[Decision, ...], decision: Decision) -> tuple[Decision, ...]:
     """Return *made* with *decision*, instead of an earlier one with its id."""
     return (*(each for each in made if each.id != decision.id), decision)
+
+
+def _renamed(event: Event, node: str) -> Event:
+    component = event.component
+    own_name = node if component.kind is ComponentKind.NODE else component.id
+    return replace(event, component=replace(component, id=own_name, node=node))
 
 
 def _with_states(decision: Decision, states: Mapping[str, StepState]) -> Decision:

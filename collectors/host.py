@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import socket
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+
+import psutil
 
 from clusterwatch.model import Collected, Reading, Scalar
 from clusterwatch.reading import procfs
@@ -12,12 +15,23 @@ from clusterwatch.seams import Site
 from collectors._mount_usage import COMMAND, MountProbes, Usage, usage
 
 SAMPLE, MOUNT, CLOCK_STEP, REBOOTED = "host.sample", "host.mount", "host.clock_step", "host.rebooted"
+NODE_ADDRESSES = "host.addresses"
 """Subjects of the readings."""
 
 # btime has whole seconds, so two looks at an untouched clock may differ by one.
 CLOCK_TOLERANCE_SECONDS = 1
 
 MOUNT_DEADLINE_SECONDS = 3.0
+
+
+_HERE_ONLY = ("127.", "::1", "fe80:", "169.254.")
+
+
+def own_addresses() -> tuple[str, ...]:
+    """Return the IP addresses by which other nodes can know this one, sorted."""
+    found = (address for device in psutil.net_if_addrs().values() for address in device)
+    named = {each.address for each in found if each.family in (socket.AF_INET, socket.AF_INET6)}
+    return tuple(sorted(name for name in named if not name.startswith(_HERE_ONLY)))
 
 
 class HostCollector:
@@ -28,9 +42,12 @@ class HostCollector:
     deadline_seconds = 8.0
     scans = True
 
-    def __init__(self, mount_probe: Sequence[str] = COMMAND) -> None:
-        """*mount_probe* is the program that is asked about a mount which may hang."""
+    def __init__(
+        self, mount_probe: Sequence[str] = COMMAND, addresses: Callable[[], tuple[str, ...]] = own_addresses
+    ) -> None:
+        """*mount_probe* is the program that is asked about a mount which may hang; *addresses* are the node's own."""
         self._probes = MountProbes(mount_probe)
+        self._addresses = addresses
 
     def collect(self, site: Site, position: Mapping[str, object], now: datetime) -> Collected:
         """Return a sample of the node, one reading per mount, and what happened to its clock and boot.
@@ -42,12 +59,14 @@ class HostCollector:
             return Collected(position=position, condition=f"no /proc at {root}")
         booted_at = procfs.booted_at_seconds(_text(root / "stat"))
         look = _Look(site, now)
+        addresses = ",".join(self._addresses())
         readings = (
             *_changes(look, position, booted_at),
+            *_known_by(look, position, addresses),
             look.reading(SAMPLE, now.isoformat(), "load, memory and uptime of the node", _sample(root)),
             *self._mounts(look, root),
         )
-        return Collected(readings, {"boot_id": site.boot_id, "booted_at_seconds": booted_at})
+        return Collected(readings, {"boot_id": site.boot_id, "booted_at_seconds": booted_at, "addresses": addresses})
 
     def close(self) -> None:
         """Kill the probes that hang."""
@@ -97,6 +116,13 @@ def _changes(look: _Look, position: Mapping[str, object], booted_at: int | None)
     if abs(step_seconds) > CLOCK_TOLERANCE_SECONDS:
         text = f"the clock was set {'forward' if step_seconds > 0 else 'back'} by {abs(step_seconds)} s"
         yield look.reading(CLOCK_STEP, f"clock:{look.now.isoformat()}", text, {"step_seconds": step_seconds})
+
+
+def _known_by(look: _Look, position: Mapping[str, object], addresses: str) -> Iterator[Reading]:
+    """Yield the addresses of the node where they are not those of the last look."""
+    if addresses and addresses != position.get("addresses"):
+        at = f"addresses:{look.now.isoformat()}"
+        yield look.reading(NODE_ADDRESSES, at, f"the node is known by {addresses}", {"addresses": addresses})
 
 
 def _rebooted(look: _Look, previous_boot_id: str, booted_at: int | None) -> Reading:

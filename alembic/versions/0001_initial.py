@@ -264,6 +264,7 @@ def _make_jobs() -> None:
         _real("loss", nullable=True),
         _whole("last_checkpoint_step", nullable=True),
         _time("last_checkpoint_at", nullable=True),
+        _time("rank_lost_at", nullable=True),
         _text("held"),
         _text("outcome"),
         _flag("simulated"),
@@ -336,6 +337,7 @@ def _make_training() -> None:
         _flag("verified"),
         _whole("size_bytes"),
         _text("problem"),
+        _real("stall_seconds", nullable=True),
         *_times(),
         _key("checkpoints", "job_id", "path"),
     )
@@ -362,6 +364,7 @@ def _make_fleet() -> None:
         _text("reason"),
         _text("drained_by"),
         _text("suspected_by"),
+        _nested("addresses"),
         *_times(),
         _key("nodes", "name"),
     )

@@ -6,14 +6,16 @@ import signal
 import threading
 from collections.abc import Callable
 from types import FrameType
+from typing import Protocol
 
 import structlog
 
 from clusterwatch import api
 from clusterwatch.app import wiring
-from clusterwatch.app.service import Service
 from clusterwatch.config import Settings
-from clusterwatch.seams import Collector, JobSource, WatchedJob
+from clusterwatch.metrics import Metrics
+from clusterwatch.seams import Clock, Collector, JobSource, WatchedJob
+from clusterwatch.store import Store
 from clusterwatch.supervise import FollowedJobs, JobDescription
 
 log = structlog.get_logger(component="daemon")
@@ -47,7 +49,38 @@ def run_daemon(settings: Settings) -> None:
         store.close()
 
 
-def serve_until_signal(service: Service, host: str, port: int, announce: Callable[[str], None]) -> None:
+class Served(Protocol):
+    """What has a window: it runs in threads of its own between `start` and `stop`."""
+
+    @property
+    def store(self) -> Store:
+        """What the window shows."""
+        ...
+
+    @property
+    def metrics(self) -> Metrics:
+        """What it counts."""
+        ...
+
+    @property
+    def clock(self) -> Clock:
+        """Its time."""
+        ...
+
+    def start(self) -> None:
+        """Begin; returns at once."""
+        ...
+
+    def stop(self) -> None:
+        """End what is under way."""
+        ...
+
+    def stalled_loops(self) -> list[str]:
+        """Return the loops that have not come round for long."""
+        ...
+
+
+def serve_until_signal(service: Served, host: str, port: int, announce: Callable[[str], None]) -> None:
     """Run *service* with its window until SIGTERM or SIGINT.
 
     *announce* is called with the address of the window once it answers.
@@ -73,7 +106,7 @@ def serve_until_signal(service: Service, host: str, port: int, announce: Callabl
         window.stop()
 
 
-def _health(service: Service) -> api.Health:
+def _health(service: Served) -> api.Health:
     stalled = service.stalled_loops()
     return api.Health(not stalled, dict.fromkeys(stalled, "stalled"))
 

@@ -46,6 +46,8 @@ OWN_PRIOR_STRENGTH = 0.4
 TABLE5_WORTH = 50
 """How many incidents of its own weigh as much as Table 5."""
 
+_OUTLIVED = 0.7
+"""How loud is what the job lived on after for a while, where nothing nearer explains why it stopped."""
 
 _EXPLAINED_BY_FAULT = {Role.FAULT: 1.0, Role.SUSPECT: 0.2, Role.SYMPTOM: 0.0, Role.CONTEXT: 0.0}
 _EXPLAINED_BY_EARLIER = {**_EXPLAINED_BY_FAULT, Role.FAULT: 0.5}
@@ -97,7 +99,9 @@ def weigh(incident: Incident, knowledge: Knowledge, known: Circumstances) -> Wei
 def _witnesses(incident: Incident, knowledge: Knowledge, outlived_at: datetime | None) -> tuple[Witness, ...]:
     by_meaning: dict[str, list[Evidence]] = {}
     fresh = [each for each in incident.evidence if outlived_at is None or each.last_at >= outlived_at - CLOCK_SKEW]
-    for evidence in fresh or incident.evidence:
+    is_told = any(knowledge[each.kind].role in (Role.FAULT, Role.SUSPECT) for each in fresh)
+    outlived = frozenset() if is_told else {each.kind for each in incident.evidence} - {each.kind for each in fresh}
+    for evidence in fresh if is_told else incident.evidence:
         by_meaning.setdefault(knowledge[evidence.kind].kind, []).append(evidence)
     signals = {kind: knowledge[kind] for kind in by_meaning}
     first_fault = min(
@@ -113,6 +117,9 @@ def _witnesses(incident: Incident, knowledge: Knowledge, outlived_at: datetime |
     by_suspect = _EXPLAINED_BY_SUSPECT if has_suspect else _UNEXPLAINED
 
     def loudness(kind: str, found: Sequence[Evidence]) -> float:
+        return role_loudness(kind, found) * (_OUTLIVED if all(each.kind in outlived for each in found) else 1.0)
+
+    def role_loudness(kind: str, found: Sequence[Evidence]) -> float:
         if first_fault is None or all(each.last_at < first_fault - CLOCK_SKEW for each in found):
             return by_suspect[signals[kind].role]
         is_later = min(each.first_at for each in found) > first_fault + CLOCK_SKEW

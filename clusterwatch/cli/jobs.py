@@ -67,7 +67,7 @@ def show(
     with opened_store(config, database) as store:
         view = job_named(store.read, job)
     now = SystemClock().now()
-    ledger = account(view.job, view.attempts, view.interruptions, now)
+    ledger = account(view.job, view.attempts, view.interruptions, now, view.checkpoints)
     answer(job_view_json(view, ledger), job_page(view, ledger, now), output)
 
 

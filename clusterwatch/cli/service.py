@@ -42,11 +42,11 @@ def daemon(
 
 def demo(
     port: Annotated[int, typer.Option(help="Port of the page on 127.0.0.1; 0 takes a free one.")] = 8642,
-    speed: Annotated[float, typer.Option(min=0.1, max=1000, help="How much faster than real time.")] = 1.0,
-    seed: Annotated[int, typer.Option(help="Another seed gives other faults.")] = 1,
+    speed: Annotated[float, typer.Option(min=0.1, max=10_000, help="How much faster than real time.")] = 60.0,
+    seed: Annotated[int | None, typer.Option(help="Another seed places the faults elsewhere.")] = None,
     headless: Annotated[bool, typer.Option("--headless", help="Print nothing but the address.")] = False,
 ) -> None:
-    """Show ClusterWatch on a small simulated fleet: its own server, its own database, nothing of this machine."""
+    """Show ClusterWatch on 16,384 simulated GPUs: its own server, its own database, nothing of this machine."""
     from clusterwatch import logs
     from clusterwatch.app.demo import run_demo
 

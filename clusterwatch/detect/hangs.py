@@ -19,12 +19,15 @@ class HangLimits:
     Attributes:
         factor: Times the job's own step time, or the time between its reports where that is longer.
         minimum_seconds: Never less than this.
+        rank_lost_factor, rank_lost_seconds: The same once a rank's process has failed: the others wait for it for ever.
         startup_seconds: Before the first step, or while the job's rhythm is not known.
         source: Name under which the events stand.
     """
 
     factor: float = 6.0
     minimum_seconds: float = 30.0
+    rank_lost_factor: float = 2.0
+    rank_lost_seconds: float = 10.0
     startup_seconds: float = 900.0
     source: str = "watch"
 
@@ -72,6 +75,8 @@ def _while_training(job: Job, watching_since: datetime, limits: HangLimits) -> _
     if job.step_seconds is None or job.report_seconds is None:
         return _Silence(HANG, since, timedelta(seconds=limits.startup_seconds))
     rhythm = max(job.step_seconds, job.report_seconds)
+    if job.rank_lost_at is not None:
+        return _Silence(HANG, since, timedelta(seconds=max(limits.rank_lost_seconds, limits.rank_lost_factor * rhythm)))
     return _Silence(HANG, since, timedelta(seconds=max(limits.minimum_seconds, limits.factor * rhythm)))
 
 

@@ -166,6 +166,9 @@ def _opened(trail: Trail, event: Event, told: Event) -> Trail:
 
 def _begun(event: Event, *, is_timed: bool) -> Event:
     fields = {**event.fields, "first_step": event.fields["step"]}
+    if "first_step" in event.fields:
+        # Folded already where it was printed.
+        return event
     if is_timed:
         fields["first_at"] = event.happened_at.isoformat()
     return replace(event, fields=fields)

@@ -90,7 +90,7 @@ def component_of(rule: Rule, fields: Mapping[str, Scalar], reading: Reading, ran
 
 def component_id(kind: ComponentKind, name: str) -> str:
     """Return *name* as every source writes it: PCI addresses of GPUs as "0000:3b:00", without function."""
-    address = _PCI.fullmatch(name.strip().lower()) if kind in PCI_NAMED else None
+    address = _PCI.fullmatch(name.strip().rstrip(":.").lower()) if kind in PCI_NAMED else None
     return f"{address[1]}:{address[2]:0>2}:{address[3]:0>2}" if address else name
 
 

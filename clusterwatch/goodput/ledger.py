@@ -9,12 +9,13 @@ last step that ended, and the first new step is productive although it ends late
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from clusterwatch.model import Attempt, Edge, Interruption, Job
+from clusterwatch.model import Attempt, Checkpoint, Edge, Interruption, Job
 
 
 class Reason(StrEnum):
@@ -106,7 +107,13 @@ class _Moment:
     attempt: int
 
 
-def account(job: Job, attempts: Sequence[Attempt], interruptions: Iterable[Interruption], now: datetime) -> Ledger:
+def account(
+    job: Job,
+    attempts: Sequence[Attempt],
+    interruptions: Sequence[Interruption],
+    now: datetime,
+    checkpoints: Iterable[Checkpoint] = (),
+) -> Ledger:
     """Return where the time of *job* went from its start to its end, or to *now* while it runs.
 
     Args:
@@ -114,6 +121,7 @@ def account(job: Job, attempts: Sequence[Attempt], interruptions: Iterable[Inter
         attempts: All of them, oldest first.
         interruptions: Of this job, in any order; hangs that ended by themselves are found here.
         now: End of the account while the job has none.
+        checkpoints: Of this job, in any order: what saving them stopped training for is lost too.
     """
     end = max(job.ended_at or now, job.started_at)
     moments = [_Moment(job.started_at, Reason.QUEUE, 0)]
@@ -122,7 +130,50 @@ def account(job: Job, attempts: Sequence[Attempt], interruptions: Iterable[Inter
         moments += _moments_of(attempt, highest, job.step_seconds or 0.0)
         highest = max(highest, attempt.last_step or 0)
     moments += _recovered_hangs(interruptions, {attempt.number: attempt for attempt in attempts})
-    return Ledger(job.id, job.gpus, tuple(_spans(sorted(moments, key=lambda moment: moment.at), end)))
+    spans = _spans(sorted(moments, key=lambda moment: moment.at), end)
+    planned = [window for stop in interruptions if stop.planned and (window := _window(stop, end))]
+    stalls = sorted((_stall(saved) for saved in checkpoints if saved.stall_seconds > 0), key=lambda stall: stall[0])
+    booked = _overlaid(spans, planned, Reason.PLANNED, frozenset(Reason) - {Reason.PRODUCTIVE})
+    return Ledger(job.id, job.gpus, tuple(_overlaid(booked, stalls, Reason.CHECKPOINT, _TRAINING)))
+
+
+_TRAINING = frozenset({Reason.PRODUCTIVE, Reason.RECOMPUTE})
+
+_Window = tuple[datetime, datetime]
+
+
+def _window(stop: Interruption, end: datetime) -> _Window | None:
+    began = min(stop.edges.values(), default=None)
+    return None if began is None else (began, stop.edges.get(Edge.FIRST_NEW_STEP, end))
+
+
+def _stall(saved: Checkpoint) -> _Window:
+    return saved.saved_at - timedelta(seconds=saved.stall_seconds), saved.saved_at
+
+
+def _overlaid(
+    spans: Iterable[Span], windows: Sequence[_Window], reason: Reason, over: frozenset[Reason]
+) -> Iterator[Span]:
+    """Yield *spans* with *reason* for what of them lies in *windows*, where they went to one of *over* before.
+
+    Both are in the order of time, and neither overlaps itself.
+    """
+    ahead = deque(windows)
+    for span in spans:
+        at = span.from_at
+        while ahead and ahead[0][0] < span.to_at:
+            begins, ends = ahead[0]
+            inner = (max(begins, at), min(ends, span.to_at))
+            if span.reason in over and inner[0] < inner[1]:
+                if at < inner[0]:
+                    yield replace(span, from_at=at, to_at=inner[0])
+                yield Span(reason, *inner, span.attempt)
+                at = inner[1]
+            if ends > span.to_at:
+                break
+            ahead.popleft()
+        if at < span.to_at:
+            yield replace(span, from_at=at)
 
 
 def _moments_of(attempt: Attempt, highest_before: int, step_seconds: float) -> Iterator[_Moment]:

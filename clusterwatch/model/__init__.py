@@ -1,7 +1,7 @@
 """The words: frozen values that every part of ClusterWatch shares, and nothing else does."""
 
 from clusterwatch.model import kinds
-from clusterwatch.model.causes import HARDWARE_CAUSES, TABLE5_ROW, UNDETERMINED_CAUSES, Cause, Table5Row
+from clusterwatch.model.causes import HARDWARE_CAUSES, PLANNED_CAUSES, TABLE5_ROW, UNDETERMINED_CAUSES, Cause, Table5Row
 from clusterwatch.model.component import Component, ComponentKind
 from clusterwatch.model.component import node as node_component
 from clusterwatch.model.decision import (
@@ -46,6 +46,7 @@ __all__ = [
     "NEXT_STATES",
     "NEXT_STEP_STATES",
     "NODE_STEP_KINDS",
+    "PLANNED_CAUSES",
     "TABLE5_ROW",
     "UNDETERMINED_CAUSES",
     "UNLISTED",

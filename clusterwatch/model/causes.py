@@ -119,5 +119,8 @@ HARDWARE_CAUSES = frozenset(
 )
 """Causes that blame a part: what must never be said of healthy hardware."""
 
+PLANNED_CAUSES = frozenset({Cause.PLANNED_MAINTENANCE, Cause.PREEMPTION_OR_OPERATOR})
+"""Causes that mean: somebody stopped the job on purpose."""
+
 UNDETERMINED_CAUSES = frozenset({Cause.UNKNOWN, Cause.NCCL_TIMEOUT_UNKNOWN})
 """Causes that mean: the evidence does not tell."""

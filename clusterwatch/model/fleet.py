@@ -25,6 +25,7 @@ class Node:
         drained_by: The decision that drained it; "" when ClusterWatch did not.
         suspected_by: The incident in which its own sources blamed its hardware, the latest; "" when none did. The
             node stays suspect when that incident is over, until it is rebooted, released or drained.
+        addresses: IP addresses by which others name it.
     """
 
     name: str
@@ -35,6 +36,7 @@ class Node:
     reason: str = ""
     drained_by: str = ""
     suspected_by: str = ""
+    addresses: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,6 +32,7 @@ class Checkpoint:
         complete: Nothing of it is missing or cut short.
         verified: Its sizes or markers were checked, not only its presence.
         problem: Why it is not complete; "" when it is.
+        stall_seconds: How long saving it stopped training; 0 where that is not known or nothing.
     """
 
     job_id: str
@@ -43,6 +44,7 @@ class Checkpoint:
     saved_at: datetime
     size_bytes: int = 0
     problem: str = ""
+    stall_seconds: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,6 +171,7 @@ class Job:
         highest_step: Highest step ever done; 0 before the first.
         step_seconds: The job's own normal step time; None before it is known.
         report_seconds: The normal time between two reports of progress: a job may print every hundredth step only.
+        rank_lost_at: When a rank's process of the current attempt failed; None while none has, or when it was outlived.
         held: Why an operator or the policy keeps it from restarting; "" when it may.
         outcome: Why it ended, in words; "" while it has not.
     """
@@ -194,6 +197,7 @@ class Job:
     loss: float | None = None
     last_checkpoint_step: int | None = None
     last_checkpoint_at: datetime | None = None
+    rank_lost_at: datetime | None = None
     held: str = ""
     outcome: str = ""
     simulated: bool = False

@@ -50,7 +50,7 @@ TRACEBACK_CUT = "python.traceback_cut"
 """A traceback that breaks off before its exception. Fields: where (its last frame)."""
 
 CHECKPOINT_SAVED = "checkpoint.saved"
-"""A complete checkpoint. Fields: path, step, format, size_bytes, verified."""
+"""A complete checkpoint. Fields: path, step, format, size_bytes, verified, stall_seconds (training stopped for it)."""
 
 CHECKPOINT_TORN = "checkpoint.torn"
 """A checkpoint that is not complete. Fields: path, step, format, problem."""
@@ -81,6 +81,9 @@ MAINTENANCE = "maintenance.announced"
 
 Fields: name, nodes (comma-separated), starts_at, ends_at (ISO 8601), over (whether it was called off).
 """
+
+NODE_ADDRESSES = "host.addresses"
+"""The addresses of a node: logs of its neighbours name it by them. Fields: addresses (comma-separated)."""
 
 COLLECTOR_FAILED = "collector.failed"
 """A collector could not look. Fields: collector, error."""

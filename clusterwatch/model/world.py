@@ -8,6 +8,7 @@ from datetime import datetime
 
 from clusterwatch.model.decision import Decision, Step
 from clusterwatch.model.diagnosis import Diagnosis
+from clusterwatch.model.event import Event
 from clusterwatch.model.fleet import Hold, MaintenanceWindow, Node, Topology
 from clusterwatch.model.history import History
 from clusterwatch.model.incident import Incident
@@ -39,6 +40,8 @@ class World:
         history: What incidents that ended of late came to.
         recent: Decisions of the last day, of ended incidents too, oldest first: what the brakes count.
         holds: What automation must leave alone, by subject; of the lifted ones that of the cluster.
+        unexplained: Warnings of the last minutes that belong to no incident yet, in the order they came: what follows
+            may come of them. Not kept over a restart.
     """
 
     watching_since: datetime
@@ -58,6 +61,7 @@ class World:
     history: History = field(default_factory=History)
     recent: tuple[Decision, ...] = ()
     holds: Mapping[str, Hold] = field(default_factory=dict)
+    unexplained: tuple[Event, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

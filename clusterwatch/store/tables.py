@@ -228,6 +228,7 @@ jobs = _record(
     _real("loss"),
     _whole("last_checkpoint_step", optional=True),
     _time("last_checkpoint_at"),
+    _time("rank_lost_at"),
     _text("held"),
     _text("outcome"),
     _flag("simulated"),
@@ -293,6 +294,7 @@ checkpoints = _record(
     _flag("verified"),
     _whole("size_bytes"),
     _text("problem"),
+    _real("stall_seconds"),
 )
 
 progress = _record(
@@ -314,6 +316,7 @@ nodes = _record(
     _text("reason"),
     _text("drained_by"),
     _text("suspected_by"),
+    _json("addresses"),
 )
 
 topology = sa.Table(

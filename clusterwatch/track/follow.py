@@ -39,6 +39,8 @@ STEP_TIME_SMOOTHING = 0.2
 STEP_TIME_CLIP = 4.0
 """A step counts for at most this many times the normal one: a pause is not a new normal."""
 
+FAILED_ENDINGS = ("error", "sigkill", "sigsegv", "sigabrt", "sigbus", "signal")
+"""How the process of a rank ends that its job will miss. Whoever sends SIGTERM ends the others as well."""
 
 OUTLIVED_AFTER = timedelta(seconds=60)
 """An exception this long before a new step was handled: other ranks may print a step or two after a fatal one."""
@@ -138,7 +140,15 @@ def _attempt_started(book: Book, event: Event) -> None:
     )
     state = JobState.STARTING if number == 1 else JobState.RECOVERING
     nodes = tuple(sorted(listed)) or job.nodes
-    book.change_job(job.id, attempt=number, state=state, last_step=None, nodes=nodes, updated_at=event.happened_at)
+    book.change_job(
+        job.id,
+        attempt=number,
+        state=state,
+        last_step=None,
+        rank_lost_at=None,
+        nodes=nodes,
+        updated_at=event.happened_at,
+    )
     book.forget_placements(job.id)
     book.pass_edge(job.id, Edge.RUNNING, event.happened_at)
 
@@ -168,6 +178,13 @@ def _hang(book: Book, event: Event) -> None:
         return
     book.interrupt(job, event.happened_at, hung=True)
     book.change_job(job.id, state=JobState.INTERRUPTED, updated_at=event.happened_at)
+
+
+def _rank_failed(book: Book, event: Event) -> None:
+    """Note that a synchronous job misses a rank: without it no step ends any more."""
+    job = _job(book, event)
+    if event.rank is not None and event.attempt in (None, job.attempt) and job.rank_lost_at is None:
+        book.change_job(job.id, rank_lost_at=event.happened_at)
 
 
 def _exception(book: Book, event: Event) -> None:
@@ -215,6 +232,7 @@ def _checkpoint(book: Book, event: Event) -> None:
         saved_at=event.happened_at,
         size_bytes=_integer(event, "size_bytes") or 0,
         problem=_text(event, "problem"),
+        stall_seconds=_number(event, "stall_seconds") or 0.0,
     )
     book.save_checkpoint(checkpoint)
     if checkpoint.complete and checkpoint.step >= (job.last_checkpoint_step or 0):
@@ -250,6 +268,7 @@ def _progress(book: Book, event: Event) -> None:
         step_seconds=seconds,
         report_seconds=_normal_report_seconds(job, fold),
         loss=_number(event, "loss"),
+        rank_lost_at=job.rank_lost_at if _may_be_fatal(job.rank_lost_at, fold.last_at) else None,
         updated_at=fold.last_at,
     )
     if job.last_step_at is None or job.last_step is None or _minute(job.last_step_at) != _minute(fold.last_at):
@@ -319,10 +338,14 @@ def _note_first_steps(book: Book, job: Job, fold: _Fold, *, is_late: bool) -> No
         return
     # Whatever was thought to have stopped this attempt did not: it goes on, and may be interrupted again.
     book.change_attempt(job.id, interrupted_at=None, decided_at=None, hung=False)
-    seen_at = current.fingerprint_at
-    if current.hung or (seen_at is not None and fold.last_at > seen_at + OUTLIVED_AFTER):
+    if current.hung or (current.fingerprint_at and not _may_be_fatal(current.fingerprint_at, fold.last_at)):
         book.change_attempt(job.id, fingerprint="", fingerprint_at=None)
     book.pass_edge(job.id, Edge.FIRST_NEW_STEP, new_at)
+
+
+def _may_be_fatal(seen_at: datetime | None, stepped_at: datetime) -> bool:
+    """Say whether a job that still made a step at *stepped_at* may yet die of what was seen at *seen_at*."""
+    return seen_at is not None and stepped_at <= seen_at + OUTLIVED_AFTER
 
 
 def _normal_step_seconds(job: Job, fold: _Fold, printed: float | None) -> float | None:
@@ -388,6 +411,7 @@ _HANDLERS: dict[str, Callable[[Book, Event], None]] = {
     kinds.HANG: _hang,
     f"{kinds.HANG}.startup": _hang,
     kinds.EXCEPTION: _exception,
+    **{f"{kinds.PROCESS_EXITED}.{how}": _rank_failed for how in FAILED_ENDINGS},
     kinds.CHECKPOINT_SAVED: _checkpoint,
     kinds.CHECKPOINT_TORN: _checkpoint,
     kinds.STEP_CHANGED: _step_changed,

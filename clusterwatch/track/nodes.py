@@ -46,11 +46,14 @@ def node_states(
     """
     events = tuple(events)
     moved = _moved(events)
+    known_by = {event.node: _addresses(event) for event in events if event.kind == kinds.NODE_ADDRESSES}
     speaking = world.heard.union(event.node for event in events)
+    changing = _may_change(world, events, speaking, diagnosed, now)
     nodes = []
-    for name in sorted((_may_change(world, events, speaking, diagnosed, now) | moved.keys() | blamed.keys()) - {""}):
+    for name in sorted((changing | moved.keys() | blamed.keys() | known_by.keys()) - {""}):
         before = world.nodes.get(name) or Node(name, NodeState.IN_SERVICE, now - SEEN_EVERY)
         after = _after(before, moved.get(name), blamed.get(name), diagnosed)
+        after = replace(after, addresses=known_by.get(name, after.addresses))
         nodes.append(_seen(after, now) if name in speaking else after)
     return tuple(node for node in nodes if world.nodes.get(node.name) != node)
 
@@ -115,6 +118,10 @@ def _put(node: Node, moved: _Move) -> Node:
     if not moved.by and node.drained_by:
         return node
     return replace(node, state=NodeState.IN_SERVICE, reason="", suspected_by="", drained_by="")
+
+
+def _addresses(event: Event) -> tuple[str, ...]:
+    return tuple(filter(None, str(event.fields.get("addresses") or "").split(",")))
 
 
 def _seen(node: Node, now: datetime) -> Node:

@@ -45,7 +45,7 @@ class Why:
     @property
     def ledger(self) -> Ledger:
         """Where the job's time went."""
-        return account(self.view.job, self.view.attempts, self.view.interruptions, self.now)
+        return account(self.view.job, self.view.attempts, self.view.interruptions, self.now, self.view.checkpoints)
 
     @property
     def cost(self) -> Ledger | None:

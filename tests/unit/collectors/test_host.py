@@ -159,3 +159,16 @@ def test_this_machine_has_a_root_file_system(collector: HostCollector):
     readings = of(MOUNT, look(collector, Path("/proc")))
 
     assert "/" in {reading.fields["mount"] for reading in readings}
+
+
+def test_node_is_introduced_by_its_addresses_once(procfs: Path) -> None:
+    collector = HostCollector(addresses=lambda: ("10.0.0.7", "10.1.0.7"))
+    site = Site("node001", "boot-1", {"procfs": str(procfs)})
+
+    first = collector.collect(site, {}, NOON)
+    second = collector.collect(site, first.position, NOON)
+
+    introduced = [reading for reading in first.readings if reading.subject == "host.addresses"]
+    assert [reading.fields for reading in introduced] == [{"addresses": "10.0.0.7,10.1.0.7"}]
+    assert not [reading for reading in second.readings if reading.subject == "host.addresses"]
+    collector.close()

@@ -96,3 +96,11 @@ def test_next_deadline_of_all_jobs_is_the_earliest() -> None:
 
     assert [event.job for event in events] == ["job1"]
     assert wake_at == NOON + seconds(900)
+
+
+def test_job_that_misses_a_rank_is_not_waited_for_as_long() -> None:
+    job = replace(TRAINING, rank_lost_at=NOON + seconds(1))
+
+    events, wake_at = hangs([job], {}, LONG_AGO, LIMITS, NOON + seconds(5))
+
+    assert (events, wake_at) == ([], NOON + seconds(20))

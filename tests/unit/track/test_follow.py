@@ -298,3 +298,29 @@ def test_following_in_two_turns_gives_the_same_world_as_in_one():
     for cut in range(len(events)):
         in_two = follow(follow(World(watching_since=NOON), events[:cut]).world, events[cut:]).world
         assert in_two == at_once
+
+
+def lost_rank(at, kind="process.exit.sigabrt"):
+    return event(kind, Component(ComponentKind.RANK, "3", "node001"), at, job="job-1", attempt=1, rank=3)
+
+
+def test_job_misses_a_rank_whose_process_failed():
+    tracked = following(*training_job(), *steps(1, 3, NOON), lost_rank(NOON + seconds(31)))
+
+    assert tracked.world.jobs["job-1"].rank_lost_at == NOON + seconds(31)
+
+
+def test_rank_is_not_missed_by_a_job_that_goes_on_without_it():
+    tracked = following(
+        *training_job(), *steps(1, 3, NOON), lost_rank(NOON + seconds(31)), *steps(4, 12, NOON + seconds(30))
+    )
+
+    assert tracked.world.jobs["job-1"].rank_lost_at is None
+
+
+def test_next_attempt_misses_nobody():
+    tracked = following(
+        *training_job(), *steps(1, 3, NOON), lost_rank(NOON + seconds(31)), started(2, NOON + seconds(60), 2)
+    )
+
+    assert tracked.world.jobs["job-1"].rank_lost_at is None

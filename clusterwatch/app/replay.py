@@ -1,0 +1,167 @@
+"""The name of a trace to its replay, its truth file and its score."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from clusterwatch import plugins
+from clusterwatch.app import wiring
+from clusterwatch.app.replay_scoring import Automation, Classification, Goodput, Quantiles, Score, score, strikes_in
+from clusterwatch.app.replaying import Replay, Volume
+from clusterwatch.clock import SystemClock
+from clusterwatch.config import Settings
+from clusterwatch.errors import ClusterWatchError, SourceError
+from clusterwatch.model import Mode
+from clusterwatch.seams import OpenTrace, TraceFleet
+from clusterwatch.store import Store
+
+OPENER = "traces"
+"""Name of the plugin that knows traces."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What to replay.
+
+    Attributes:
+        trace: A built-in name, or a file.
+        policy: Name of a built-in policy or regime, or a policy file; "" for the default.
+        database: Where to write; "" for a file that is deleted at the end.
+        seed: None for the trace's own.
+        truth: Where to write what really happened; None for beside nothing.
+        options: What else the trace's fleet takes, by name.
+    """
+
+    trace: str
+    policy: str = ""
+    mode: Mode = Mode.AUTO
+    database: str = ""
+    seed: int | None = None
+    truth: Path | None = None
+    options: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Replayed:
+    """What came of a replay."""
+
+    about: Mapping[str, object]
+    mode: Mode
+    score: Score
+    volume: Volume
+    incidents: int
+    wall_seconds: float
+    database: str
+
+    @property
+    def interruptions(self) -> Mapping[str, int]:
+        """How often the job was interrupted: total, planned, unexpected, repeats."""
+        return self.score.interruptions
+
+    @property
+    def classification(self) -> Classification:
+        """How often the diagnosis was right."""
+        return self.score.classification
+
+    @property
+    def automation(self) -> Automation:
+        """What was done."""
+        return self.score.automation
+
+    @property
+    def goodput(self) -> Goodput:
+        """Where the time went."""
+        return self.score.goodput
+
+    @property
+    def latency_seconds(self) -> Mapping[str, Quantiles]:
+        """How long it took until the job's stop was noticed, decided on and made good."""
+        return self.score.latency_seconds
+
+    def as_json(self) -> dict[str, object]:
+        """Return the summary of `clusterwatch replay -o json`."""
+        told = asdict(self.score)
+        del told["judged"]
+        about = {name: self.about[name] for name in ("trace", "seed")}
+        size = {name: self.about[name] for name in ("days", "nodes", "gpus")}
+        volume = {"readings": self.volume.readings, "events": self.volume.events, "incidents": self.incidents}
+        return {
+            **about,
+            "mode": self.mode.value,
+            **size,
+            **told,
+            "volume": volume,
+            "wall_seconds": round(self.wall_seconds, 3),
+            "database": self.database,
+        }
+
+
+def replay(asked: Asked, settings: Settings, on_progress: Callable[[float], None] = lambda share: None) -> Replayed:
+    """Return what the pipeline made of a trace; *on_progress* hears which share of it is done, 0-1.
+
+    Raises:
+        ClusterWatchError: There is no such trace or policy, or the database said no.
+    """
+    clock = SystemClock()
+    began = clock.monotonic()
+    with prepared(asked, settings) as (run, place):
+        fleet = run.fleet
+        run.run(lambda now: on_progress((now - fleet.start) / (fleet.ends_at - fleet.start)))
+        lines = list(fleet.truth_lines())
+        _write_truth(asked.truth, lines)
+        job, strikes = str(fleet.about()["job"]), strikes_in(lines, fleet.start)
+        scored = score(run.store, job, strikes, fleet.ends_at, fleet.manual_total)
+        incidents = run.store.read.stats().rows["incidents"]
+        database = place if asked.database else ""
+        return Replayed(fleet.about(), run.mode, scored, run.volume, incidents, clock.monotonic() - began, database)
+
+
+@contextmanager
+def prepared(asked: Asked, settings: Settings) -> Iterator[tuple[Replay, str]]:
+    """Yield the replay of a trace, not begun yet, and the URL of the database it writes to.
+
+    Raises:
+        ClusterWatchError: There is no such trace or policy, or the database said no.
+    """
+    fleet = _fleet(asked)
+    with _store(asked.database) as (store, place):
+        limits, catalog = wiring.limits_of(settings), wiring.catalog_of(settings)
+        yield Replay(fleet, store, catalog, limits, _mode(asked, fleet)), place
+
+
+def _mode(asked: Asked, fleet: TraceFleet) -> Mode:
+    """Return how far ClusterWatch may go: where something else acts, it only watches."""
+    return Mode.OBSERVE if fleet.is_operated else asked.mode
+
+
+def _fleet(asked: Asked) -> TraceFleet:
+    found = {plugin.name: plugin.load for plugin in plugins.find(plugins.SIMULATORS)}
+    if OPENER not in found:
+        raise ClusterWatchError(f"the simulator {OPENER!r} is not installed: reinstall ClusterWatch")
+    opener: OpenTrace = found[OPENER]()
+    return opener(asked.trace, asked.seed, asked.policy, dict(asked.options))
+
+
+@contextmanager
+def _store(database: str) -> Iterator[tuple[Store, str]]:
+    """Yield the store to write to and its URL; without a *database* it is deleted afterwards."""
+    with TemporaryDirectory(prefix="clusterwatch-replay-") as folder:
+        url = database or f"sqlite:///{Path(folder) / 'replay.db'}"
+        store = Store.open(url, create=True, accept_simulated=True)
+        try:
+            yield store, url
+        finally:
+            store.close()
+
+
+def _write_truth(path: Path | None, lines: list[str]) -> None:
+    if path is None:
+        return
+    try:
+        path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+    except OSError as error:
+        raise SourceError(f"{path} cannot be written: {error}") from error

@@ -1,0 +1,93 @@
+"""`clusterwatch replay TRACE`: a failure trace through the whole pipeline, and how it fared."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from clusterwatch.cli.options import OutputOption
+from clusterwatch.cli.output import Format
+
+
+class ReplayMode(StrEnum):
+    """How far automation may go in the simulated cluster."""
+
+    OBSERVE = "observe"
+    SUGGEST = "suggest"
+    AUTO = "auto"
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to *app*."""
+    app.command("replay")(replay)
+
+
+def replay(
+    trace: Annotated[str, typer.Argument(help="A built-in trace such as llama3-54d, or a trace file.")],
+    policy: Annotated[
+        str, typer.Option(help="nothing, requeue, llama3, oracle: that acts. Else a policy's name or file.")
+    ] = "default",
+    mode: Annotated[ReplayMode, typer.Option(help="How far ClusterWatch may go.")] = ReplayMode.AUTO,
+    database: Annotated[str, typer.Option(help="Database URL to write to; none: deleted at the end.")] = "",
+    seed: Annotated[int | None, typer.Option(help="Another seed places the same faults elsewhere.")] = None,
+    assume: Annotated[
+        list[str] | None, typer.Option(metavar="NAME=VALUE", help="Another value for an assumption of the trace.")
+    ] = None,
+    truth: Annotated[Path | None, typer.Option(metavar="F", help="Write what really happened there.")] = None,
+    speed: Annotated[
+        float | None,
+        typer.Option(min=0.1, max=100_000, help="Play it with a page of its own, so many times as fast as real time."),
+    ] = None,
+    port: Annotated[int, typer.Option(help="Port of that page on 127.0.0.1; 0 takes a free one.")] = 8642,
+    config: Annotated[Path | None, typer.Option(help="Configuration file.")] = None,
+    output: OutputOption = Format.TABLE,
+) -> None:
+    """Put a failure trace through detection, diagnosis, policy and ledger, and say how each fared."""
+    from clusterwatch import config as configuration
+    from clusterwatch import logs
+    from clusterwatch.app.replay import Asked
+    from clusterwatch.app.replay import replay as make
+    from clusterwatch.cli.output import show
+    from clusterwatch.cli.views.replay import replay_page
+    from clusterwatch.model import Mode
+
+    logs.configure("error", "auto")
+    asked = Asked(trace, policy, Mode(mode.value), database, seed, truth, _assumed(assume or []))
+    if speed is not None:
+        from datetime import timedelta
+
+        from clusterwatch.app.demo import play
+
+        play(asked, configuration.load(config, {}), port, speed, timedelta(0))
+        return
+    with _progress(trace) as on_progress:
+        replayed = make(asked, configuration.load(config, {}), on_progress)
+    show(replayed.as_json(), replay_page(replayed), output)
+
+
+def _assumed(texts: list[str]) -> dict[str, float]:
+    return dict(_assumption(text) for text in texts)
+
+
+def _assumption(text: str) -> tuple[str, float]:
+    name, _, value = text.partition("=")
+    try:
+        return name, float(value)
+    except ValueError:
+        raise typer.BadParameter(f"{text!r}: expected NAME=NUMBER, such as blocking_save_seconds=5") from None
+
+
+@contextmanager
+def _progress(trace: str) -> Iterator[Callable[[float], None]]:
+    from rich.console import Console
+    from rich.progress import Progress
+
+    console = Console(stderr=True)
+    with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
+        task = progress.add_task(trace, total=1.0)
+        yield lambda share: progress.update(task, completed=share)

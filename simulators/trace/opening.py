@@ -1,0 +1,27 @@
+"""The name of a trace to its schedule."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from clusterwatch.errors import ConfigError, Mistake
+from simulators.trace.generating import generate
+from simulators.trace.schedule import Schedule, read
+from simulators.trace.specs import builtin_names, builtin_spec
+
+
+def schedule_of(trace: str, seed: int | None) -> Schedule:
+    """Return the schedule of *trace*: a built-in name, else a trace file; *seed* None takes the trace's own.
+
+    Raises:
+        ConfigError: There is no such trace, the file is wrong, or a seed is asked for of a file.
+    """
+    if trace in builtin_names():
+        return generate(builtin_spec(trace), 1 if seed is None else seed)
+    if not Path(trace).is_file():
+        known = ", ".join(builtin_names())
+        raise ConfigError(trace, [Mistake("trace", f"is no file and not built in; built in are {known}")])
+    if seed is not None:
+        raise ConfigError(trace, [Mistake("seed", "a trace file has its own; leave --seed out")])
+    with Path(trace).open("rb") as lines:
+        return read(lines, trace)

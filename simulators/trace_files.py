@@ -1,0 +1,36 @@
+"""The name of a trace to the fleet that lives through it: what `clusterwatch replay` finds by entry point."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from simulators.trace.schedule import Assumption, Schedule
+from simulators.trace_fleet import TraceFleet
+from simulators.world.regimes import DEFAULT_SAVE_SECONDS, regimes
+
+SAVE_EVERY = "save_every_seconds"
+"""Option that overrules how often the job saves."""
+
+
+def open_trace(trace: str, seed: int | None, policy: str, options: Mapping[str, float]) -> TraceFleet:
+    """Return the fleet that lives through *trace*; see `clusterwatch.seams.OpenTrace`."""
+    from simulators.trace.opening import schedule_of
+
+    regime = regimes().get(policy)
+    save_every = regime.save_every_seconds if regime else DEFAULT_SAVE_SECONDS
+    return TraceFleet(
+        assuming(schedule_of(trace, seed), options),
+        options.get(SAVE_EVERY, save_every),
+        regime.script if regime else None,
+    )
+
+
+def assuming(schedule: Schedule, options: Mapping[str, float]) -> Schedule:
+    """Return *schedule* with other values for the assumptions that *options* name."""
+    others = {
+        name: Assumption(value, "", "asked for at the replay", False)
+        for name, value in options.items()
+        if name != SAVE_EVERY
+    }
+    return replace(schedule, assumptions={**schedule.assumptions, **others})

@@ -1,0 +1,251 @@
+"""A trace as a fleet that can be watched and acted on; meets `clusterwatch.seams.TraceFleet`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from datetime import datetime, timedelta
+from threading import RLock
+
+from clusterwatch.errors import ActionError
+from clusterwatch.model import (
+    Collected,
+    MaintenanceWindow,
+    Mode,
+    Outcome,
+    Scalar,
+    Step,
+    StepKind,
+    StepState,
+    Topology,
+    WorldState,
+)
+from clusterwatch.seams import Site
+from simulators.trace.schedule import Schedule
+from simulators.world.terms import Script, Terms
+from simulators.world.world import World
+
+Done = tuple[str, dict[str, Scalar]]
+"""What carrying out a step gave: in words, and as facts."""
+
+
+class TraceFleet:
+    """The world of one schedule behind the seams of collectors and actuators.
+
+    The same schedule and the same steps at the same times give the same readings.
+    """
+
+    name = "trace_fleet"
+    every_seconds = 1.0
+    deadline_seconds = 60.0
+    mode = Mode.AUTO
+
+    def __init__(
+        self,
+        schedule: Schedule,
+        save_every_seconds: float,
+        script: Script | None = None,
+        *,
+        rank_by_rank: frozenset[str] = frozenset(),
+        loss_factor: float = 1.0,
+    ) -> None:
+        """Take what is to happen and how often the job saves; the rest as in `World`."""
+        assumed = {name: each.value for name, each in schedule.assumptions.items()}
+        self.schedule = schedule
+        self._start = schedule.start
+        self._world = World(
+            schedule,
+            Terms.of(assumed),
+            save_every_seconds,
+            script,
+            rank_by_rank=rank_by_rank,
+            loss_factor=loss_factor,
+        )
+        self._is_operated = script is not None
+        self._outcomes: dict[str, Outcome] = {}
+        self._chosen_steps: dict[str, int] = {}
+        # The agent collects in one thread while the responder acts in another.
+        self._lock = RLock()
+        self._has_begun = False
+
+    @property
+    def start(self) -> datetime:
+        """When the trace begins."""
+        return self._start
+
+    @property
+    def ends_at(self) -> datetime:
+        """When it is over."""
+        return self._start + timedelta(seconds=self.schedule.seconds)
+
+    @property
+    def is_operated(self) -> bool:
+        """Whether a script acts instead of ClusterWatch."""
+        return self._is_operated
+
+    @property
+    def manual_total(self) -> int:
+        """Restarts that were a person's work."""
+        return self._world.manual_total
+
+    def about(self) -> Mapping[str, object]:
+        """Return what a summary tells of the trace."""
+        plan = self.schedule.jobs[0]
+        return {
+            "trace": self.schedule.name,
+            "seed": self.schedule.seed,
+            "days": self.schedule.days,
+            "nodes": plan.nodes_total,
+            "gpus": plan.nodes_total * self.schedule.cluster.gpus_per_node,
+            "job": plan.id,
+        }
+
+    def topology(self) -> Topology:
+        """Return who is near whom."""
+        return self.schedule.cluster.topology()
+
+    def maintenance(self) -> tuple[MaintenanceWindow, ...]:
+        """Return the work that is announced."""
+        return tuple(
+            MaintenanceWindow(
+                id=stop.id,
+                nodes=stop.nodes,
+                starts_at=self._at(stop.at),
+                ends_at=self._at(stop.at + stop.duration_seconds),
+                reason=stop.reason,
+                made_by="operators",
+            )
+            for stop in self.schedule.planned
+            if stop.announced and stop.nodes
+        )
+
+    def next_at(self) -> datetime | None:
+        """Return when something happens or arrives next; None when nothing more does by itself."""
+        with self._lock:
+            seconds = self._world.next_at
+            return None if seconds is None else self._at(seconds)
+
+    def truth_lines(self) -> Iterator[str]:
+        """Yield what really struck so far, as lines of JSON, in the order of time."""
+        with self._lock:
+            yield from [strike.line() for strike in self._world.truth]
+
+    def truth(self) -> Mapping[str, str]:
+        """Return the causes of what struck so far, by id."""
+        with self._lock:
+            return {strike.id: strike.cause.value for strike in self._world.truth}
+
+    def collect(self, site: Site, position: Mapping[str, object], now: datetime) -> Collected:
+        """Return what happened up to *now*; *site* and *position* do not matter, the fleet lives in memory."""
+        with self._lock:
+            return Collected(self._world.take(self._advance(now)))
+
+    def close(self) -> None:
+        """Do nothing: there are no handles."""
+
+    def perform(self, step: Step, now: datetime) -> Outcome:
+        """Carry out *step*, or return what came of it the first time.
+
+        Raises:
+            ActionError: There is no such job, the step is about an earlier attempt, or it is of a kind unknown here.
+        """
+        with self._lock:
+            at = self._advance(now)
+            if step.id not in self._outcomes:
+                detail, facts = self._act(step, at)
+                self._outcomes[step.id] = Outcome(step.id, StepState.DONE, now, detail, facts)
+            return self._outcomes[step.id]
+
+    def state_of(self, step: Step) -> WorldState:
+        """Return whether *step* was carried out."""
+        with self._lock:
+            return WorldState.DONE if step.id in self._outcomes else WorldState.NOT_DONE
+
+    def targets(self) -> frozenset[str]:
+        """Return the ids of the jobs."""
+        return frozenset(job.id for job in self.schedule.jobs)
+
+    def could_train(self, now: datetime) -> bool:
+        """Return whether the job would go on training if nobody touched it."""
+        with self._lock:
+            self._advance(now)
+            return self._world.could_train()
+
+    def _act(self, step: Step, at: float) -> Done:
+        act = _ACTIONS.get(step.kind)
+        if act is None:
+            raise ActionError(f"a simulated fleet cannot {step.kind}: take that step out of the policy")
+        attempt = step.arguments.get("attempt")
+        if isinstance(attempt, int) and attempt < self._world.attempt:
+            raise ActionError(f"{step.target} is at attempt {self._world.attempt}, the step is about {attempt}")
+        return act(self, step, at)
+
+    def _hold(self, step: Step, at: float) -> Done:
+        self._world.end(at)
+        return f"{step.target} has no processes", {}
+
+    def _withdraw(self, step: Step, at: float) -> Done:
+        node = _node_in(step)
+        healthy = self._world.is_healthy(node)
+        self._world.take_out(node, at)
+        return f"{node} is out of service", {"node": node, "was_healthy": healthy}
+
+    def _release(self, step: Step, at: float) -> Done:
+        node = _node_in(step)
+        self._world.put_back(node)
+        return f"{node} is in service", {"node": node}
+
+    def _check(self, step: Step, at: float) -> Done:
+        node = _node_in(step)
+        healthy = self._world.is_healthy(node)
+        return f"{node} {'passed' if healthy else 'failed'} its check", {"node": node, "healthy": healthy}
+
+    def _choose(self, step: Step, at: float) -> Done:
+        chosen = _step_in(step, self._world.saved_step)
+        self._chosen_steps[step.target] = chosen
+        return f"{step.target} resumes at step {chosen}", {"step": chosen}
+
+    def _requeue(self, step: Step, at: float) -> Done:
+        resumed_step = _step_in(step, self._chosen_steps.pop(step.target, self._world.saved_step))
+        could_train = self._world.could_train()
+        facts = self._world.restart(at, resumed_step)
+        return f"attempt {facts['attempt']} starts at step {resumed_step}", {**facts, "could_train": could_train}
+
+    def _stop(self, step: Step, at: float) -> Done:
+        self._world.end(at)
+        return f"{step.target} ended", {}
+
+    def _ask(self, step: Step, at: float) -> Done:
+        return "a person was asked", {}
+
+    def _advance(self, now: datetime) -> float:
+        if not self._has_begun:
+            self._has_begun = True
+            self._world.begin()
+        seconds = (now - self._start) / timedelta(seconds=1)
+        self._world.advance(seconds)
+        return seconds
+
+    def _at(self, seconds: float) -> datetime:
+        return self._start + timedelta(seconds=round(seconds, 3))
+
+
+def _node_in(step: Step) -> str:
+    return str(step.arguments.get("node") or step.target)
+
+
+def _step_in(step: Step, otherwise: int) -> int:
+    chosen = step.arguments.get("step")
+    return chosen if isinstance(chosen, int) else otherwise
+
+
+_ACTIONS: Mapping[StepKind, Callable[[TraceFleet, Step, float], Done]] = {
+    StepKind.HOLD: TraceFleet._hold,
+    StepKind.EXCLUDE: TraceFleet._withdraw,
+    StepKind.DRAIN: TraceFleet._withdraw,
+    StepKind.RELEASE: TraceFleet._release,
+    StepKind.VERIFY: TraceFleet._check,
+    StepKind.CHOOSE_CHECKPOINT: TraceFleet._choose,
+    StepKind.REQUEUE: TraceFleet._requeue,
+    StepKind.STOP: TraceFleet._stop,
+    StepKind.ASK: TraceFleet._ask,
+}

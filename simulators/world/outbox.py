@@ -1,0 +1,186 @@
+"""What nodes tell to the readings that arrive: some are lost, late or told twice, and clocks differ.
+
+1. A reading is lost, or told twice, or late, by chance; what is told twice has the same position.
+2. A node's clock is off by a constant: what its kernel and its jobs say carries that node's time.
+3. What the scheduler and the job's own state say is asked for again until it is known: it is never lost.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from math import cos, log, pi, sqrt
+from random import Random
+
+from clusterwatch.model import LINE, Reading, Scalar, Trust
+from simulators.schedule import seeded
+
+
+@dataclass(frozen=True, slots=True)
+class Channel:
+    """How well signals arrive.
+
+    Attributes:
+        loss, late, twice: Shares of the readings.
+        late_seconds: How late at most.
+        skew_seconds: Standard deviation of the nodes' clocks.
+    """
+
+    loss: float = 0.02
+    late: float = 0.02
+    late_seconds: float = 30.0
+    twice: float = 0.01
+    skew_seconds: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Whose:
+    """The job, attempt and rank a reading belongs to."""
+
+    job: str
+    attempt: int
+    rank: int | None = None
+
+
+class Outbox:
+    """Readings on their way. Times are seconds since *start*."""
+
+    def __init__(self, start: datetime, channel: Channel, seed: int) -> None:
+        self._start, self._channel, self._seed = start, channel, seed
+        self._rng: Random = seeded(seed, "channel")
+        self._numbers: Counter[str] = Counter()
+        self._skews: dict[str, timedelta] = {}
+        self._waiting: list[tuple[float, int, Reading]] = []
+        self._put_total = 0
+
+    @property
+    def next_at(self) -> float | None:
+        """When the next reading arrives; None when none is on its way."""
+        return self._waiting[0][0] if self._waiting else None
+
+    def kernel(self, node: str, text: str, at: float) -> None:
+        """Tell a record of *node*'s kernel log."""
+        seq = self._next(f"kmsg {node}")
+        self._send(node, at, "kernel_log", str(seq), text, Trust.NODE, LINE, {"origin": f"/dev/kmsg:{seq}", "seq": seq})
+
+    def printed(
+        self,
+        whose: Whose,
+        node: str,
+        text: str,
+        at: float,
+        stream: str = "stdout",
+        folded: Mapping[str, Scalar] | None = None,
+    ) -> None:
+        """Tell a line that a process of a job printed on *node*; *folded* when several ranks printed it alike."""
+        log_name = f"{whose.job}-{node}.log"
+        origin = f"{log_name}:{self._next(log_name)}"
+        fields: dict[str, Scalar] = {"origin": origin, "stream": stream, **(folded or {})}
+        self._send(node, at, "job_log", origin, text, Trust.USER, LINE, fields, whose)
+
+    def line(self, source: str, node: str, text: str, at: float) -> None:
+        """Tell a line of another log that speaks for *node*: a BMC's, a scheduler's."""
+        number = self._next(f"{source} {node}")
+        self._send(node, at, source, str(number), text, Trust.NODE, LINE, {"origin": f"{source}:{number}"})
+
+    def sample(self, source: str, subject: str, node: str, fields: Mapping[str, Scalar], at: float) -> None:
+        """Tell a sample of *node*."""
+        self._send(node, at, source, str(self._next(f"{source} {node}")), "", Trust.NODE, subject, fields)
+
+    def state(
+        self, source: str, subject: str, whose: Whose | None, node: str, fields: Mapping[str, Scalar], at: float
+    ) -> None:
+        """Tell a state, which arrives for certain and in time."""
+        position = str(self._next(source))
+        self._put(at, self._reading(node, at, source, position, "", Trust.NODE, subject, fields, whose))
+
+    def silence(self, whose: Whose, at: float) -> None:
+        """Forget what the processes of an attempt would have printed after *at*: they are gone."""
+        self._waiting = [each for each in self._waiting if not _is_printed_after(each, whose, at)]
+        heapq.heapify(self._waiting)
+
+    def take(self, now: float) -> tuple[Reading, ...]:
+        """Return what arrived up to *now*, in the order of arrival."""
+        taken = []
+        while self._waiting and self._waiting[0][0] <= now:
+            taken.append(heapq.heappop(self._waiting)[2])
+        return tuple(taken)
+
+    def _send(
+        self,
+        node: str,
+        at: float,
+        source: str,
+        position: str,
+        text: str,
+        trust: Trust,
+        subject: str,
+        fields: Mapping[str, Scalar],
+        whose: Whose | None = None,
+    ) -> None:
+        channel, chance = self._channel, self._rng.random()
+        if chance < channel.loss:
+            return
+        late = channel.late_seconds * self._rng.random() if chance > 1.0 - channel.late else 0.0
+        reading = self._reading(node, at, source, position, text, trust, subject, fields, whose, late)
+        self._put(at + late, reading)
+        if channel.loss <= chance < channel.loss + channel.twice:
+            self._put(at + late + 1.0, reading)
+
+    def _reading(
+        self,
+        node: str,
+        at: float,
+        source: str,
+        position: str,
+        text: str,
+        trust: Trust,
+        subject: str,
+        fields: Mapping[str, Scalar],
+        whose: Whose | None = None,
+        late: float = 0.0,
+    ) -> Reading:
+        happened_at = self._start + timedelta(seconds=round(at, 3))
+        return Reading(
+            source=source,
+            node=node,
+            position=position,
+            observed_at=happened_at + timedelta(seconds=round(late, 3)) if late else happened_at,
+            happened_at=happened_at + self._skew(node)
+            if trust is Trust.USER or source == "kernel_log"
+            else happened_at,
+            boot_id=f"boot-{node}",
+            trust=trust,
+            subject=subject,
+            text=text,
+            fields=fields,
+            job=whose.job if whose else None,
+            attempt=whose.attempt if whose else None,
+            rank=whose.rank if whose else None,
+            simulated=True,
+        )
+
+    def _put(self, arrives: float, reading: Reading) -> None:
+        self._put_total += 1
+        heapq.heappush(self._waiting, (arrives, self._put_total, reading))
+
+    def _skew(self, node: str) -> timedelta:
+        if node not in self._skews:
+            rng = seeded(self._seed, "skew", node)
+            # Box-Muller: only `random()` is the same in every version of Python.
+            normal = sqrt(-2.0 * log(1.0 - rng.random())) * cos(2 * pi * rng.random())
+            self._skews[node] = timedelta(seconds=round(self._channel.skew_seconds * normal, 3))
+        return self._skews[node]
+
+    def _next(self, counter: str) -> int:
+        self._numbers[counter] += 1
+        return self._numbers[counter]
+
+
+def _is_printed_after(waiting: tuple[float, int, Reading], whose: Whose, at: float) -> bool:
+    arrives, _, reading = waiting
+    is_theirs = (reading.job, reading.attempt) == (whose.job, whose.attempt)
+    return arrives > at and is_theirs and reading.source == "job_log" and reading.subject == LINE

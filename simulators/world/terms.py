@@ -1,0 +1,79 @@
+"""The named assumptions of a trace as the world reads them, and how it is acted on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+
+from simulators.world.outbox import Channel
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """Times of the stages that every policy has to live with, in seconds.
+
+    The names are those of the assumptions in the header of a trace; what it does not name is as here.
+
+    Attributes:
+        blocking_save_seconds: How long a checkpoint stops training.
+        standby_node_seconds, cold_node_seconds: Until another node is ready.
+        process_start_seconds: Until processes run and communicators are up.
+        load_seconds: Until the checkpoint is loaded.
+        planned_stop_seconds: From a planned stop until it trains again.
+        nccl_timeout_seconds: Until the ranks that wait give up.
+        struck_after_restart_seconds: How long a job trains on a broken part, or until a fault that was due strikes.
+        slow_seconds: How long a job goes on slowly before it stops.
+        signal_loss: Share of the signals that are lost, and by how much the signals that a wording may lack are.
+    """
+
+    blocking_save_seconds: float = 2.0
+    standby_node_seconds: float = 65.0
+    cold_node_seconds: float = 600.0
+    process_start_seconds: float = 75.0
+    load_seconds: float = 60.0
+    planned_stop_seconds: float = 300.0
+    nccl_timeout_seconds: float = 600.0
+    struck_after_restart_seconds: float = 60.0
+    slow_seconds: float = 300.0
+    signal_loss: float = 0.02
+    duplicate_share: float = 0.01
+    late_share: float = 0.02
+    late_seconds: float = 30.0
+    clock_skew_seconds: float = 1.0
+
+    @classmethod
+    def of(cls, assumed: Mapping[str, float]) -> Terms:
+        """Return the terms that *assumed* names; other assumptions are not about the world."""
+        known = {field.name for field in fields(cls)}
+        return cls(**{name: float(value) for name, value in assumed.items() if name in known})
+
+    @property
+    def channel(self) -> Channel:
+        """How well signals arrive."""
+        return Channel(
+            loss=self.signal_loss,
+            late=self.late_share,
+            late_seconds=self.late_seconds,
+            twice=self.duplicate_share,
+            skew_seconds=self.clock_skew_seconds,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Script:
+    """How a cluster is operated without ClusterWatch acting: what notices, what finds the part, who restarts.
+
+    Attributes:
+        explicit_seconds, hang_seconds: From the end of training until a crash, or a hang, is noticed.
+        locate_seconds: From there until the job is started again.
+        located: Share of the broken parts that are found and left out.
+        by_person: Each restart is somebody's work.
+        person_after_repeats: Struck by the same part so often again, somebody looks and finds it; 0 for never.
+    """
+
+    explicit_seconds: float
+    hang_seconds: float
+    locate_seconds: float
+    located: float
+    by_person: bool = False
+    person_after_repeats: int = 0
