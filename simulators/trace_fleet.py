@@ -8,6 +8,7 @@ from threading import RLock
 
 from clusterwatch.errors import ActionError
 from clusterwatch.model import (
+    NODE_STEP_KINDS,
     Collected,
     MaintenanceWindow,
     Mode,
@@ -175,7 +176,8 @@ class TraceFleet:
         if act is None:
             raise ActionError(f"a simulated fleet cannot {step.kind}: take that step out of the policy")
         attempt = step.arguments.get("attempt")
-        if isinstance(attempt, int) and attempt < self._world.attempt:
+        is_of_job = step.kind not in NODE_STEP_KINDS
+        if is_of_job and isinstance(attempt, int) and attempt < self._world.attempt:
             raise ActionError(f"{step.target} is at attempt {self._world.attempt}, the step is about {attempt}")
         return act(self, step, at)
 
@@ -196,8 +198,14 @@ class TraceFleet:
 
     def _check(self, step: Step, at: float) -> Done:
         node = _node_in(step)
-        healthy = self._world.is_healthy(node)
-        return f"{node} {'passed' if healthy else 'failed'} its check", {"node": node, "healthy": healthy}
+        if not self._world.is_healthy(node):
+            raise ActionError(f"{node} failed its check")
+        return f"{node} passed its check", {"node": node, "healthy": True}
+
+    def _start_anew(self, step: Step, at: float) -> Done:
+        # What is broken stays broken until it is repaired.
+        node = _node_in(step)
+        return f"{node} started anew", {"node": node}
 
     def _choose(self, step: Step, at: float) -> Done:
         chosen = _step_in(step, self._world.saved_step)
@@ -244,6 +252,9 @@ _ACTIONS: Mapping[StepKind, Callable[[TraceFleet, Step, float], Done]] = {
     StepKind.DRAIN: TraceFleet._withdraw,
     StepKind.RELEASE: TraceFleet._release,
     StepKind.VERIFY: TraceFleet._check,
+    StepKind.CHECK: TraceFleet._check,
+    StepKind.RESET: TraceFleet._start_anew,
+    StepKind.REBOOT: TraceFleet._start_anew,
     StepKind.CHOOSE_CHECKPOINT: TraceFleet._choose,
     StepKind.REQUEUE: TraceFleet._requeue,
     StepKind.STOP: TraceFleet._stop,

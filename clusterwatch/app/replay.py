@@ -29,7 +29,7 @@ class Asked:
 
     Attributes:
         trace: A built-in name, or a file.
-        policy: Name of a built-in policy or regime, or a policy file; "" for the default.
+        policy: Name of a built-in policy or regime, or a policy file.
         database: Where to write; "" for a file that is deleted at the end.
         seed: None for the trace's own.
         truth: Where to write what really happened; None for beside nothing.
@@ -37,7 +37,7 @@ class Asked:
     """
 
     trace: str
-    policy: str = ""
+    policy: str = "default"
     mode: Mode = Mode.AUTO
     database: str = ""
     seed: int | None = None
@@ -128,9 +128,10 @@ def prepared(asked: Asked, settings: Settings) -> Iterator[tuple[Replay, str]]:
         ClusterWatchError: There is no such trace or policy, or the database said no.
     """
     fleet = _fleet(asked)
+    brakes = settings.policy if fleet.is_operated else settings.policy.model_copy(update={"use": asked.policy})
+    limits = wiring.limits_of(settings.model_copy(update={"policy": brakes}), actuators=[fleet])
     with _store(asked.database) as (store, place):
-        limits, catalog = wiring.limits_of(settings), wiring.catalog_of(settings)
-        yield Replay(fleet, store, catalog, limits, _mode(asked, fleet)), place
+        yield Replay(fleet, store, wiring.catalog_of(settings), limits, _mode(asked, fleet)), place
 
 
 def _mode(asked: Asked, fleet: TraceFleet) -> Mode:
