@@ -127,4 +127,5 @@ def _addresses(event: Event) -> tuple[str, ...]:
 def _seen(node: Node, now: datetime) -> Node:
     if now - node.seen_at < SEEN_EVERY:
         return node
-    return _node((node.name, node.state, now, node.boot_id, node.gpus, node.reason, node.drained_by, node.suspected_by))
+    told = (node.boot_id, node.gpus, node.reason, node.drained_by, node.suspected_by, node.addresses)
+    return _node((node.name, node.state, now, *told))
