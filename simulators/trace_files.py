@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from simulators.trace.schedule import Assumption, Schedule
 from simulators.trace_fleet import TraceFleet
-from simulators.world.regimes import DEFAULT_SAVE_SECONDS, regimes
+from simulators.world.regimes import regimes, save_every_seconds
 
 SAVE_EVERY = "save_every_seconds"
 """Option that overrules how often the job saves."""
@@ -18,12 +18,8 @@ def open_trace(trace: str, seed: int | None, policy: str, options: Mapping[str, 
     from simulators.trace.opening import schedule_of
 
     regime = regimes().get(policy)
-    save_every = regime.save_every_seconds if regime else DEFAULT_SAVE_SECONDS
-    return TraceFleet(
-        assuming(schedule_of(trace, seed), options),
-        options.get(SAVE_EVERY, save_every),
-        regime.script if regime else None,
-    )
+    save_every = options.get(SAVE_EVERY, save_every_seconds(regime))
+    return TraceFleet(assuming(schedule_of(trace, seed), options), save_every, regime)
 
 
 def assuming(schedule: Schedule, options: Mapping[str, float]) -> Schedule:

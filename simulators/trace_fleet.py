@@ -22,7 +22,8 @@ from clusterwatch.model import (
 )
 from clusterwatch.seams import Site
 from simulators.trace.schedule import Schedule
-from simulators.world.terms import Script, Terms
+from simulators.whatif.policies import Policy
+from simulators.world.terms import Terms
 from simulators.world.world import World
 
 Done = tuple[str, dict[str, Scalar]]
@@ -44,7 +45,7 @@ class TraceFleet:
         self,
         schedule: Schedule,
         save_every_seconds: float,
-        script: Script | None = None,
+        script: Policy | None = None,
         *,
         rank_by_rank: frozenset[str] = frozenset(),
         loss_factor: float = 1.0,

@@ -1,36 +1,22 @@
-"""How a cluster is operated when ClusterWatch only watches, by name; the figures and their sources stand in a table."""
+"""How a cluster is operated when ClusterWatch only watches, by name; the figures are those of the what-if simulator."""
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import cache
-from importlib import resources
 
-from simulators.world.terms import Script
+from simulators.whatif.policies import Policy, Responder, built_in_policies
 
-DEFAULT_SAVE_SECONDS = 210.0
-"""Daly's interval for a save of 2 s and a failure every 3.09 hours, which is what Llama 3's cluster had."""
-
-
-@dataclass(frozen=True, slots=True)
-class Regime:
-    """One way to operate a cluster."""
-
-    about: str
-    save_every_seconds: float
-    script: Script
+ADVISED_SAVE_SECONDS = 210.0
+"""The exact optimum for a save of 2 s and a failure every 3.09 hours, which is what Llama 3's cluster had."""
 
 
 @cache
-def regimes() -> Mapping[str, Regime]:
-    """Return the regimes in which something else than ClusterWatch acts, by name."""
-    text = (resources.files("simulators") / "world" / "regimes.toml").read_text(encoding="utf-8")
-    return {name: _regime(table) for name, table in tomllib.loads(text).items()}
+def regimes() -> Mapping[str, Policy]:
+    """Return the ways to operate a cluster in which something else than ClusterWatch acts, by name."""
+    return {name: policy for name, policy in built_in_policies().items() if policy.responder is not Responder.PIPELINE}
 
 
-def _regime(table: Mapping[str, object]) -> Regime:
-    values = dict(table)
-    about, save = str(values.pop("about")), float(str(values.pop("save_every_seconds")))
-    return Regime(about, save, Script(**values))  # type: ignore[arg-type] # our own table; a test reads all of it
+def save_every_seconds(regime: Policy | None) -> float:
+    """Return how long the job trains between two saves under *regime*; None for ClusterWatch's own."""
+    return (regime.interval_seconds if regime else None) or ADVISED_SAVE_SECONDS

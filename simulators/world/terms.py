@@ -57,23 +57,3 @@ class Terms:
             twice=self.duplicate_share,
             skew_seconds=self.clock_skew_seconds,
         )
-
-
-@dataclass(frozen=True, slots=True)
-class Script:
-    """How a cluster is operated without ClusterWatch acting: what notices, what finds the part, who restarts.
-
-    Attributes:
-        explicit_seconds, hang_seconds: From the end of training until a crash, or a hang, is noticed.
-        locate_seconds: From there until the job is started again.
-        located: Share of the broken parts that are found and left out.
-        by_person: Each restart is somebody's work.
-        person_after_repeats: Struck by the same part so often again, somebody looks and finds it; 0 for never.
-    """
-
-    explicit_seconds: float
-    hang_seconds: float
-    locate_seconds: float
-    located: float
-    by_person: bool = False
-    person_after_repeats: int = 0

@@ -25,9 +25,11 @@ from simulators.cluster import ClusterSpec, part_ids
 from simulators.fleet_wording import Blast, FaultKind, FleetVariant, Harm, fault_kinds
 from simulators.schedule import seeded
 from simulators.trace.schedule import Fault, Follows, Noise, PlannedStop, Schedule
+from simulators.whatif.causes import Harm as WhatIfHarm
+from simulators.whatif.policies import ALL, Policy
 from simulators.world.outbox import Outbox, Whose
 from simulators.world.pool import Pool
-from simulators.world.terms import Script, Terms
+from simulators.world.terms import Terms
 from simulators.world.timeline import Timeline
 from simulators.world.training import Pace, Progress, Training
 from simulators.world.truth import Strike
@@ -72,7 +74,7 @@ class World:
         schedule: Schedule,
         terms: Terms,
         save_every_seconds: float,
-        script: Script | None = None,
+        script: Policy | None = None,
         *,
         rank_by_rank: frozenset[str] = frozenset(),
         loss_factor: float = 1.0,
@@ -298,7 +300,7 @@ class World:
             self._while(at + 2.0, partial(self._exit_rank, node, gpu, kind.exit_code, seed))
         self._while(at + self.terms.nccl_timeout_seconds, partial(self._give_up, seed))
         if self._script is not None:
-            self._while(at + self._script_seconds(kind), partial(self._follow_script, kind, nodes))
+            self._plan_by_script(kind, nodes, at)
 
     def _exit_rank(self, node: str, gpu: int, exit_code: int, seed: int, at: float) -> None:
         rank = self.pool.slots[node] * self._cluster.gpus_per_node + gpu
@@ -344,19 +346,23 @@ class World:
 
     # A cluster that ClusterWatch only watches
 
-    def _script_seconds(self, kind: FaultKind) -> float:
+    def _plan_by_script(self, kind: FaultKind, nodes: tuple[str, ...], at: float) -> None:
         assert self._script is not None
-        noticed = self._script.explicit_seconds if kind.exit_code else self._script.hang_seconds
-        return noticed + self._script.locate_seconds
+        rng = seeded(self.schedule.seed, "script", self.attempt)
+        harm = _AS_OF_WHAT_IF[kind.harm]
+        seconds = self._script.detects(harm).seconds(rng.random()) + self._script.decides(harm).seconds(rng.random())
+        strikes = self._strikes_of.get(self.pool.broken.get(nodes[0], ""), 1)
+        is_called = strikes > self._script.person_after or self._script.person_after == 0
+        seconds += self._script.person.seconds(rng.random()) if is_called else 0.0
+        chance = rng.random()
+        is_found = is_called or (self._script.excludes and chance < _chance(self._script.right, kind))
+        out = nodes if kind.stays and is_found else ()
+        self._while(at + seconds, partial(self._follow_script, out, is_called))
 
-    def _follow_script(self, kind: FaultKind, nodes: tuple[str, ...], at: float) -> None:
-        assert self._script is not None
-        again = self._strikes_of.get(self.pool.broken.get(nodes[0], ""), 1) - 1
-        is_called = 0 < self._script.person_after_repeats <= again
-        is_found = seeded(self.schedule.seed, "located", self.attempt).random() < self._script.located
-        for node in nodes if kind.stays and (is_found or is_called) else ():
+    def _follow_script(self, out: tuple[str, ...], is_called: bool, at: float) -> None:
+        for node in out:
             self.take_out(node, at)
-        self.manual_total += self._script.by_person or is_called
+        self.manual_total += is_called
         self.restart(at, self._highest_saved)
 
     # Small things
@@ -482,6 +488,20 @@ class World:
             "checkpoint_dir": self._directory,
             "actuator": "trace_fleet",
         }
+
+
+_AS_OF_WHAT_IF = {
+    Harm.CRASH: WhatIfHarm.CRASH,
+    Harm.NODE_DOWN: WhatIfHarm.CRASH,
+    Harm.HANG: WhatIfHarm.HANG,
+    Harm.SLOW: WhatIfHarm.SLOW,
+    Harm.CORRUPT: WhatIfHarm.CORRUPT,
+}
+"""What the what-if simulator, which knows no signals, calls a harm."""
+
+
+def _chance(chances: Mapping[str, float], kind: FaultKind) -> float:
+    return chances.get(kind.cause.value, chances.get(ALL, 0.0))
 
 
 def _by_cause(fault_kinds: Iterable[FaultKind]) -> Mapping[Cause, tuple[FleetVariant, ...]]:

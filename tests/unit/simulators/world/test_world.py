@@ -7,7 +7,9 @@ import pytest
 from clusterwatch.model import Cause, Component, ComponentKind, kinds
 from simulators.cluster import ClusterSpec, Diurnal, gpu_pci
 from simulators.trace.schedule import Assumption, Fault, JobPlan, PlannedStop, Schedule
-from simulators.world.terms import Script, Terms
+from simulators.whatif.latency import fixed
+from simulators.whatif.policies import Policy, Responder
+from simulators.world.terms import Terms
 from simulators.world.world import Phase, World
 
 START = datetime(2024, 4, 1, tzinfo=UTC)
@@ -31,6 +33,13 @@ def world(*faults, planned=(), script=None):
     built = World(schedule(*faults, planned=planned), Terms(**CLEAN), 100.0, script)
     built.begin()
     return built
+
+
+def script(decide, right, person_after=1000):
+    detect, decided = {"all": fixed(60.0)}, {"all": fixed(decide)}
+    return Policy(
+        "test", "", Responder.SCRIPTED, 100.0, detect, decided, right={"all": right}, person_after=person_after
+    )
 
 
 def subjects(readings):
@@ -160,7 +169,7 @@ def test_restart_during_planned_work_waits_for_its_end():
 
 
 def test_script_restarts_the_job_without_the_part_that_it_finds():
-    fleet = world(gpu_lost(1000.0), script=Script(60.0, 120.0, 300.0, located=1.0))
+    fleet = world(gpu_lost(1000.0), script=script(decide=300.0, right=1.0))
 
     fleet.advance(1000.0 + 360.0 + 65.0 + RESTART_SECONDS + 200.0)
 
@@ -170,7 +179,7 @@ def test_script_restarts_the_job_without_the_part_that_it_finds():
 
 
 def test_person_is_called_when_a_script_that_finds_nothing_was_struck_often_enough():
-    fleet = world(gpu_lost(1000.0), script=Script(60.0, 60.0, 0.0, located=0.0, person_after_repeats=2))
+    fleet = world(gpu_lost(1000.0), script=script(decide=0.0, right=0.0, person_after=2))
 
     fleet.advance(4000.0)
 
