@@ -2,7 +2,7 @@
 # that the tests need, and those only as root.
 
 .DEFAULT_GOAL := help
-.PHONY: demo run test test-packages check bench soak lock reference accuracy clean help
+.PHONY: demo run test test-packages test-frameworks check bench soak lock reference accuracy clean help
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -32,6 +32,15 @@ run: $(RUN) ## Watch this machine. ARGS="--config F" passes flags on.
 test: check test-packages ## Check, then run every test.
 	$(BIN)/python -m pytest -q -n 2 $(wildcard tests/unit tests/scenarios)
 	$(BIN)/python -m pytest -q $(wildcard tests/packaging tests/integration)
+	$(MAKE) test-frameworks
+
+# Beside the rest and on top of its torch: what other people's Trainers need is none of ours.
+FRAMEWORKS := $(VENV)/frameworks
+test-frameworks: $(TEST) ## Run the client's callbacks in the real Trainers of Lightning and transformers.
+	test -e $(FRAMEWORKS)/.installed-$(shell cksum < tests/frameworks/requirements.txt | cut -d' ' -f1) || \
+	  { rm -rf $(FRAMEWORKS) && $(INSTALL) --no-deps --target $(FRAMEWORKS) -r tests/frameworks/requirements.txt && \
+	    touch $(FRAMEWORKS)/.installed-$(shell cksum < tests/frameworks/requirements.txt | cut -d' ' -f1); }
+	PYTHONPATH=$(FRAMEWORKS) HF_HUB_OFFLINE=1 $(BIN)/python -m pytest -q tests/frameworks
 
 test-packages: ## Install the Debian packages that the tests need, or say which.
 	tests/debian-packages

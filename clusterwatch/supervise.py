@@ -6,6 +6,7 @@ the same path as a log line, and what happens next is decided there, not here.
 
 from __future__ import annotations
 
+import glob
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -86,14 +87,14 @@ class Supervision:
         if self._started is None or running is None:
             return ()
         number, pid = running
-        return (WatchedJob(self.job.id, number, pid, (str(self._started.log_path),), self.job.checkpoint_dir),)
+        return (WatchedJob(self.job.id, number, pid, _log_paths(self._started), self.job.checkpoint_dir),)
 
     def ended_attempt(self) -> tuple[WatchedJob, ...]:
         """Return the last attempt as collectors should see it once more, after its processes ended."""
         if self._started is None:
             return ()
-        log_paths = (str(self._started.log_path),)
-        return (WatchedJob(self.job.id, self._started.number, None, log_paths, self.job.checkpoint_dir),)
+        started = self._started
+        return (WatchedJob(self.job.id, started.number, None, _log_paths(started), self.job.checkpoint_dir),)
 
     @property
     def log_path(self) -> Path | None:
@@ -175,6 +176,11 @@ class FollowedJobs:
 
     def close(self) -> None:
         """Hold nothing to give back."""
+
+
+def _log_paths(started: Started) -> tuple[str, ...]:
+    reports = glob.escape(str(started.report_path.parent))
+    return (f"{reports}/*{started.report_path.suffix}", str(started.log_path))
 
 
 def _described(job: JobDescription, kind: str, site: Site, now: datetime) -> Reading:

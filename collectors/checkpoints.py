@@ -7,20 +7,21 @@ import os
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
 from clusterwatch.model import Collected, Reading, Scalar, Trust, kinds
 from clusterwatch.reading.archives import FileSeen
-from clusterwatch.reading.checkpoints import TRACKER, Candidate, Found, candidates, examined, excerpt_of
+from clusterwatch.reading.checkpoints import DEPTH, NOTES, Candidate, Found, candidates, examined, excerpt_of
 from clusterwatch.seams import Site, WatchedJob
 
 NEWEST_STEPS = 50
-DEPTH = 3
 MOST_FILES = 50_000
+MOST_REMEMBERED = 500
+"""How many older and deleted checkpoints are remembered, so that it is told when one is deleted or comes back."""
 
-_SAVED, _TORN = "saved", "torn"
+_SAVED, _TORN, _DELETED = "saved", "torn", "deleted"
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,20 +34,26 @@ class _Scan:
 
 @dataclass(frozen=True, slots=True)
 class _Seen:
-    """What is known of one checkpoint: its state at the last look, and what was told of it in which state."""
+    """What is known of one checkpoint: its state at the last look, and what was told of it in which state.
+
+    *returns* counts how often it was deleted: what is saved under the same name later is another one.
+    """
 
     signature: str
     told_signature: str = ""
     told: str = ""
+    step: int = 0
+    format: str = ""
+    returns: int = 0
 
     @classmethod
     def of(cls, saved: object) -> _Seen:
         """Return what a saved position knows of a checkpoint; nothing where it does not name it."""
         return cls(**saved) if isinstance(saved, Mapping) else cls("")
 
-    def as_json(self) -> dict[str, str]:
+    def as_json(self) -> dict[str, str | int]:
         """Return it as a position holds it."""
-        return {"signature": self.signature, "told_signature": self.told_signature, "told": self.told}
+        return asdict(self)
 
 
 class CheckpointCollector:
@@ -89,15 +96,30 @@ class _Look:
         self.readings: list[Reading] = []
         self.condition = ""
 
-    def through(self, before: Mapping[str, object]) -> dict[str, dict[str, str]]:
+    def through(self, before: Mapping[str, object]) -> dict[str, dict[str, str | int]]:
         """Return what is known now, by path, from what was known *before*."""
         scan = _scan(self._root)
         self.condition = scan.condition
+        known = {path: _Seen.of(saved) for path, saved in before.items()}
+        there = candidates(scan.files)
         after = {}
-        for candidate in candidates(scan.files)[-NEWEST_STEPS:]:
-            known = _Seen.of(before.get(candidate.path))
-            after[candidate.path] = self._seen(candidate, scan.files, known).as_json()
-        return after
+        for candidate in there[-NEWEST_STEPS:]:
+            after[candidate.path] = self._seen(candidate, scan.files, known.get(candidate.path, _Seen("")))
+        # Where the folder could not be read to its end, what was not seen may be there.
+        is_there = known.keys() if scan.condition else {candidate.path for candidate in there}
+        others = [(path, seen) for path, seen in known.items() if path not in after and seen.told != _TORN]
+        kept = others[-MOST_REMEMBERED:]
+        after |= {path: seen if path in is_there else self._deleted(path, seen) for path, seen in kept}
+        return {path: seen.as_json() for path, seen in after.items()}
+
+    def _deleted(self, path: str, seen: _Seen) -> _Seen:
+        if seen.told != _SAVED:
+            return seen
+        facts: dict[str, Scalar] = {"path": str(self._root / path), "step": seen.step, "format": seen.format}
+        text = f"checkpoint of step {seen.step} was deleted: {self._root / path}"
+        position = f"{self._root / path}:{seen.told_signature}.{seen.returns}:{_DELETED}"
+        self.readings.append(self._reading(kinds.CHECKPOINT_DELETED, position, text, facts))
+        return _Seen("", told=_DELETED, returns=seen.returns + 1)
 
     def _seen(self, candidate: Candidate, files: Mapping[str, FileSeen], before: _Seen) -> _Seen:
         signature = _signature(candidate, files)
@@ -107,14 +129,14 @@ class _Look:
         found = _examined(self._root, candidate, files)
         is_settled = self._is_down or before.signature == signature
         if found and found.complete and (found.verified or is_settled):
-            self._tell(kinds.CHECKPOINT_SAVED, found, signature)
-            return _Seen(signature, signature, _SAVED)
+            self._tell(kinds.CHECKPOINT_SAVED, found, signature, before.returns)
+            return _Seen(signature, signature, _SAVED, found.step, found.format, before.returns)
         if found and not found.complete and is_settled and before.told != _TORN:
-            self._tell(kinds.CHECKPOINT_TORN, found, signature)
-            return _Seen(signature, signature, _TORN)
+            self._tell(kinds.CHECKPOINT_TORN, found, signature, before.returns)
+            return _Seen(signature, signature, _TORN, found.step, found.format, before.returns)
         return seen
 
-    def _tell(self, subject: str, found: Found, signature: str) -> None:
+    def _tell(self, subject: str, found: Found, signature: str, returns: int) -> None:
         path = str(self._root / found.path)
         facts: dict[str, Scalar] = {"path": path, "step": found.step, "format": found.format}
         if found.complete:
@@ -123,21 +145,25 @@ class _Look:
         else:
             facts |= {"problem": found.problem}
             text = f"checkpoint of step {found.step} is torn ({found.problem}): {path}"
-        self.readings.append(
-            Reading(
-                source=CheckpointCollector.name,
-                node=self._site.node,
-                boot_id=self._site.boot_id,
-                position=f"{path}:{signature}",
-                observed_at=self._now,
-                happened_at=found.saved_at,
-                trust=Trust.USER,
-                subject=subject,
-                text=text,
-                fields=facts,
-                job=self._job.id,
-                attempt=self._job.attempt,
-            )
+        position = f"{path}:{signature}.{returns}" if returns else f"{path}:{signature}"
+        self.readings.append(self._reading(subject, position, text, facts, found.saved_at))
+
+    def _reading(
+        self, subject: str, position: str, text: str, facts: Mapping[str, Scalar], happened_at: datetime | None = None
+    ) -> Reading:
+        return Reading(
+            source=CheckpointCollector.name,
+            node=self._site.node,
+            boot_id=self._site.boot_id,
+            position=position,
+            observed_at=self._now,
+            happened_at=happened_at,
+            trust=Trust.USER,
+            subject=subject,
+            text=text,
+            fields=facts,
+            job=self._job.id,
+            attempt=self._job.attempt,
         )
 
 
@@ -188,7 +214,7 @@ def _files_of(entry: os.DirEntry[str], path: str, depth: int) -> Iterator[tuple[
 
 
 def _with_trackers(root: Path, files: dict[str, FileSeen]) -> dict[str, FileSeen]:
-    trackers = [path for path in files if path.rpartition("/")[2] == TRACKER]
+    trackers = [path for path in files if path.rpartition("/")[2] in NOTES]
     with suppress(FileNotFoundError):
         return files | {path: _with_content(root, path, files[path]) for path in trackers}
     return files

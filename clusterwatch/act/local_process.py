@@ -25,6 +25,8 @@ VARIABLES = {
     "CLUSTERWATCH_RESUME_CHECKPOINT": "Path of the checkpoint to resume from; empty when there is none.",
     "CLUSTERWATCH_RESUME_STEP": "Training step of that checkpoint; 0 when there is none.",
     "CLUSTERWATCH_CHECKPOINT_DIR": "Folder in which checkpoints are looked for; empty when none was given.",
+    "CLUSTERWATCH_JOB": "The same as CLUSTERWATCH_JOB_ID, where the training loop reports.",
+    "CLUSTERWATCH_REPORT": "File for what the training loop reports of itself, see the client.",
 }
 """The environment the command is given, and what each variable means."""
 
@@ -47,6 +49,11 @@ class Command:
         """Return the file that holds the output of *attempt*."""
         return self.log_dir / f"attempt-{attempt}.log"
 
+    def report_path(self, attempt: int) -> Path:
+        """Return the file that the command is given for its reports; ranks have one each beside it."""
+        # Read before the output: what is reported goes before what is printed.
+        return self.log_dir / f"attempt-{attempt}-reports" / "job.report"
+
 
 @dataclass(frozen=True, slots=True)
 class Started:
@@ -57,6 +64,7 @@ class Started:
     checkpoint: str
     step: int
     log_path: Path
+    report_path: Path
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +147,8 @@ class LocalProcess:
             except OSError as error:
                 raise ActionError(f"cannot start {self._command.arguments[0]!r}: {error.strerror or error}") from error
             self._number, self._is_held = number, False
-            self._on_start(Started(number, self._child.pid, checkpoint, step, log_path))
+            report_path = self._command.report_path(number)
+            self._on_start(Started(number, self._child.pid, checkpoint, step, log_path, report_path))
 
     def poll(self) -> Ended | None:
         """Return the attempt that has ended, until it is buried; None while it runs or none is left.
@@ -208,7 +217,9 @@ class LocalProcess:
         return WorldState.NOT_DONE
 
     def _environment(self, number: int, checkpoint: str, step: int) -> Mapping[str, str]:
-        values = (self._command.job_id, str(number), checkpoint, str(step), self._command.checkpoint_dir)
+        command = self._command
+        resume = (command.job_id, str(number), checkpoint, str(step), command.checkpoint_dir)
+        values = (*resume, command.job_id, str(command.report_path(number)))
         # Python holds back what it prints into a file, some 8 KiB: steps would come in bursts, with silence between.
         return {"PYTHONUNBUFFERED": "1", **os.environ, **dict(zip(VARIABLES, values, strict=True))}
 

@@ -9,12 +9,14 @@ from clusterwatch.detect.assembling import Assembled, assemble, cut_at, headed
 from clusterwatch.detect.matcher import Hit, unbeaten
 from clusterwatch.detect.progress import progress_fields
 from clusterwatch.detect.refining import Refinements
+from clusterwatch.detect.reports import reported
 from clusterwatch.detect.sightings import PCI_NAMED, Sighting, component_of, default_component, kind_from
 from clusterwatch.detect.signals import ending
 from clusterwatch.detect.state import Assembly
 from clusterwatch.detect.states import rank_in, whole
 from clusterwatch.model import Component, ComponentKind, Reading, Scalar, node_component
 from clusterwatch.model.kinds import EXCEPTION, PROGRESS, TRACEBACK_CUT
+from clusterwatch.reading.reports import MARK, report_in
 
 # As written before each line by torchrun's tee ("[rank2]: ") and by srun --label ("2: ").
 _RANK_PREFIX = re.compile(r"\[rank(?P<torch>\d{1,6})\]: ?|(?P<srun>\d{1,6}): ")
@@ -59,6 +61,10 @@ def read_line(
     labelled, line = body_of_line
     known = rank_in(reading)
     rank = known if known is not None else labelled
+    report = report_in(line, is_cut=bool(reading.fields.get("is_cut"))) if MARK in line else None
+    if report is not None:
+        # A path in it may read like an error, and is none.
+        return open_text, reported(report, reading, rank)
     assembled = assemble(open_text, line, rank)
     if assembled.consumed:
         hits = _of_frames(hits)

@@ -2,6 +2,7 @@
 
 1. The counter that was reported first in an attempt is the one that counts; another one takes its place once it is
    silent. A bar of the same rule that counts to another total (an evaluation) is a sign of life and no counter.
+   What the training loop reports itself takes the place of what was read from its log at once.
 2. A step that is not above the attempt's highest is told as a sign of life: the field ``restarted`` is true.
 3. A step far ahead counts only if the next one goes on from it.
 4. Steps that were read at one time, and lines that were cut, tell no times.
@@ -26,6 +27,9 @@ LONGEST_SILENCE_SECONDS = 600.0
 
 FAR_STRIDES = 1_000
 """A step is far ahead if it is more than as many times the usual stride ahead."""
+
+REPORT_RULE = "report"
+"""Stands for a rule in what a training loop reports of itself."""
 
 # Before this many reports nothing is usual.
 _REPORTS_TO_KNOW = 3
@@ -98,6 +102,8 @@ def _moved(trail: Trail, event: Event, voice: str, *, is_timed: bool) -> Trail:
 
 def _is_listened_to(counter: Counter, event: Event, voice: str) -> bool:
     if counter.heard_at is None or counter.voice == voice:
+        return True
+    if event.rule == REPORT_RULE and not counter.voice.startswith(f"{REPORT_RULE}|"):
         return True
     usual = max(counter.interval_seconds, _SHORTEST_INTERVAL_SECONDS) * SILENT_INTERVALS
     patience = min(usual, LONGEST_SILENCE_SECONDS) if counter.interval_seconds else LONGEST_SILENCE_SECONDS

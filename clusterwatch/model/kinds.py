@@ -55,6 +55,33 @@ CHECKPOINT_SAVED = "checkpoint.saved"
 CHECKPOINT_TORN = "checkpoint.torn"
 """A checkpoint that is not complete. Fields: path, step, format, problem."""
 
+CHECKPOINT_BEGUN = "checkpoint.begun"
+"""A training loop says that it begins to save. Fields: path, step."""
+
+CHECKPOINT_REPORTED = "checkpoint.reported"
+"""A training loop says how a save went.
+
+Fields: path, step, complete (whether it is whole, as far as the loop knows), save_seconds, stall_seconds, size_bytes.
+"""
+
+CHECKPOINT_LOADED = "checkpoint.loaded"
+"""A training loop says that it goes on from a checkpoint. Fields: path, step, load_seconds."""
+
+CHECKPOINT_DELETED = "checkpoint.deleted"
+"""A checkpoint is there no more. Fields: path, step, format."""
+
+CHECKPOINT_OVERDUE = "checkpoint.overdue"
+"""A job that trains has saved nothing whole for several times its usual interval.
+
+Fields: step, silent_seconds, interval_seconds, last_checkpoint_step.
+"""
+
+SECTION_BEGUN = "section.begun"
+"""A training loop enters a named part, such as an evaluation. Fields: section."""
+
+SECTION_ENDED = "section.ended"
+"""A training loop leaves a named part. Fields: section, seconds."""
+
 STEP_CHANGED = "action.step"
 """A step of a plan changed its state.
 

@@ -239,6 +239,26 @@ def _checkpoint(book: Book, event: Event) -> None:
         book.change_job(job.id, last_checkpoint_step=checkpoint.step, last_checkpoint_at=checkpoint.saved_at)
 
 
+def _checkpoint_deleted(book: Book, event: Event) -> None:
+    """Take a checkpoint off the list: nothing can be resumed from it."""
+    job, path = _job(book, event), _text(event, "path")
+    for known in book.checkpoints.get(job.id, ()):
+        if known.path == path:
+            book.save_checkpoint(replace(known, complete=False, problem="deleted"))
+
+
+def _sign_of_life(book: Book, event: Event) -> None:
+    """Take what a training loop says of itself as a sign that it does not hang."""
+    job = _job(book, event)
+    moved_on = job.last_step_at is not None and event.happened_at > job.last_step_at
+    if moved_on and event.attempt in (None, job.attempt) and job.id not in book.interruptions:
+        book.change_job(job.id, last_step_at=event.happened_at, updated_at=event.happened_at)
+
+
+def _loaded(book: Book, event: Event) -> None:
+    book.pass_edge(_job(book, event).id, Edge.CHECKPOINT_LOADED, event.happened_at)
+
+
 def _step_changed(book: Book, event: Event) -> None:
     if _text(event, "step_kind") == StepKind.REQUEUE and _text(event, "state") == StepState.DONE:
         book.pass_edge(_job(book, event).id, Edge.ACCEPTED, event.happened_at)
@@ -414,5 +434,10 @@ _HANDLERS: dict[str, Callable[[Book, Event], None]] = {
     **{f"{kinds.PROCESS_EXITED}.{how}": _rank_failed for how in FAILED_ENDINGS},
     kinds.CHECKPOINT_SAVED: _checkpoint,
     kinds.CHECKPOINT_TORN: _checkpoint,
+    kinds.CHECKPOINT_BEGUN: _sign_of_life,
+    kinds.CHECKPOINT_DELETED: _checkpoint_deleted,
+    kinds.CHECKPOINT_LOADED: _loaded,
+    kinds.SECTION_BEGUN: _sign_of_life,
+    kinds.SECTION_ENDED: _sign_of_life,
     kinds.STEP_CHANGED: _step_changed,
 }

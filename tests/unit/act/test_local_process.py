@@ -80,6 +80,8 @@ def test_command_learns_where_to_resume_from_its_environment(process, tmp_path):
         "'CLUSTERWATCH_RESUME_CHECKPOINT': '/checkpoints/step_20'",
         "'CLUSTERWATCH_RESUME_STEP': '20'",
         "'CLUSTERWATCH_CHECKPOINT_DIR': '/checkpoints'",
+        f"'CLUSTERWATCH_JOB': '{JOB}'",
+        f"'CLUSTERWATCH_REPORT': '{tmp_path}/attempt-1-reports/job.report'",
     ):
         assert variable in output(tmp_path)
 

@@ -161,14 +161,71 @@ def test_what_is_no_folder_is_a_stated_condition(tmp_path):
     assert looker.condition.startswith(f"{tmp_path / 'file'}: Not a directory")
 
 
-def test_removed_checkpoint_is_forgotten(tmp_path):
+def test_deleted_checkpoint_is_told_once(tmp_path):
     (tmp_path / "step_100.pt").write_bytes(WHOLE)
     looker = Looker(tmp_path)
     looker.look()
 
     (tmp_path / "step_100.pt").unlink()
+    (reading,) = looker.look()
+
+    assert reading.subject == "checkpoint.deleted"
+    assert reading.fields == {"path": str(tmp_path / "step_100.pt"), "step": 100, "format": "file"}
+    assert looker.look() == []
+
+
+def test_checkpoint_that_comes_back_the_same_is_told_as_another(tmp_path):
+    (tmp_path / "step_100.pt").write_bytes(WHOLE)
+    os.utime(tmp_path / "step_100.pt", (0, 1_740_000_000))
+    looker = Looker(tmp_path)
+    (first,) = looker.look()
+    (tmp_path / "step_100.pt").rename(tmp_path / "away")
+    looker.look()
+
+    (tmp_path / "away").rename(tmp_path / "step_100.pt")
+    (again,) = looker.look()
+
+    assert (first.subject, again.subject) == ("checkpoint.saved", "checkpoint.saved")
+    assert first.position != again.position
+
+
+def test_torn_checkpoint_that_is_deleted_is_forgotten(tmp_path):
+    (tmp_path / "step_100.pt").write_bytes(TORN)
+    looker = Looker(tmp_path, pid=None)
+    looker.look()
+
+    (tmp_path / "step_100.pt").unlink()
 
     assert (looker.look(), looker.position) == ([], {"job1": {}})
+
+
+def test_checkpoint_that_is_only_no_longer_among_the_newest_is_not_deleted(tmp_path):
+    (tmp_path / "step_1.pt").write_bytes(WHOLE)
+    looker = Looker(tmp_path)
+    looker.look()
+    for step in range(2, NEWEST_STEPS + 2):
+        (tmp_path / f"step_{step}.pt").write_bytes(WHOLE)
+
+    assert {subject for subject, _ in looker.told()} == {"checkpoint.saved"}
+
+    (tmp_path / "step_1.pt").unlink()
+    assert looker.told() == [("checkpoint.deleted", 1)]
+
+
+def test_nothing_is_called_deleted_where_the_folder_cannot_be_read(tmp_path):
+    folder = tmp_path / "checkpoints"
+    folder.mkdir()
+    (folder / "step_100.pt").write_bytes(WHOLE)
+    looker = Looker(folder)
+    looker.look()
+
+    folder.rename(tmp_path / "away")
+    folder.write_text("")
+    assert (looker.look(), bool(looker.condition)) == ([], True)
+
+    folder.unlink()
+    (tmp_path / "away").rename(folder)
+    assert looker.look() == []
 
 
 def test_only_the_newest_steps_are_looked_at(tmp_path):

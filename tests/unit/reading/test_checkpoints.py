@@ -247,3 +247,114 @@ def test_candidates_come_in_the_order_of_step_before_anything_was_read():
     files = {path: FileSeen(9, NOON) for path in ("step_9.pt", "step_100/.metadata", "checkpoint-20/model.safetensors")}
 
     assert [(one.step, one.format) for one in candidates(files)] == [(9, "file"), (20, "huggingface"), (100, "dcp")]
+
+
+class TestDeepSpeed:
+    FILES = {
+        "global_step100/mp_rank_00_model_states.pt": MODEL,
+        "global_step100/mp_rank_01_model_states.pt": MODEL,
+        **{
+            f"global_step100/bf16_zero_pp_rank_{data}_mp_rank_0{model}_optim_states.pt": MODEL
+            for data in range(3)
+            for model in range(2)
+        },
+    }
+
+    def test_with_every_shard_is_complete(self):
+        (one,) = recognise(listing(self.FILES))
+
+        assert (one.step, one.path, one.format, one.complete, one.verified) == (
+            100, "global_step100", "deepspeed", True, True,
+        )  # fmt: skip
+
+    @pytest.mark.parametrize(
+        ("missing", "problem"),
+        [
+            ("bf16_zero_pp_rank_1_mp_rank_01", "optim states of data rank 1, model rank 1 are missing"),
+            ("bf16_zero_pp_rank_0_mp_rank_00", "optim states of data rank 0, model rank 0 are missing"),
+            ("global_step100/mp_rank", "no model states: the save did not finish"),
+        ],
+    )
+    def test_without_a_shard_is_torn(self, missing, problem):
+        files = {path: content for path, content in self.FILES.items() if missing not in path}
+
+        assert found(files) == [(100, "global_step100", "deepspeed", problem)]
+
+    def test_with_a_shard_cut_short_is_torn(self):
+        files = {**self.FILES, "global_step100/mp_rank_01_model_states.pt": MODEL[:-1]}
+
+        assert found(files)[0][3] == "mp_rank_01_model_states.pt is cut short: the archive's end record is missing"
+
+    @pytest.mark.parametrize(
+        ("latest", "problem"),
+        [
+            ("global_step100", ""),
+            ("global_step200\n", ""),
+            ("global_step50", "the save did not finish: latest says 50"),
+            ("best", ""),
+        ],
+    )
+    def test_is_finished_once_the_latest_is_not_before_it(self, latest, problem):
+        assert [each[3] for each in found({"latest": latest, **self.FILES})] == [problem]
+
+    @pytest.mark.parametrize(
+        "name",
+        [
+            "zero_pp_rank_0_mp_rank_00_model_states.pt",
+            "layer_01-model_00-model_states.pt",
+            "zero_pp_rank_0_mp_rank_00optim_states.pt",
+        ],
+    )
+    def test_other_names_of_shards_are_known(self, name):
+        files = {f"tag7/{name}": MODEL, "tag7/mp_rank_00_model_states.pt": MODEL}
+
+        assert found(files) == [(7, "tag7", "deepspeed", "")]
+
+    def test_in_a_folder_of_lightning_has_the_step_of_that_folder(self):
+        files = {"epoch=0-step=200-val_loss=0.16.ckpt/checkpoint/mp_rank_00_model_states.pt": MODEL}
+
+        assert [(step, form) for step, _, form, _ in found(files)] == [(200, "deepspeed")]
+
+
+class TestManifest:
+    def of(self, files, **sizes):
+        listed = {name.replace("__", "/").replace("_", "."): {"size": size} for name, size in sizes.items()}
+        return {**files, "own-7/clusterwatch-manifest.json": json.dumps({"version": 1, "step": 7, "files": listed})}
+
+    def test_makes_any_folder_a_checkpoint_that_is_verified(self):
+        files = self.of({"own-7/a.x": "123", "own-7/deep/b.x": "4"}, a_x=3, deep__b_x=1)
+
+        (one,) = recognise(listing(files))
+
+        assert (one.step, one.format, one.complete, one.verified) == (7, "manifest", True, True)
+
+    @pytest.mark.parametrize(
+        ("files", "problem"),
+        [({}, "a.x is missing"), ({"own-7/a.x": "12"}, "a.x has 2 bytes where 3 belong")],
+    )
+    def test_tells_what_is_missing_or_of_another_size(self, files, problem):
+        assert found(self.of(files, a_x=3)) == [(7, "own-7", "manifest", problem)]
+
+    def test_speaks_for_other_formats_too(self):
+        files = self.of({"own-7/.metadata": metadata(a=3), "own-7/a.distcp": "123"}, rank3_x=3)
+
+        assert found(files) == [(7, "own-7", "dcp", "rank3.x is missing")]
+
+    def test_file_that_lies_too_deep_to_be_looked_at_is_neither_missing_nor_verified(self):
+        (one,) = recognise(listing(self.of({"own-7/a.x": "123"}, a_x=3, b__c__d_x=1)))
+
+        assert (one.complete, one.verified) == (True, False)
+
+    @pytest.mark.parametrize("content", ["[]", '{"files": 1}', '{"files": {"a": 1, "b": {"size": "x"}}'])
+    def test_that_is_none_is_a_problem_or_says_nothing(self, content):
+        assert found({"own-7/clusterwatch-manifest.json": content})[0][3].startswith("clusterwatch-manifest.json")
+
+
+def test_checkpoint_that_is_written_over_and_over_is_the_folder_itself():
+    files = {".metadata": metadata(a=3), "a.distcp": "123", "notes.txt": "x"}
+
+    assert found(files) == [(0, ".", "dcp", "")]
+
+
+def test_checkpoint_in_a_folder_without_a_number_has_no_step():
+    assert found({"latest_weights/.metadata": metadata()}) == [(0, "latest_weights", "dcp", "")]

@@ -324,3 +324,35 @@ def test_next_attempt_misses_nobody():
     )
 
     assert tracked.world.jobs["job-1"].rank_lost_at is None
+
+
+def test_evaluation_is_a_sign_of_life_and_no_step():
+    evaluating = event(kinds.SECTION_BEGUN, JOB, NOON + seconds(90), job="job-1", attempt=1, section="evaluate")
+
+    tracked = following(*training_job(), *steps(1, 3, NOON), evaluating)
+
+    job = tracked.world.jobs["job-1"]
+    assert (job.last_step, job.last_step_at) == (3, NOON + seconds(90))
+
+
+def test_job_that_says_it_loaded_passes_that_moment():
+    crashed, restarted = ended(1, NOON + seconds(40)), started(2, NOON + seconds(60), 2)
+    loaded = event(kinds.CHECKPOINT_LOADED, JOB, NOON + seconds(75), job="job-1", attempt=2, step=2)
+
+    tracked = following(*training_job(), *steps(1, 3, NOON), crashed, restarted, loaded)
+
+    assert tracked.world.interruptions["job-1"].edges[Edge.CHECKPOINT_LOADED] == NOON + seconds(75)
+
+
+def saved(step, at, kind=kinds.CHECKPOINT_SAVED, **fields):
+    facts = {"path": f"/ckpt/step_{step}", "step": step, "format": "file", "verified": True, "size_bytes": 7, **fields}
+    return event(kind, JOB, at, job="job-1", attempt=1, **facts)
+
+
+def test_deleted_checkpoint_leaves_the_list_and_its_record_says_so():
+    deleted = event(kinds.CHECKPOINT_DELETED, JOB, NOON + seconds(9), job="job-1", path="/ckpt/step_1", step=1)
+
+    tracked = following(*training_job(), saved(1, NOON), saved(2, NOON + seconds(5)), deleted)
+
+    assert [each.step for each in tracked.world.checkpoints["job-1"]] == [2]
+    assert (tracked.changes.checkpoints[-1].step, tracked.changes.checkpoints[-1].problem) == (1, "deleted")
