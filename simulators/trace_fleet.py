@@ -221,9 +221,11 @@ class TraceFleet:
 
     def _stop(self, step: Step, at: float) -> Done:
         self._world.end(at)
-        return f"{step.target} ended", {}
+        self._world.call_person(at)
+        return f"{step.target} ended, and a person was told", {}
 
     def _ask(self, step: Step, at: float) -> Done:
+        self._world.call_person(at)
         return "a person was asked", {}
 
     def _advance(self, now: datetime) -> float:

@@ -39,6 +39,9 @@ DOWN_WITHOUT_STEP = timedelta(minutes=30)
 """A job that was down this long without anything being done about it was somebody's work."""
 
 _TAKEN_OUT = frozenset({StepKind.EXCLUDE.value, StepKind.DRAIN.value})
+_BY_PERSON = frozenset({StepKind.ASK.value, StepKind.STOP.value})
+"""Steps after which somebody has to look: a job that was stopped does not come back by itself."""
+
 NOTHING = "nothing"
 """What a strike was diagnosed as that left no interruption on record."""
 
@@ -285,7 +288,7 @@ def _automation(
     ended = [event for event in done if event.fields.get("state") == StepState.DONE]
     out = [event for event in ended if event.fields.get("step_kind") in _TAKEN_OUT]
     healthy = {str(event.fields.get("node")) for event in out if not _was_struck(event, strikes)}
-    asked = {event.fields.get("step_id") for event in ended if event.fields.get("step_kind") == StepKind.ASK}
+    asked = {event.fields.get("step_id") for event in ended if event.fields.get("step_kind") in _BY_PERSON}
     restarts = [event for event in ended if event.fields.get("step_kind") == StepKind.REQUEUE]
     return Automation(
         manual_interventions=len(asked) + manual_total + _left_alone(view, decisions, ended),

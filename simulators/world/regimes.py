@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import cache
 
+from simulators.whatif.latency import Latency
 from simulators.whatif.policies import Policy, Responder, built_in_policies
 
 ADVISED_SAVE_SECONDS = 210.0
@@ -15,6 +16,12 @@ ADVISED_SAVE_SECONDS = 210.0
 def regimes() -> Mapping[str, Policy]:
     """Return the ways to operate a cluster in which something else than ClusterWatch acts, by name."""
     return {name: policy for name, policy in built_in_policies().items() if policy.responder is not Responder.PIPELINE}
+
+
+@cache
+def person() -> Latency:
+    """Return how long somebody takes whom ClusterWatch called."""
+    return built_in_policies()["clusterwatch"].person
 
 
 def save_every_seconds(regime: Policy | None) -> float:

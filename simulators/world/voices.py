@@ -80,10 +80,12 @@ class Voices:
         at: float,
         spread_seconds: float,
         about: str = "",
+        most_lines: int | None = None,
     ) -> None:
         """Let all ranks of *nodes* say a variant of *family*, each node within *spread_seconds* of *at*.
 
-        *about* is the node of the peer that they name, their neighbour where it is not given.
+        *about* is the node of the peer that they name, their neighbour where it is not given; with *most_lines* only
+        so many lines of the variant are said.
         """
         variants = families()[family]
         rng = seeded(seed, family)
@@ -94,7 +96,7 @@ class Voices:
         for node in nodes:
             values = shared | _of_rank(scene, node, 0)
             begins = at + spread_seconds * rng.random()
-            for line in variant.lines:
+            for line in variant.lines[:most_lines]:
                 self._say_alike(line, scene, node, values, begins + line.after_seconds)
 
     def once(self, family: str, scene: Scene, node: str, gpu: int, exit_code: int, seed: int, at: float) -> None:

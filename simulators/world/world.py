@@ -29,6 +29,7 @@ from simulators.whatif.causes import Harm as WhatIfHarm
 from simulators.whatif.policies import ALL, Policy
 from simulators.world.outbox import Outbox, Whose
 from simulators.world.pool import Pool
+from simulators.world.regimes import person
 from simulators.world.terms import Terms
 from simulators.world.timeline import Timeline
 from simulators.world.training import Pace, Progress, Training
@@ -184,6 +185,11 @@ class World:
         seconds = self.terms.cold_node_seconds if cold else self.terms.standby_node_seconds if warm else 0.0
         self._start(max(at, self._free_from), step, seconds)
         return {"attempt": self.attempt, "resumed_step": step, "replaced": warm + cold, "cold": cold}
+
+    def call_person(self, at: float) -> None:
+        """Let somebody come, find what is broken, and start the job again, unless it trains by then."""
+        takes = person().seconds(seeded(self.schedule.seed, "person", self.attempt).random())
+        self._while(at + takes, self._help)
 
     def could_train(self) -> bool:
         """Return whether the job would go on training if nobody touched it."""
@@ -359,6 +365,12 @@ class World:
         out = nodes if kind.stays and is_found else ()
         self._while(at + seconds, partial(self._follow_script, out, is_called))
 
+    def _help(self, at: float) -> None:
+        if self.phase in (Phase.HUNG, Phase.ENDED):
+            for node in [name for name in self.pool.job if name in self.pool.broken]:
+                self.take_out(node, at)
+            self.restart(at, self._highest_saved)
+
     def _follow_script(self, out: tuple[str, ...], is_called: bool, at: float) -> None:
         for node in out:
             self.take_out(node, at)
@@ -421,7 +433,9 @@ class World:
     def _terminate(self, at: float, seed: int) -> None:
         """Let every node say that its processes were told to end; nothing else is printed any more."""
         self._outbox.silence(self.whose, at)
-        self._voices.everywhere("terminated", self._scene(), self.pool.job, seed, at, _SPREAD_SECONDS)
+        # The first line says it all; two thousand nodes that say it three times over would be most of all events.
+        scene, nodes = self._scene(), self.pool.job
+        self._voices.everywhere("terminated", scene, nodes, seed, at, _SPREAD_SECONDS, most_lines=1)
 
     def _while(self, at: float, action: Callable[[float], None]) -> None:
         """Do *action* at *at*, unless this attempt is over by then."""
