@@ -293,6 +293,9 @@ def _make_jobs() -> None:
         _time("fingerprint_at", nullable=True),
         _nested("nodes"),
         _whole("ranks_per_node"),
+        _time("communicators_ready_at", nullable=True),
+        _time("checkpoint_loading_at", nullable=True),
+        _time("checkpoint_loaded_at", nullable=True),
         *_times(),
         _key("attempts", "job_id", "number"),
     )

@@ -1,5 +1,19 @@
-"""Attempts and interruptions to where the time went."""
+"""Attempts, interruptions and progress to where the time went, how often it breaks, and which nodes stand out."""
 
-from clusterwatch.goodput.ledger import Ledger, Reason, Span, account
+from clusterwatch.goodput.accounting import account
+from clusterwatch.goodput.costs import Cost, began_at, costs, lost_by
+from clusterwatch.goodput.ledger import MEANING, WINDOWS, Ledger, Reason, Span, windows_of
 
-__all__ = ["Ledger", "Reason", "Span", "account"]
+__all__ = [
+    "MEANING",
+    "WINDOWS",
+    "Cost",
+    "Ledger",
+    "Reason",
+    "Span",
+    "account",
+    "began_at",
+    "costs",
+    "lost_by",
+    "windows_of",
+]

@@ -1,21 +1,11 @@
-"""Account for every second of a job.
-
-A job's life is a row of moments; from each moment on, its time goes to one reason, until the next moment. So
-the reasons add up to the elapsed time by construction, however many attempts there were and wherever they broke.
-
-A step's work is booked where the step began: the open partial step at a crash belongs to the span after the
-last step that ended, and the first new step is productive although it ends later.
-"""
+"""What an account of a job's time says: spans that touch each other, each of one reason."""
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
-
-from clusterwatch.model import Attempt, Checkpoint, Edge, Interruption, Job
 
 
 class Reason(StrEnum):
@@ -36,6 +26,24 @@ class Reason(StrEnum):
     OTHER = "other"
 
 
+MEANING: dict[Reason, str] = {
+    Reason.PRODUCTIVE: "steps that had never been done before",
+    Reason.HANG: "from the end of the last step until somebody noticed that none ends any more; processes still ran",
+    Reason.DETECT: "from the end of the last step, so the open step included, to the first event of what stopped it",
+    Reason.DECIDE: "from that event until a plan was recorded",
+    Reason.RESCHEDULE: "from the plan until processes run again, waiting for nodes included",
+    Reason.START: "processes run and make no step yet: imports, communicators, compiling, filling the data loader",
+    Reason.RESTORE: "loading the checkpoint, as far as a line told its beginning",
+    Reason.RECOMPUTE: "steps that had been done before",
+    Reason.CHECKPOINT: "training stood still to save; a save in the background costs only what it stalls",
+    Reason.STRAGGLER: "steps took longer than the job's own normal: what they took beyond it",
+    Reason.PLANNED: "a stop that somebody wanted, until the first new step",
+    Reason.QUEUE: "before the first attempt",
+    Reason.OTHER: "nothing on record tells: after the last step of a job that completes or falls silent",
+}
+"""What each reason covers, in one sentence."""
+
+
 @dataclass(frozen=True, slots=True)
 class Span:
     """Time that went to one reason. *attempt* is 0 before the first."""
@@ -48,7 +56,7 @@ class Span:
     @property
     def seconds(self) -> float:
         """Length in seconds."""
-        return (self.to_at - self.from_at) / timedelta(seconds=1)
+        return (self.to_at - self.from_at) / _SECOND
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,24 +70,28 @@ class Ledger:
     @property
     def elapsed_seconds(self) -> float:
         """From the job's start to its end, or to now."""
-        return sum(span.seconds for span in self.spans)
+        return _seconds(self.spans)
 
     def seconds_by_reason(self) -> dict[Reason, float]:
         """Return seconds by reason, reasons without time left out; they add up to the elapsed seconds."""
-        totals: dict[Reason, float] = {}
+        spans: dict[Reason, list[Span]] = {}
         for span in self.spans:
-            totals[span.reason] = totals.get(span.reason, 0.0) + span.seconds
-        return totals
+            spans.setdefault(span.reason, []).append(span)
+        return {reason: _seconds(of_it) for reason, of_it in spans.items()}
+
+    def seconds_for(self, reason: Reason) -> float:
+        """Return the seconds that went to *reason*."""
+        return _seconds([span for span in self.spans if span.reason is reason])
 
     @property
     def productive_seconds(self) -> float:
         """Seconds in which steps were done that had never been done before."""
-        return self.seconds_by_reason().get(Reason.PRODUCTIVE, 0.0)
+        return self.seconds_for(Reason.PRODUCTIVE)
 
     @property
     def lost_seconds(self) -> float:
         """Seconds that were not productive."""
-        return self.elapsed_seconds - self.productive_seconds
+        return _seconds([span for span in self.spans if span.reason is not Reason.PRODUCTIVE])
 
     @property
     def ettr(self) -> float | None:
@@ -88,136 +100,53 @@ class Ledger:
         return self.productive_seconds / elapsed if elapsed else None
 
     @property
+    def ettr_unplanned(self) -> float | None:
+        """The ratio over the time outside planned stops; None where there is none."""
+        unplanned = _seconds([span for span in self.spans if span.reason is not Reason.PLANNED])
+        return self.productive_seconds / unplanned if unplanned else None
+
+    @property
     def lost_gpu_hours(self) -> float:
         """Lost seconds times GPUs held, in hours."""
-        return self.lost_seconds * max(self.gpus, 1) / 3600
+        return self.gpu_hours(self.lost_seconds)
+
+    def gpu_hours(self, seconds: float) -> float:
+        """Return *seconds* times the GPUs held, in hours; a job without GPUs holds one of whatever it runs on."""
+        return seconds * max(self.gpus, 1) / 3600
 
     def between(self, from_at: datetime, to_at: datetime) -> Ledger:
-        """Return the part of the ledger from *from_at* to *to_at*: what one interruption cost."""
+        """Return the part of the ledger from *from_at* to *to_at*: what one interruption cost, or the last day."""
         cut = (
             Span(span.reason, max(span.from_at, from_at), min(span.to_at, to_at), span.attempt) for span in self.spans
         )
         return Ledger(self.job_id, self.gpus, tuple(span for span in cut if span.to_at > span.from_at))
 
-
-@dataclass(frozen=True, slots=True)
-class _Moment:
-    at: datetime
-    reason: Reason
-    attempt: int
-
-
-def account(
-    job: Job,
-    attempts: Sequence[Attempt],
-    interruptions: Sequence[Interruption],
-    now: datetime,
-    checkpoints: Iterable[Checkpoint] = (),
-) -> Ledger:
-    """Return where the time of *job* went from its start to its end, or to *now* while it runs.
-
-    Args:
-        job: The job; its GPUs are those held all the time.
-        attempts: All of them, oldest first.
-        interruptions: Of this job, in any order; hangs that ended by themselves are found here.
-        now: End of the account while the job has none.
-        checkpoints: Of this job, in any order: what saving them stopped training for is lost too.
-    """
-    end = max(job.ended_at or now, job.started_at)
-    moments = [_Moment(job.started_at, Reason.QUEUE, 0)]
-    highest = 0
-    for attempt in attempts:
-        moments += _moments_of(attempt, highest, job.step_seconds or 0.0)
-        highest = max(highest, attempt.last_step or 0)
-    moments += _recovered_hangs(interruptions, {attempt.number: attempt for attempt in attempts})
-    spans = _spans(sorted(moments, key=lambda moment: moment.at), end)
-    planned = [window for stop in interruptions if stop.planned and (window := _window(stop, end))]
-    stalls = sorted((_stall(saved) for saved in checkpoints if saved.stall_seconds > 0), key=lambda stall: stall[0])
-    booked = _overlaid(spans, planned, Reason.PLANNED, frozenset(Reason) - {Reason.PRODUCTIVE})
-    return Ledger(job.id, job.gpus, tuple(_overlaid(booked, stalls, Reason.CHECKPOINT, _TRAINING)))
+    def by_attempt(self) -> dict[int, Ledger]:
+        """Return the part of each attempt by its number, 0 for the time before the first; together they are all."""
+        numbers = dict.fromkeys(span.attempt for span in self.spans)
+        return {
+            number: Ledger(self.job_id, self.gpus, tuple(span for span in self.spans if span.attempt == number))
+            for number in numbers
+        }
 
 
-_TRAINING = frozenset({Reason.PRODUCTIVE, Reason.RECOMPUTE})
-
-_Window = tuple[datetime, datetime]
-
-
-def _window(stop: Interruption, end: datetime) -> _Window | None:
-    began = min(stop.edges.values(), default=None)
-    return None if began is None else (began, stop.edges.get(Edge.FIRST_NEW_STEP, end))
-
-
-def _stall(saved: Checkpoint) -> _Window:
-    return saved.saved_at - timedelta(seconds=saved.stall_seconds), saved.saved_at
+WINDOWS: dict[str, timedelta | None] = {
+    "1h": timedelta(hours=1),
+    "24h": timedelta(hours=24),
+    "7d": timedelta(days=7),
+    "all": None,
+}
+"""How far back people look, by name; None is everything."""
 
 
-def _overlaid(
-    spans: Iterable[Span], windows: Sequence[_Window], reason: Reason, over: frozenset[Reason]
-) -> Iterator[Span]:
-    """Yield *spans* with *reason* for what of them lies in *windows*, where they went to one of *over* before.
-
-    Both are in the order of time, and neither overlaps itself.
-    """
-    ahead = deque(windows)
-    for span in spans:
-        at = span.from_at
-        while ahead and ahead[0][0] < span.to_at:
-            begins, ends = ahead[0]
-            inner = (max(begins, at), min(ends, span.to_at))
-            if span.reason in over and inner[0] < inner[1]:
-                if at < inner[0]:
-                    yield replace(span, from_at=at, to_at=inner[0])
-                yield Span(reason, *inner, span.attempt)
-                at = inner[1]
-            if ends > span.to_at:
-                break
-            ahead.popleft()
-        if at < span.to_at:
-            yield replace(span, from_at=at)
+def windows_of(ledger: Ledger, now: datetime) -> dict[str, Ledger]:
+    """Return the part of *ledger* in each of the windows that end *now*."""
+    return {name: ledger if length is None else ledger.between(now - length, now) for name, length in WINDOWS.items()}
 
 
-def _moments_of(attempt: Attempt, highest_before: int, step_seconds: float) -> Iterator[_Moment]:
-    """Yield what each moment of *attempt* begins; moments it never reached are left out."""
-    number = attempt.number
-    running_at = attempt.running_at or attempt.started_at
-    yield _Moment(running_at, Reason.START, number)
-    if attempt.first_step_at is not None and attempt.first_step is not None:
-        began = max(running_at, attempt.first_step_at - timedelta(seconds=step_seconds))
-        if attempt.first_step <= highest_before:
-            yield _Moment(began, Reason.RECOMPUTE, number)
-        if attempt.first_new_step_at is not None:
-            new_began = max(began, attempt.first_new_step_at - timedelta(seconds=step_seconds))
-            yield _Moment(new_began, Reason.PRODUCTIVE, number)
-    if attempt.interrupted_at is not None:
-        lost_from = min(attempt.last_step_at or running_at, attempt.interrupted_at)
-        yield _Moment(lost_from, _waiting_reason(attempt), number)
-        yield _Moment(attempt.interrupted_at, Reason.DECIDE, number)
-        if attempt.decided_at is not None:
-            yield _Moment(max(attempt.decided_at, attempt.interrupted_at), Reason.RESCHEDULE, number)
-    elif attempt.ended_at is not None:
-        yield _Moment(attempt.last_step_at or running_at, Reason.OTHER, number)
+_SECOND = timedelta(seconds=1)
 
 
-def _waiting_reason(attempt: Attempt) -> Reason:
-    if attempt.last_step_at is None:
-        return Reason.START
-    return Reason.HANG if attempt.hung else Reason.DETECT
-
-
-def _recovered_hangs(interruptions: Iterable[Interruption], attempts: dict[int, Attempt]) -> Iterator[_Moment]:
-    """Yield the pauses of hangs that ended without a restart: no attempt keeps them."""
-    for interruption in interruptions:
-        attempt = attempts.get(interruption.attempt)
-        began, ended = interruption.edges.get(Edge.LAST_STEP), interruption.edges.get(Edge.FIRST_NEW_STEP)
-        if attempt is None or began is None or ended is None:
-            continue
-        if attempt.ended_at is None or ended <= attempt.ended_at:
-            yield _Moment(began, Reason.HANG, attempt.number)
-            yield _Moment(ended, Reason.PRODUCTIVE, attempt.number)
-
-
-def _spans(moments: Sequence[_Moment], end: datetime) -> Iterator[Span]:
-    for moment, following in zip(moments, [*moments[1:], None], strict=True):
-        until = min(following.at, end) if following is not None else end
-        if until > moment.at:
-            yield Span(moment.reason, moment.at, until, moment.attempt)
+def _seconds(spans: Iterable[Span]) -> float:
+    # Times have whole microseconds, so that adding them up before dividing loses nothing.
+    return sum((span.to_at - span.from_at for span in spans), timedelta()) / _SECOND

@@ -80,6 +80,7 @@ class Attempt:
     Attributes:
         number: 1 for the first.
         running_at: Its processes run; first_step_at: its first step ended; UTC, None until it happened.
+        communicators_ready_at, checkpoint_loading_at, checkpoint_loaded_at: Before its first step, where lines tell.
         resumed_step: Step of the checkpoint it started from; 0 from scratch.
         first_step, last_step: Steps it reported; None before the first.
         first_new_step_at: End of its first step beyond the highest the job had ever done.
@@ -112,6 +113,9 @@ class Attempt:
     fingerprint_at: datetime | None = None
     nodes: tuple[str, ...] = ()
     ranks_per_node: int = 0
+    communicators_ready_at: datetime | None = None
+    checkpoint_loading_at: datetime | None = None
+    checkpoint_loaded_at: datetime | None = None
 
     def placement(self, rank: int) -> Placement | None:
         """Return where *rank* runs by the scheduler's word; None where it said nothing of it."""

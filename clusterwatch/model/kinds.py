@@ -52,6 +52,12 @@ TRACEBACK_CUT = "python.traceback_cut"
 CHECKPOINT_SAVED = "checkpoint.saved"
 """A complete checkpoint. Fields: path, step, format, size_bytes, verified, stall_seconds (training stopped for it)."""
 
+CHECKPOINT_LOADING = "checkpoint.loading"
+"""An attempt begins to load the state it goes on from. Fields: path, step, where the line tells them."""
+
+COMMUNICATORS_READY = "nccl.ready"
+"""Ranks have found each other: a communicator is set up. Fields: ranks."""
+
 CHECKPOINT_TORN = "checkpoint.torn"
 """A checkpoint that is not complete. Fields: path, step, format, problem."""
 
@@ -65,7 +71,7 @@ Fields: path, step, complete (whether it is whole, as far as the loop knows), sa
 """
 
 CHECKPOINT_LOADED = "checkpoint.loaded"
-"""A training loop says that it goes on from a checkpoint. Fields: path, step, load_seconds."""
+"""A checkpoint was loaded, says a training loop or its framework. Fields: path, step, load_seconds, as far as told."""
 
 CHECKPOINT_DELETED = "checkpoint.deleted"
 """A checkpoint is there no more. Fields: path, step, format."""

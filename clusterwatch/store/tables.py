@@ -256,6 +256,9 @@ attempts = _record(
     _time("fingerprint_at"),
     _json("nodes"),
     _whole("ranks_per_node"),
+    _time("communicators_ready_at"),
+    _time("checkpoint_loading_at"),
+    _time("checkpoint_loaded_at"),
 )
 
 placements = _record(

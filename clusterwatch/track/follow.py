@@ -31,6 +31,7 @@ from clusterwatch.model import (
     kinds,
 )
 from clusterwatch.track.book import Book
+from clusterwatch.track.restarts import RESTART_HANDLERS
 from clusterwatch.track.maintenance import announced_windows
 
 STEP_TIME_SMOOTHING = 0.2
@@ -255,10 +256,6 @@ def _sign_of_life(book: Book, event: Event) -> None:
         book.change_job(job.id, last_step_at=event.happened_at, updated_at=event.happened_at)
 
 
-def _loaded(book: Book, event: Event) -> None:
-    book.pass_edge(_job(book, event).id, Edge.CHECKPOINT_LOADED, event.happened_at)
-
-
 def _step_changed(book: Book, event: Event) -> None:
     if _text(event, "step_kind") == StepKind.REQUEUE and _text(event, "state") == StepState.DONE:
         book.pass_edge(_job(book, event).id, Edge.ACCEPTED, event.happened_at)
@@ -436,7 +433,7 @@ _HANDLERS: dict[str, Callable[[Book, Event], None]] = {
     kinds.CHECKPOINT_TORN: _checkpoint,
     kinds.CHECKPOINT_BEGUN: _sign_of_life,
     kinds.CHECKPOINT_DELETED: _checkpoint_deleted,
-    kinds.CHECKPOINT_LOADED: _loaded,
+    **RESTART_HANDLERS,
     kinds.SECTION_BEGUN: _sign_of_life,
     kinds.SECTION_ENDED: _sign_of_life,
     kinds.STEP_CHANGED: _step_changed,
