@@ -6,7 +6,8 @@ from typing import Annotated
 
 import typer
 
-from clusterwatch.cli.options import ConfigOption, DatabaseOption, LimitOption, OutputOption
+from clusterwatch.cli.documents import DocumentFormat
+from clusterwatch.cli.options import ConfigOption, DatabaseOption, DocumentOption, LimitOption, OutputOption
 from clusterwatch.cli.output import Format
 
 app = typer.Typer(help="What went wrong: open and past incidents.", no_args_is_help=True)
@@ -59,3 +60,23 @@ def show(
     with opened_store(config, database) as store:
         view = incident_named(store.read, incident)
     answer(incident_view_json(view), incident_page(view, SystemClock().now()), output)
+
+
+@app.command()
+def export(
+    incident: Annotated[str, typer.Argument(metavar="ID", help="The id, or the beginning of it.")],
+    config: ConfigOption = None,
+    database: DatabaseOption = None,
+    output: DocumentOption = DocumentFormat.MARKDOWN,
+) -> None:
+    """Write the post-mortem of an incident: what happened when, on what evidence, what was done and what it cost."""
+    from clusterwatch.app.postmortem import postmortem_of
+    from clusterwatch.cli.documents import show_document
+    from clusterwatch.cli.finding import incident_named, opened_store
+    from clusterwatch.cli.views.postmortem import postmortem_json, postmortem_page
+    from clusterwatch.clock import SystemClock
+
+    with opened_store(config, database) as store:
+        found = postmortem_of(store.read, incident_named(store.read, incident), SystemClock().now())
+    title = f"Post-mortem of {found.incident.id}"
+    show_document(postmortem_json(found), title, postmortem_page(found), output)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -17,6 +18,16 @@ if TYPE_CHECKING:
     from clusterwatch.store import IncidentView, JobView, Reader
 
 app = typer.Typer(help="Training jobs: how far they are, and why one stopped.", no_args_is_help=True)
+
+
+class Window(StrEnum):
+    """How far back to look; the lengths are those of the ledger's windows."""
+
+    HOUR = "1h"
+    DAY = "24h"
+    WEEK = "7d"
+    ALL = "all"
+
 
 JobArgument = Annotated[str, typer.Argument(metavar="JOB", help="Id or name, or the beginning of it.")]
 
@@ -58,16 +69,16 @@ def show(
     output: OutputOption = Format.TABLE,
 ) -> None:
     """Show one job: attempts, placement, checkpoints, progress, interruptions and where its time went."""
+    from clusterwatch.app.reckoning import whole_ledger
     from clusterwatch.cli.finding import job_named, opened_store
     from clusterwatch.cli.output import show as answer
     from clusterwatch.cli.views.jobs import job_page, job_view_json
     from clusterwatch.clock import SystemClock
-    from clusterwatch.goodput import account
 
     with opened_store(config, database) as store:
         view = job_named(store.read, job)
     now = SystemClock().now()
-    ledger = account(view.job, view.attempts, view.interruptions, now, view.checkpoints)
+    ledger = whole_ledger(view, now)
     answer(job_view_json(view, ledger), job_page(view, ledger, now), output)
 
 
@@ -97,6 +108,39 @@ def why(
     say(NOTHING_YET)
     if output is Format.JSON:
         print_json(None)
+
+
+@app.command()
+def goodput(
+    job: Annotated[
+        str | None, typer.Argument(metavar="[JOB]", help="Id or name; the job that changed last by default.")
+    ] = None,
+    window: Annotated[Window, typer.Option(help="How far back from its present, or from its end.")] = Window.ALL,
+    config: ConfigOption = None,
+    database: DatabaseOption = None,
+    output: OutputOption = Format.TABLE,
+) -> None:
+    """Say where the time of a job went: by reason, cause, attempt and incident, and how often it breaks."""
+    from clusterwatch.app.reckoning import job_account, present_of
+    from clusterwatch.cli.finding import NOTHING_YET, job_named, latest_job, opened_store
+    from clusterwatch.cli.output import print_json, say
+    from clusterwatch.cli.output import show as answer
+    from clusterwatch.cli.views.goodput import goodput_json, goodput_page
+    from clusterwatch.clock import SystemClock
+    from clusterwatch.goodput import WINDOWS
+
+    with opened_store(config, database) as store:
+        latest = latest_job(store.read) if job is None else None
+        if job is None and latest is None:
+            say(NOTHING_YET)
+            if output is Format.JSON:
+                print_json(None)
+            return
+        view = job_named(store.read, job or (latest.id if latest else ""))
+        until, length = present_of(view.job, SystemClock().now()), WINDOWS[window.value]
+        from_at = view.job.started_at if length is None else max(view.job.started_at, until - length)
+        found = job_account(store.read, view, from_at, until)
+    answer(goodput_json(found, window.value), goodput_page(found, window.value), output)
 
 
 @app.command()

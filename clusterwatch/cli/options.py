@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from clusterwatch.cli.documents import DocumentFormat
 from clusterwatch.cli.output import Format
 
 ConfigOption = Annotated[
@@ -19,6 +20,9 @@ DatabaseOption = Annotated[
     ),
 ]
 OutputOption = Annotated[Format, typer.Option("-o", "--output", help="For people or for scripts.")]
+DocumentOption = Annotated[
+    DocumentFormat, typer.Option("-o", "--output", help="For people, for scripts, or to keep and send on.")
+]
 ProfileOption = Annotated[
     str, typer.Option("--profile", metavar="NAME", help='Whose word counts on Xids; see "clusterwatch rules explain".')
 ]

@@ -36,7 +36,7 @@ def held_seconds(
         ends = min(_running_at(following), until) if following is not None else until
         seconds = (ends - begins) / timedelta(seconds=1)
         if seconds > 0:
-            for name in set(nodes_of.get(attempt.number, ())) or set(job.nodes):
+            for name in sorted(set(nodes_of.get(attempt.number, ()) or job.nodes)):
                 found[name] = found.get(name, 0.0) + seconds
     return found
 

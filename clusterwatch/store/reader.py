@@ -20,6 +20,7 @@ from clusterwatch.model import (
     MaintenanceWindow,
     Node,
     Severity,
+    kinds,
 )
 from clusterwatch.store import lease as lease_row
 from clusterwatch.store import tables
@@ -116,6 +117,27 @@ class Reader:
         with self._database.read() as connection:
             job = _job(connection, id_or_name_prefix)
             return _job_view(connection, job) if job else None
+
+    def jobs_between(self, from_at: datetime, to_at: datetime) -> list[Job]:
+        """Return the jobs that lived at any time from *from_at* to *to_at*, oldest first."""
+        lived = (jobs.c.happened_at <= to_at, jobs.c.ended_at.is_(None) | (jobs.c.ended_at >= from_at))
+        with self._database.read() as connection:
+            return list(fetch(connection, JOB, *lived, order=[jobs.c.happened_at]))
+
+    def nodes_of_attempts(self, job_id: str) -> dict[int, frozenset[str]]:
+        """Return the nodes that attempts of a job were told to run on, by number; those that told none are left out."""
+        began = (events.c.job == job_id, events.c.kind == kinds.ATTEMPT_STARTED)
+        query = sa.select(events.c.attempt, events.c.fields).where(*began).order_by(events.c.seq)
+        with self._database.read() as connection:
+            rows = connection.execute(query).all()
+        told = {attempt: frozenset(str(about.get("nodes") or "").split(",")) - {""} for attempt, about in rows}
+        return {attempt: names for attempt, names in told.items() if attempt is not None and names}
+
+    def decisions_between(self, from_at: datetime, to_at: datetime) -> list[Decision]:
+        """Return the decisions made from *from_at* to *to_at* with their steps, oldest first."""
+        made = (decisions.c.happened_at >= from_at, decisions.c.happened_at <= to_at)
+        with self._database.read() as connection:
+            return list(fetch_decisions(connection, *made, order=[decisions.c.happened_at]))
 
     def events(
         self,

@@ -2,27 +2,19 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Any
 
 from clusterwatch.cli.wording import duration, percent
-from clusterwatch.goodput import Ledger, Reason
-from clusterwatch.model import Edge, Interruption, Job
+from clusterwatch.goodput import Ledger, Reason, costs
+from clusterwatch.model import Interruption
 
 _SHOWN_FROM_SECONDS = 0.05
 
 
-def cost_of(interruption: Interruption, ledger: Ledger, job: Job, now: datetime) -> Ledger:
-    """Return the part of *ledger* that *interruption* took: from its last step to its first new one, or to now."""
-    if not interruption.edges:
-        return Ledger(ledger.job_id, ledger.gpus, ())
-    until = interruption.edges.get(Edge.FIRST_NEW_STEP) or job.ended_at or now
-    return ledger.between(began_at(interruption), until)
-
-
-def began_at(interruption: Interruption) -> datetime:
-    """Return the end of the last step, or the earliest moment known."""
-    return interruption.edges.get(Edge.LAST_STEP) or min(interruption.edges.values())
+def cost_of(interruption: Interruption, ledger: Ledger) -> Ledger:
+    """Return the part of *ledger* that *interruption* took: from its last step to its first new one, or to its end."""
+    found = costs(ledger, [interruption])
+    return found[0].ledger if found else Ledger(ledger.job_id, ledger.gpus, ())
 
 
 def cost_json(cost: Ledger | None) -> dict[str, Any]:
@@ -44,6 +36,7 @@ def ledger_json(ledger: Ledger) -> dict[str, Any]:
         "lost_seconds": _exact(ledger.lost_seconds),
         "lost_gpu_hours": _exact(ledger.lost_gpu_hours),
         "ettr": ledger.ettr,
+        "ettr_unplanned": ledger.ettr_unplanned,
         "by_reason": {reason.value: _exact(seconds) for reason, seconds in ledger.seconds_by_reason().items()},
     }
 

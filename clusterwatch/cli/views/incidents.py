@@ -109,10 +109,10 @@ def incident_page(view: IncidentView, now: datetime) -> Page:
         which_part(diagnosis),
         how_sure(diagnosis),
         evidence_section(diagnosis),
-        Section("SIGNALS", (_signals(view.incident.evidence),)),
+        Section("SIGNALS", (signals_table(view.incident.evidence),)),
         Section("WHAT WAS DONE", decision_parts(view.decisions) or (quiet("nothing was decided"),)),
         *_interrupted(view),
-        *_revisions(view.diagnoses),
+        *revision_sections(view.diagnoses),
         Section("WHAT TO DO", (what_to_do(view.incident, diagnosis),)),
     )
 
@@ -140,7 +140,8 @@ def _head(incident: Incident, now: datetime) -> Section:
     return Section(title, tuple(lines))
 
 
-def _signals(evidence: Sequence[Evidence]) -> Table:
+def signals_table(evidence: Sequence[Evidence]) -> Table:
+    """Return folded evidence in the order given."""
     rows = tuple(
         (
             clock_time(each.first_at),
@@ -162,7 +163,8 @@ def _interrupted(view: IncidentView) -> tuple[Section, ...]:
     return (Section("INTERRUPTED", (interruption_table(view.interruptions),)),)
 
 
-def _revisions(diagnoses: Sequence[Diagnosis]) -> tuple[Section, ...]:
+def revision_sections(diagnoses: Sequence[Diagnosis]) -> tuple[Section, ...]:
+    """Return how the diagnosis changed; nothing where it did not."""
     if len(diagnoses) < 2:
         return ()
     rows = tuple(

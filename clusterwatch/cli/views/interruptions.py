@@ -8,8 +8,8 @@ from typing import Any
 
 from clusterwatch.cli.output import Column, encode, table_of
 from clusterwatch.cli.page import Table
-from clusterwatch.cli.views.cost import began_at
 from clusterwatch.cli.wording import duration, or_dash, stamp
+from clusterwatch.goodput import began_at
 from clusterwatch.model import Edge, Interruption
 
 

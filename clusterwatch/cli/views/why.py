@@ -10,9 +10,10 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+from clusterwatch.app.reckoning import whole_ledger
 from clusterwatch.cli.output import encode
 from clusterwatch.cli.page import Page, Phrase, Section, Tone, good, quiet
-from clusterwatch.cli.views.cost import began_at, cost_json, cost_of, cost_words, ledger_json, ledger_words
+from clusterwatch.cli.views.cost import cost_json, cost_of, cost_words, ledger_json, ledger_words
 from clusterwatch.cli.views.decisions import decision_json, decision_parts
 from clusterwatch.cli.views.diagnosis import (
     NOT_DIAGNOSED,
@@ -26,7 +27,7 @@ from clusterwatch.cli.views.incidents import what_to_do
 from clusterwatch.cli.views.interruptions import interruption_json
 from clusterwatch.cli.views.jobs import job_head, job_json
 from clusterwatch.cli.wording import age, amount, duration, or_dash, stamp
-from clusterwatch.goodput import Ledger, account
+from clusterwatch.goodput import Ledger, began_at
 from clusterwatch.model import Attempt, Decision, Diagnosis, Edge, Interruption, Placement, Suspect
 
 if TYPE_CHECKING:
@@ -45,14 +46,14 @@ class Why:
     @property
     def ledger(self) -> Ledger:
         """Where the job's time went."""
-        return account(self.view.job, self.view.attempts, self.view.interruptions, self.now, self.view.checkpoints)
+        return whole_ledger(self.view, self.now)
 
     @property
     def cost(self) -> Ledger | None:
         """What the interruption took of it."""
         if self.interruption is None:
             return None
-        return cost_of(self.interruption, self.ledger, self.view.job, self.now)
+        return cost_of(self.interruption, self.ledger)
 
     @property
     def diagnosis(self) -> Diagnosis | None:
