@@ -59,7 +59,8 @@ class Gauges:
             self._show_account(history)
 
     def _show_account(self, history: JobHistory) -> None:
-        ledger = account(history.job, history.attempts, history.interruptions, self._clock.now())
+        now = self._clock.now()
+        ledger = account(history.job, history.attempts, history.interruptions, now, history.checkpoints)
         seconds = ledger.seconds_by_reason()
         lost = {str(reason): seconds.get(reason, 0.0) for reason in Reason if reason is not Reason.PRODUCTIVE}
         if ledger.ettr is not None:

@@ -100,7 +100,7 @@ def incident_card(view: IncidentView, job_names: Mapping[str, str], now: datetim
 def job_row(history: JobHistory, explained: Iterable[Explained], now: datetime) -> JobRow:
     """Return a job as it stands, with its account of time up to *now*."""
     job = history.job
-    ledger = account(job, history.attempts, history.interruptions, now)
+    ledger = account(job, history.attempts, history.interruptions, now, history.checkpoints)
     return JobRow(
         name=_text(job.name or job.id),
         id=_text(job.id),

@@ -55,8 +55,8 @@ CHECKPOINT_SAVED = "checkpoint.saved"
 CHECKPOINT_LOADING = "checkpoint.loading"
 """An attempt begins to load the state it goes on from. Fields: path, step, where the line tells them."""
 
-COMMUNICATORS_READY = "nccl.ready"
-"""Ranks have found each other: a communicator is set up. Fields: ranks."""
+COMMUNICATORS_READY = "training.ranks_ready"
+"""The ranks of an attempt have found each other. Fields: ranks, where the line tells it."""
 
 CHECKPOINT_TORN = "checkpoint.torn"
 """A checkpoint that is not complete. Fields: path, step, format, problem."""

@@ -91,7 +91,7 @@ class Reader:
             return list(fetch(connection, JOB, *where, order=[jobs.c.happened_at.desc()], limit=limit))
 
     def active_histories(self) -> list[JobHistory]:
-        """Return every job that still wants to train with its attempts and interruptions, newest job first."""
+        """Return every job that still wants to train with what its account is made of, newest job first."""
         active = jobs.c.state.not_in(ENDED_JOB_STATES)
         ids = sa.select(jobs.c.id).where(active)
         with self._database.read() as connection:
@@ -99,11 +99,14 @@ class Reader:
             stops = fetch(
                 connection, INTERRUPTION, interruptions.c.job_id.in_(ids), order=[interruptions.c.happened_at]
             )
+            stalled = (tables.checkpoints.c.job_id.in_(ids), tables.checkpoints.c.stall_seconds > 0)
+            saves = fetch(connection, CHECKPOINT, *stalled, order=[tables.checkpoints.c.happened_at])
             return [
                 JobHistory(
                     job,
                     tuple(attempt for attempt in attempts if attempt.job_id == job.id),
                     tuple(stop for stop in stops if stop.job_id == job.id),
+                    tuple(saved for saved in saves if saved.job_id == job.id),
                 )
                 for job in fetch(connection, JOB, active, order=[jobs.c.happened_at.desc()])
             ]

@@ -50,11 +50,15 @@ class JobView:
 
 @dataclass(frozen=True, slots=True)
 class JobHistory:
-    """A job with what its account of time is made of: attempts by number, interruptions oldest first."""
+    """A job with what its account of time is made of: attempts by number, interruptions oldest first.
+
+    *checkpoints* are those for which training stood still; progress is left out, it is too much to ask for often.
+    """
 
     job: Job
     attempts: tuple[Attempt, ...]
     interruptions: tuple[Interruption, ...]
+    checkpoints: tuple[Checkpoint, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,8 +31,8 @@ from clusterwatch.model import (
     kinds,
 )
 from clusterwatch.track.book import Book
-from clusterwatch.track.restarts import RESTART_HANDLERS
 from clusterwatch.track.maintenance import announced_windows
+from clusterwatch.track.restarts import RESTART_HANDLERS
 
 STEP_TIME_SMOOTHING = 0.2
 """Weight of the newest step time in the job's normal one: a step in five, so that one slow step moves little."""

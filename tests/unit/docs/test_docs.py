@@ -40,6 +40,7 @@ from collectors.fabric import FabricSettings
 from collectors.kernel_log import KernelLogSettings
 from collectors.pcie_edac import PcieEdacSettings
 from collectors.slurm import SlurmSettings
+from ledger_example import goodput_example, reasons_table
 from shipped import shipped_log_catalog
 from simulators.trace.generating import generate
 from simulators.trace.schedule import RECORD_TYPES, header
@@ -222,6 +223,8 @@ def facts_table():
 COMPARED_AS = {bool: "true or false", int: "a number", float: "a number"}
 
 GENERATED = {
+    "goodput-example": goodput_example,
+    "reasons": reasons_table,
     "policy-default": lambda: policy_table(built_in("default")),
     "policy-cautious": lambda: policy_table(built_in("cautious")),
     "policy-requeue": lambda: policy_table(built_in("requeue")),
