@@ -275,8 +275,7 @@ def _questions(
             yield f"job {one.job.id}: {other:.0f} s went to nothing that is on record: did it end unseen?"
     for failure in failures:
         yield from _about_failure(failure)
-    for decision in decisions:
-        yield from _about_steps(decision)
+    yield from _about_steps(decisions)
     for node in nodes:
         if node.state in (NodeState.DRAINED, NodeState.SUSPECT):
             yield f"node {node.name} is {node.state.value}{f': {node.reason}' if node.reason else ''}"
@@ -290,8 +289,15 @@ def _about_failure(failure: Failure) -> Iterator[str]:
         yield f"{where}: not over, no new step since {failure.began_at:%Y-%m-%d %H:%M} UTC"
 
 
-def _about_steps(decision: Decision) -> Iterator[str]:
-    for step in decision.steps:
-        if step.state in _PUZZLING:
-            detail = f": {step.detail}" if step.detail else ""
-            yield f"{decision.incident_id}: {step.kind.value} of {step.target} is {step.state.value}{detail}"
+def _about_steps(decisions: Iterable[Decision]) -> Iterator[str]:
+    """Yield what went wrong with each kind of step on each target once: a check may have failed every hour."""
+    wrong: dict[tuple[str, str, str], list[tuple[str, str]]] = {}
+    for decision in decisions:
+        for step in decision.steps:
+            if step.state in _PUZZLING:
+                told = wrong.setdefault((step.kind.value, step.target, step.state.value), [])
+                told.append((decision.incident_id, step.detail))
+    for (kind, target, state), told in wrong.items():
+        incident, detail = told[-1]
+        times = f", {len(told)} times by now" if len(told) > 1 else ""
+        yield f"{incident}: {kind} of {target} is {state}{times}{f': {detail}' if detail else ''}"
