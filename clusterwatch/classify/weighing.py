@@ -7,17 +7,20 @@ The rules:
    what may be a cause itself (an exception, a CUDA error) explains what only ever follows from others.
 3. Witnesses for one cause are not independent: the second speaks half as loud as the first, the third a quarter.
 4. The earliest fault is the likelier cause: one that came later than clocks differ speaks half as loud.
-5. An expected signal that is absent speaks too, but only where its source was watching.
-6. What a job lived on after for longer than clocks differ did not stop it, and is no witness.
-7. Circumstances speak as well: announced work, a place that the struck nodes share, what was to blame before.
-8. `unknown` stands at zero; base rates decide only between causes that the evidence leaves alike. They are those of
+5. What leaves open where a fault sits speaks for the place that another witness on its node names: an uncorrectable
+   memory error is one of the GPU's HBM when a row of that is to be replaced. What follows from an event that was on its
+   node before, as a connection breaks whose process has ended, is a symptom.
+6. An expected signal that is absent speaks too, but only where its source was watching.
+7. What a job lived on after for longer than clocks differ did not stop it, and is no witness.
+8. Circumstances speak as well: announced work, a place that the struck nodes share, what was to blame before.
+9. `unknown` stands at zero; base rates decide only between causes that the evidence leaves alike. They are those of
    Table 5 at first, and become the cluster's own as its history grows.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -57,15 +60,23 @@ _UNEXPLAINED = {Role.FAULT: 1.0, Role.SUSPECT: 1.0, Role.SYMPTOM: 1.0, Role.CONT
 
 @dataclass(frozen=True, slots=True)
 class Witness:
-    """A kind of evidence with what it means and how much of its weight counts (0-1)."""
+    """A kind of evidence with what it means and how much of its weight counts (0-1).
+
+    Attributes:
+        told: The cause it comes to, as another witness tells more exactly; None where none does.
+    """
 
     signal: Signal
     evidence: tuple[Evidence, ...]
     loudness: float
+    told: Cause | None = None
 
     def weight(self, cause: Cause) -> float:
-        """Return what it says for *cause*, in nats."""
-        return self.signal.weights.get(cause, 0.0) * self.loudness
+        """Return what it says for *cause*, in nats: everything for the cause that was told, where one was."""
+        weights = self.signal.weights
+        if self.told is None:
+            return weights.get(cause, 0.0) * self.loudness
+        return max(weights.values(), default=0.0) * self.loudness if cause is self.told else 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,28 +115,61 @@ def _witnesses(incident: Incident, knowledge: Knowledge, outlived_at: datetime |
     for evidence in fresh if is_told else incident.evidence:
         by_meaning.setdefault(knowledge[evidence.kind].kind, []).append(evidence)
     signals = {kind: knowledge[kind] for kind in by_meaning}
+    roles = {kind: _role_beside(signals[kind], by_meaning) for kind in by_meaning}
     first_fault = min(
-        (
-            evidence.first_at
-            for kind, found in by_meaning.items()
-            if signals[kind].role is Role.FAULT
-            for evidence in found
-        ),
+        (evidence.first_at for kind, found in by_meaning.items() if roles[kind] is Role.FAULT for evidence in found),
         default=None,
     )
-    has_suspect = any(signal.role is Role.SUSPECT for signal in signals.values())
-    by_suspect = _EXPLAINED_BY_SUSPECT if has_suspect else _UNEXPLAINED
+    by_suspect = _EXPLAINED_BY_SUSPECT if Role.SUSPECT in roles.values() else _UNEXPLAINED
 
     def loudness(kind: str, found: Sequence[Evidence]) -> float:
         return role_loudness(kind, found) * (_OUTLIVED if all(each.kind in outlived for each in found) else 1.0)
 
     def role_loudness(kind: str, found: Sequence[Evidence]) -> float:
         if first_fault is None or all(each.last_at < first_fault - CLOCK_SKEW for each in found):
-            return by_suspect[signals[kind].role]
+            return by_suspect[roles[kind]]
         is_later = min(each.first_at for each in found) > first_fault + CLOCK_SKEW
-        return (_EXPLAINED_BY_EARLIER if is_later else _EXPLAINED_BY_FAULT)[signals[kind].role]
+        return (_EXPLAINED_BY_EARLIER if is_later else _EXPLAINED_BY_FAULT)[roles[kind]]
 
-    return tuple(Witness(signals[kind], tuple(found), loudness(kind, found)) for kind, found in by_meaning.items())
+    return tuple(
+        Witness(signals[kind], tuple(found), loudness(kind, found), _told(signals[kind], by_meaning, knowledge))
+        for kind, found in by_meaning.items()
+    )
+
+
+def _role_beside(signal: Signal, by_meaning: Mapping[str, Sequence[Evidence]]) -> Role:
+    """Return the role of *signal* beside the other evidence: a symptom where it falls out of what came first."""
+    if not signal.after:
+        return signal.role
+    first = min(by_meaning[signal.kind], key=lambda evidence: evidence.first_at)
+    follows = any(
+        earlier.first_at <= first.first_at and earlier.component.node == first.component.node
+        for found in _of_kinds(signal.after, by_meaning)
+        for earlier in found
+    )
+    return Role.SYMPTOM if follows else signal.role
+
+
+def _told(signal: Signal, by_meaning: Mapping[str, Sequence[Evidence]], knowledge: Knowledge) -> Cause | None:
+    """Return the cause that *signal* comes to by what says the same more exactly on its node; None without that."""
+    nodes = {evidence.component.node for evidence in by_meaning[signal.kind]} if signal.unless else set()
+    told = {
+        knowledge[evidence.kind].leading_cause
+        for found in _of_kinds(signal.unless, by_meaning)
+        for evidence in found
+        # An excerpt may not say on which node it was.
+        if "" in nodes or evidence.component.node in {*nodes, ""}
+    }
+    # Where they disagree it stays open.
+    return told.pop() if len(told) == 1 else None
+
+
+def _of_kinds(kinds: Iterable[str], by_meaning: Mapping[str, Sequence[Evidence]]) -> Iterator[Sequence[Evidence]]:
+    """Yield the evidence of each of *kinds*, and of the more special ones under it."""
+    wanted = tuple(kinds)
+    for kind, found in by_meaning.items():
+        if any(kind == each or kind.startswith(f"{each}.") for each in wanted):
+            yield found
 
 
 def _absent(witnesses: Iterable[Witness], watched: frozenset[str]) -> tuple[Expectation, ...]:

@@ -15,7 +15,9 @@ from clusterwatch.detect.rules import COLLECTORS, Rule, field_name
 from clusterwatch.errors import CatalogError
 from clusterwatch.model import UNLISTED, ComponentKind, Expectation, Knowledge, Role, Severity, Signal
 
-_SIGNAL_KEYS = frozenset(["kind", "meaning", "severity", "role", "weights", "suspect", "action", "sources", "expects"])
+_SIGNAL_KEYS = frozenset(
+    ["kind", "meaning", "severity", "role", "weights", "suspect", "action", "sources", "expects", "unless", "after"]
+)
 _EXPECTS_KEYS = frozenset(["kind", "source", "if_absent", "weights"])
 _EXAMPLE_KEYS = frozenset(["match", "no_match"])
 _RULE_KEYS = _EXAMPLE_KEYS | frozenset(
@@ -82,6 +84,8 @@ def _add_signal(draft: _Draft, entry: Entry) -> None:
         suspect=entry.one_of("suspect", _COMPONENT_KINDS, None) if "suspect" in entry.values else None,
         action=entry.text("action", required=False),
         expects=tuple(_expectations(entry)),
+        unless=entry.texts("unless"),
+        after=entry.texts("after"),
         sources=entry.texts("sources", required=True),
     )
 
@@ -219,6 +223,10 @@ def _loose_ends(draft: _Draft, knowledge: Knowledge) -> Iterable[str]:
             yield f"{rule.file}: rule {rule.name!r}: no signal says what {rule.kind!r} means"
         for name in sorted(rule.beats - draft.rules.keys() - {_ALL}):
             yield f"{rule.file}: rule {rule.name!r}: beats {name!r}, which is no rule"
+    for signal in draft.signals.values():
+        for kind in (*signal.unless, *signal.after):
+            if knowledge[kind] is UNLISTED:
+                yield f"signal {signal.kind!r}: no signal says what {kind!r} means"
     for each in draft.refinements:
         known = fields_known(each, draft.rules.values(), draft.refinements)
         for name in sorted({*each.when, *each.bits, *each.masks, *_GROUP.findall(each.to)} - known):

@@ -109,6 +109,7 @@ CONDITIONS: tuple[Condition, ...] = (
     ),
 )
 
+_CORRECTED = ("gpu.ecc.corrected.dram", "gpu.ecc.corrected.sram")
 _UNCORRECTED = ("gpu.ecc.uncorrected.dram", "gpu.ecc.uncorrected.sram")
 
 COUNTERS: tuple[Counter, ...] = (
@@ -161,6 +162,18 @@ COUNTERS: tuple[Counter, ...] = (
         unless=_UNCORRECTED,
         longest_gap_seconds=_OVER_A_REBOOT,
     ),
+    *(
+        Counter(
+            f"gpu.ecc.corrected.{location}",
+            f"ecc_{location}_corrected_total",
+            +1,
+            f"{_GPU}: many corrected errors in its {memory}",
+            least=MANY_CORRECTED,
+            is_volatile=True,
+            longest_gap_seconds=_WHILE_WATCHING,
+        )
+        for location, memory in (("dram", "memory"), ("sram", "SRAM"))
+    ),
     Counter(
         "gpu.ecc.corrected",
         "ecc_corrected_total",
@@ -169,6 +182,7 @@ COUNTERS: tuple[Counter, ...] = (
         least=MANY_CORRECTED,
         is_volatile=True,
         longest_gap_seconds=_WHILE_WATCHING,
+        unless=_CORRECTED,
     ),
     Counter(
         "gpu.remap.uncorrectable",

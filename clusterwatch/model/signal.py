@@ -48,6 +48,8 @@ class Signal:
         suspect: Kind of component the evidence points to; None for the event's own component.
         action: What an operator does about it, as a short imperative; "" when nothing.
         expects: Signals that should be there too.
+        unless: Kinds that say the same more exactly: beside one of them on its node it speaks for their cause.
+        after: Kinds that it falls out of: where one of them was on its node before, it is a symptom.
         sources: Where the meaning is documented (URL or document name).
     """
 
@@ -59,6 +61,8 @@ class Signal:
     suspect: ComponentKind | None = None
     action: str = ""
     expects: tuple[Expectation, ...] = ()
+    unless: tuple[str, ...] = ()
+    after: tuple[str, ...] = ()
     sources: tuple[str, ...] = ()
 
     @property

@@ -40,6 +40,25 @@ KNOWLEDGE = Knowledge(
             action="Reboot the node.",
         ),
         Signal("exception", "the program raised", Severity.ERROR, Role.SUSPECT, {Cause.SOFTWARE_BUG: 3.0}),
+        Signal(
+            "ecc.somewhere",
+            "a memory of the GPU failed",
+            Severity.ERROR,
+            Role.FAULT,
+            {Cause.FAULTY_GPU: 3.4, Cause.GPU_HBM: 3.2, Cause.GPU_SRAM: 2.0},
+            unless=("ecc.counted",),
+        ),
+        Signal("ecc.counted.sram", "counted in SRAM", Severity.ERROR, Role.FAULT, {Cause.GPU_SRAM: 4.0}),
+        Signal("ecc.counted.hbm", "counted in HBM", Severity.WARNING, Role.SUSPECT, {Cause.GPU_HBM: 3.0}),
+        Signal("exit", "a process ended", Severity.ERROR, Role.SYMPTOM, {Cause.UNKNOWN: 0.3}),
+        Signal(
+            "connection.lost",
+            "no answer from the other side",
+            Severity.ERROR,
+            Role.SUSPECT,
+            {Cause.NETWORK_SWITCH_CABLE: 3.2},
+            after=("exit",),
+        ),
         Signal("peer.closed", "a peer closed", Severity.ERROR, Role.SYMPTOM, {Cause.NETWORK_SWITCH_CABLE: 1.0}),
     ]
 )
@@ -104,6 +123,25 @@ def test_rank_that_says_what_all_say_is_less_suspect_than_the_link_that_went_dow
     ]
     knowledge = Knowledge(
         [
+            Signal(
+                "ecc.somewhere",
+                "a memory of the GPU failed",
+                Severity.ERROR,
+                Role.FAULT,
+                {Cause.FAULTY_GPU: 3.4, Cause.GPU_HBM: 3.2, Cause.GPU_SRAM: 2.0},
+                unless=("ecc.counted",),
+            ),
+            Signal("ecc.counted.sram", "counted in SRAM", Severity.ERROR, Role.FAULT, {Cause.GPU_SRAM: 4.0}),
+            Signal("ecc.counted.hbm", "counted in HBM", Severity.WARNING, Role.SUSPECT, {Cause.GPU_HBM: 3.0}),
+            Signal("exit", "a process ended", Severity.ERROR, Role.SYMPTOM, {Cause.UNKNOWN: 0.3}),
+            Signal(
+                "connection.lost",
+                "no answer from the other side",
+                Severity.ERROR,
+                Role.SUSPECT,
+                {Cause.NETWORK_SWITCH_CABLE: 3.2},
+                after=("exit",),
+            ),
             Signal("peer.closed", "closed", Severity.ERROR, Role.SYMPTOM, {Cause.NETWORK_SWITCH_CABLE: 1.5}),
             Signal("link.down", "down", Severity.ERROR, Role.SUSPECT, {Cause.NETWORK_SWITCH_CABLE: 1.0}),
         ]
@@ -166,3 +204,42 @@ def test_disk_is_suspected_by_the_name_that_it_is_pulled_by_before_its_port():
     diagnosis = diagnosis_of(event("gpu.lost", port), event("gpu.lost", disk, NOON + seconds(1)))
 
     assert [suspect.component for suspect in diagnosis.suspects] == [disk, port]
+
+
+def test_what_leaves_the_place_open_speaks_for_the_place_that_is_told_later():
+    diagnosis = diagnosis_of(event("ecc.somewhere", GPU), event("ecc.counted.hbm", GPU, NOON + seconds(9)))
+
+    assert diagnosis.cause is Cause.GPU_HBM
+    assert diagnosis.confidence > 0.9
+
+
+def test_place_that_another_node_tells_is_not_taken_over():
+    elsewhere = Component(ComponentKind.GPU, "0000:3b:00", "node002")
+
+    diagnosis = diagnosis_of(
+        event("ecc.somewhere", GPU, job="j1"), event("ecc.counted.hbm", elsewhere, NOON + seconds(9), job="j1")
+    )
+
+    assert diagnosis.confidence < 0.6
+
+
+def test_place_stays_open_where_two_witnesses_disagree_about_it():
+    told = [event("ecc.counted.hbm", GPU, NOON + seconds(9)), event("ecc.counted.sram", GPU, NOON + seconds(9))]
+
+    weighed = diagnosis_of(event("ecc.somewhere", GPU), *told)
+
+    assert {each.cause for each in weighed.alternatives} | {weighed.cause} >= {Cause.FAULTY_GPU, Cause.GPU_SRAM}
+
+
+def test_connection_that_breaks_after_its_process_ended_is_no_fault_of_the_network():
+    ended = event("exit", RANK2)
+
+    diagnosis = diagnosis_of(ended, event("connection.lost", "node001", NOON + seconds(5)), event("exception", RANK2))
+
+    assert diagnosis.cause is Cause.SOFTWARE_BUG
+
+
+def test_connection_that_breaks_before_a_process_ends_is_suspect_itself():
+    diagnosis = diagnosis_of(event("connection.lost", "node001"), event("exit", RANK2, NOON + seconds(5)))
+
+    assert diagnosis.cause is Cause.NETWORK_SWITCH_CABLE
