@@ -12,6 +12,11 @@ from hypothesis import settings
 
 IS_CI = os.environ.get("CI", "").lower() == "true"
 
+# Pages are drawn as for a pipe. GNU readline, which pytest imports, puts the size of a terminal into the environment of
+# the process, and the workers of a parallel run inherit what the process itself never sees in os.environ.
+for variable in ("COLUMNS", "LINES", "FORCE_COLOR", "TTY_COMPATIBLE"):
+    os.environ.pop(variable, None)
+
 # A deadline measures how busy the machine is, not the code.
 settings.register_profile("local", deadline=None)
 settings.register_profile("ci", deadline=None, derandomize=True, print_blob=True)

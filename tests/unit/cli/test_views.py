@@ -304,12 +304,6 @@ VIEWS: dict[str, View] = {
 }
 
 
-@pytest.fixture(autouse=True)
-def _no_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
-    for variable in ("COLUMNS", "FORCE_COLOR", "TTY_COMPATIBLE"):
-        monkeypatch.delenv(variable, raising=False)
-
-
 def printed(capsys: pytest.CaptureFixture[str], page: Page) -> str:
     print_page(page)
     return capsys.readouterr().out
