@@ -14,7 +14,7 @@ The rules, for each run:
    it is repaired.
 6. The job starts, loads its last checkpoint, or an older one where the decision goes back, and does again what it
    had done since. Older ones are as far apart as saves are.
-7. A planned stop saves first. Time beyond the end is cut off.
+7. A planned stop saves first. Time beyond the end is cut off, and what would be done there is not counted.
 """
 
 from __future__ import annotations
@@ -49,6 +49,9 @@ REASONS = (
 COUNTS = ("interruptions", "repeats", "planned", "manual", "false_restarts", "wrong_nodes", "cold_nodes")
 
 _HANG, _SLOW, _CORRUPT = (list(Harm).index(harm) for harm in (Harm.HANG, Harm.SLOW, Harm.CORRUPT))
+_TIE = 1e-9
+"""A save that ends when a fault strikes is done, however the sums of the two times were rounded."""
+
 _ROOM = 16
 """Places for nodes that were left out while none stood by; more are made when they are taken."""
 
@@ -172,8 +175,8 @@ class _Runs:
         struck_at = np.minimum(strike.at, end)
         stops_at = np.minimum(np.where(is_slow, strike.at + strike.answers.detect, strike.at), end)
         trained = stops_at - self.trains_at
-        saves = np.floor(trained / (interval + save))
-        rest = trained - saves * (interval + save)
+        saves = np.floor(trained / (interval + save) + _TIE)
+        rest = np.maximum(trained - saves * (interval + save), 0.0)
         unsaved = np.minimum(rest, interval)
         work = saves * interval + unsaved
         again = np.minimum(work, self.debt)
@@ -187,7 +190,7 @@ class _Runs:
         self.lost[self.rows, self.debt_cause] += again
         self._blame(strike, slower)
         self.debt = np.where(strike.is_planned, 0.0, np.maximum(self.debt - saves * interval, unsaved))
-        is_fruitless = fresh < max(self.scenario.step_seconds, 1e-9)
+        is_fruitless = fresh < self.scenario.least_progress_seconds
         self.fruitless = np.where(is_fruitless, self.fruitless + 1, 0)
         return stops_at
 
@@ -196,9 +199,10 @@ class _Runs:
         answers, harm = strike.answers, strike.faulty.harm
         is_fault = ~strike.is_planned & ~strike.is_false
         action = self._action(strike, is_fault)
-        person, at_fault = self._person(strike, action), is_fault.astype(np.float64)
+        at_fault = is_fault.astype(np.float64)
         detect = np.where(harm == _SLOW, 0.0, answers.detect) * at_fault
-        decide = answers.decide * at_fault + person
+        decide = answers.decide * at_fault
+        decide += self._person(strike, action, stopped_at + detect + decide)
         node = self._replace(strike, action, stopped_at + detect + decide)
         self._roll_back(strike, action, is_fault, detect)
         bounds = self._bounds(
@@ -242,13 +246,13 @@ class _Runs:
     def _roll_back(self, strike: _Strike, action: Whole, is_fault: Flags, detect: Floats) -> None:
         """Where the decision distrusts the newest checkpoints, let the work since an older one be done again."""
         back = np.where(is_fault & self.live & (action != Action.PERSON), self.actions.back_seconds[strike.place], 0.0)
-        saves = np.ceil((back - detect - self.debt) / (self.interval + self.scenario.save_seconds))
+        saves = np.ceil((back - detect - self.debt) / (self.interval + self.scenario.save_seconds) - _TIE)
         further = self.debt + np.maximum(saves, 0.0) * self.interval
         self.debt = np.where(back > 0.0, np.minimum(further, self.seconds[Reason.PRODUCTIVE]), self.debt)
 
-    def _person(self, strike: _Strike, action: Whole) -> Floats:
+    def _person(self, strike: _Strike, action: Whole, at: Floats) -> Floats:
         seconds = np.zeros(len(self.rows))
-        asked = np.flatnonzero((action == Action.PERSON) & self.live)
+        asked = np.flatnonzero((action == Action.PERSON) & self.live & (at < self.scenario.seconds))
         if len(asked):
             seconds[asked] = self._answering.person(self.runs[asked], strike.fault[asked], strike.number[asked])
         self.counts["manual"][asked] += 1
@@ -260,9 +264,10 @@ class _Runs:
         by_person = action == Action.PERSON
         excludes = (action == Action.EXCLUDE) & (named != NOBODY)
         is_found = by_person | (excludes & (named == STRUCK))
-        self.counts["wrong_nodes"] += excludes & (named == OTHER) & self.live
+        in_time = self.live & (at < scenario.seconds)
+        self.counts["wrong_nodes"] += excludes & (named == OTHER) & in_time
         seconds = np.zeros(len(self.rows))
-        rows = np.flatnonzero((excludes | (by_person & stays)) & self.live)
+        rows = np.flatnonzero((excludes | (by_person & stays)) & in_time)
         if len(rows):
             is_warm = self._take(rows, at[rows], strike.answers.repair[rows])
             seconds[rows] = np.where(is_warm, scenario.standby_seconds, scenario.cold_seconds)

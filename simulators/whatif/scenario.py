@@ -89,6 +89,11 @@ class Scenario:
         return self.days * DAY
 
     @property
+    def least_progress_seconds(self) -> float:
+        """Less new work than this is no new step; a millionth of a second less counts as one, as sums are rounded."""
+        return max(self.step_seconds, 1e-3) - 1e-6
+
+    @property
     def failures_per_second(self) -> float:
         """Of the whole job, in elapsed time."""
         return self.failures_per_1000_node_days * self.nodes / 1000.0 / DAY

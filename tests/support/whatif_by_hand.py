@@ -56,7 +56,7 @@ class RunByHand:
         return -log(drawn(self.seed, Purpose.FALSE_GAP, self.run, number)) / rate if rate else inf
 
     def live(self):
-        while self.now < self.scenario.seconds:
+        while not self.is_over:
             self.live_through_next()
         return self
 
@@ -82,8 +82,9 @@ class RunByHand:
         stop = min(at if slow_until is None else slow_until, end)
         trained = stop - self.now
         cycle = self.interval + self.scenario.save_seconds
-        saves = floor(trained / cycle)
-        unsaved = min(trained - saves * cycle, self.interval)
+        # A save that ends when it is struck is done, whatever the last digit says.
+        saves = floor(trained / cycle + 1e-9)
+        unsaved = min(max(trained - saves * cycle, 0.0), self.interval)
         work = saves * self.interval + unsaved
         again = min(work, self.debt)
         fresh = work - again
@@ -94,14 +95,18 @@ class RunByHand:
         self.seconds["recompute"] += again
         self.seconds["checkpoint"] += trained - work
         self.debt = max(self.debt - saves * self.interval, unsaved)
-        self.fruitless = self.fruitless + 1 if fresh < max(self.scenario.step_seconds, 1e-9) else 0
+        self.fruitless = self.fruitless + 1 if fresh < self.scenario.least_progress_seconds else 0
         self.now = stop
         return at < end
 
     def spend(self, reason, seconds):
-        spent = min(self.now + seconds, self.scenario.seconds) - self.now
-        self.seconds[reason] += spent
-        self.now += spent
+        until = min(self.now + seconds, self.scenario.seconds)
+        self.seconds[reason] += until - self.now
+        self.now = until
+
+    @property
+    def is_over(self):
+        return self.now >= self.scenario.seconds
 
     def restart(self, waited=0.0):
         self.spend("reschedule", waited)
@@ -143,10 +148,11 @@ class RunByHand:
         self.spend("decide", self.policy.decides(harm).seconds(draw(Purpose.DECIDE)))
         if action != Action.PERSON:
             self.roll_back(0.0 if harm is Harm.SLOW else detect)
-        else:
+        elif not self.is_over:
             self.counts["manual"] += 1
             self.spend("decide", self.policy.person.seconds(draw(Purpose.PERSON)))
-        self.carry_out(action, named, stays, fault, strike)
+        if not self.is_over:
+            self.carry_out(action, named, stays, fault, strike)
 
     def carry_out(self, action, named, stays, fault, strike):
         by_person = action == Action.PERSON
@@ -196,5 +202,5 @@ class RunByHand:
 
     def roll_back(self, detect):
         if self.back_seconds:
-            saves = ceil((self.back_seconds - detect - self.debt) / (self.interval + self.scenario.save_seconds))
+            saves = ceil((self.back_seconds - detect - self.debt) / (self.interval + self.scenario.save_seconds) - 1e-9)
             self.debt = min(self.debt + max(saves, 0) * self.interval, self.seconds["productive"])

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from clusterwatch.goodput import Reason, theory
@@ -180,7 +180,26 @@ def policies(draw):
     )
 
 
+# A save that ends at the very moment of a strike, with sums of times that differ in the last digit.
+EVEN_TIMES = Scenario(
+    days=8.2,
+    gpus=100_000,
+    planned_seconds=900,
+    save_seconds=0,
+    interval_seconds=30,
+    step_seconds=0,
+    standby_seconds=0,
+    load_seconds=900,
+    again_seconds=900,
+)
+# A decision that is only made after the end takes no node.
+DECIDED_LATE = Scenario(days=0.5, gpus=100_000, spares=2, repair_hours=100)
+
+
 @settings(max_examples=20, deadline=None)
+@example(EVEN_TIMES, replace(POLICIES["llama3"], right={"all": 0.32}, person_after=3), 1)
+@example(DECIDED_LATE, replace(POLICIES["nothing"], person=from_quantiles(600, 6000, 9000)), 7)
+@example(replace(DECIDED_LATE, days=8), replace(POLICIES["llama3"], right={"all": 0.504}, wrong={"all": 0.18}), 221632)
 @given(scenarios(), policies(), st.integers(0, 2**31))
 def test_vectorised_runs_are_those_lived_through_one_by_one(scenario, policy, seed):
     due = faults(scenario, seed, np.arange(3, 6))
