@@ -41,7 +41,10 @@ class Turn:
 
 def watch(world: World, limits: Limits, now: datetime) -> tuple[list[Event], datetime | None]:
     """Return what the silence of jobs means: events that no reading can bring, and when the next would be due."""
-    return detect.hangs(world.jobs.values(), world.placements, world.watching_since, limits.hang, now)
+    jobs, since = world.jobs.values(), world.watching_since
+    hangs, hang_at = detect.hangs(jobs, world.placements, since, limits.hang, now)
+    late, late_at = detect.overdue(jobs, world.attempts, since, limits.overdue, now)
+    return [*hangs, *late], min(filter(None, (hang_at, late_at)), default=None)
 
 
 def respond(world: World, events: Sequence[Event], knowledge: Knowledge, limits: Limits, now: datetime) -> Turn:

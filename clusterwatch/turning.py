@@ -67,6 +67,7 @@ class Limits:
     settle: classify.SettleLimits = field(default_factory=classify.SettleLimits)
     policy: policy.Limits = field(default_factory=policy.Limits)
     hang: detect.HangLimits = field(default_factory=detect.HangLimits)
+    overdue: detect.OverdueLimits = field(default_factory=detect.OverdueLimits)
     quiet: timedelta = timedelta(minutes=10)
     """An incident that interrupts no job is closed after this long without new evidence."""
 

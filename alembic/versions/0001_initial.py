@@ -264,6 +264,7 @@ def _make_jobs() -> None:
         _real("loss", nullable=True),
         _whole("last_checkpoint_step", nullable=True),
         _time("last_checkpoint_at", nullable=True),
+        _real("checkpoint_seconds", nullable=True),
         _time("rank_lost_at", nullable=True),
         _text("held"),
         _text("outcome"),
@@ -341,6 +342,8 @@ def _make_training() -> None:
         _whole("size_bytes"),
         _text("problem"),
         _real("stall_seconds", nullable=True),
+        _real("save_seconds", nullable=True),
+        _real("load_seconds", nullable=True),
         *_times(),
         _key("checkpoints", "job_id", "path"),
     )

@@ -44,10 +44,13 @@ class Advice:
     """What to do and what it brings.
 
     Attributes:
+        write_seconds: How long a checkpoint takes until it is whole; no shorter interval can be kept, and a failure
+            loses that much more where it is longer than the save stops training.
         mtbf_seconds: Mean time between failures of the job, in elapsed time; its interval is that of the failure rate.
         confidence: Of that interval; None where the mean time was given and not counted.
         intervals: One for each method; "exact" is the advice.
         band_seconds: The exact interval at the ends of the mean time.
+        now: The interval that the job has, where that is known.
         restart_seconds_for: By share of useful time, the longest restart that reaches it with the exact interval;
             None where no restart is fast enough.
     """
@@ -59,6 +62,13 @@ class Advice:
     intervals: tuple[Interval, ...]
     band_seconds: tuple[float, float]
     restart_seconds_for: Mapping[str, float | None]
+    write_seconds: float = 0.0
+    now: Interval | None = None
+
+    @property
+    def best(self) -> Interval:
+        """The interval to take."""
+        return self.intervals[-1]
 
 
 def mtbf_counted(failures: int, hours: float, confidence: float = 0.95) -> Spread:
@@ -75,20 +85,49 @@ def mtbf_counted(failures: int, hours: float, confidence: float = 0.95) -> Sprea
     return Spread(1.0 / rate.rate, 1.0 / rate.high, 1.0 / rate.low if rate.low else inf)
 
 
-def advice(save_seconds: float, mtbf: Spread, restart_seconds: float, confidence: float | None = None) -> Advice:
+def advice(
+    save_seconds: float,
+    mtbf: Spread,
+    restart_seconds: float,
+    confidence: float | None = None,
+    write_seconds: float = 0.0,
+    now_seconds: float | None = None,
+) -> Advice:
     """Return how often to save.
+
+    Args:
+        save_seconds: How long a save stops training.
+        mtbf: Mean time between failures, in seconds.
+        restart_seconds: From a failure to the first step after loading.
+        confidence: Of the interval of *mtbf*; None where it was not counted.
+        write_seconds: Until a checkpoint is whole, where that goes on in the background.
+        now_seconds: The interval that the job has, to be compared.
 
     Raises:
         ValueError: If a time is not positive.
     """
-    intervals = tuple(
-        Interval(method, seconds, _efficiency(seconds, save_seconds, mtbf, restart_seconds))
-        for method, seconds in ((name, of(save_seconds, mtbf.value)) for name, of in METHODS.items())
+    # What is still being written when a failure strikes is lost with what was computed meanwhile.
+    lost_seconds = restart_seconds + max(write_seconds - save_seconds, 0.0)
+
+    def interval(method: str, seconds: float) -> Interval:
+        return Interval(method, seconds, _efficiency(seconds, save_seconds, mtbf, lost_seconds))
+
+    def exact(mtbf_seconds: float) -> float:
+        return max(theory.exact_interval(save_seconds, mtbf_seconds), write_seconds)
+
+    intervals = tuple(interval(name, max(of(save_seconds, mtbf.value), write_seconds)) for name, of in METHODS.items())
+    best = intervals[-1].seconds
+    return Advice(
+        save_seconds,
+        restart_seconds,
+        mtbf,
+        confidence,
+        intervals,
+        (exact(mtbf.low), exact(mtbf.high)),
+        {f"{target:.2f}": theory.required_restart(target, best, save_seconds, mtbf.value) for target in TARGETS},
+        write_seconds,
+        interval("now", now_seconds) if now_seconds else None,
     )
-    exact = intervals[-1].seconds
-    band = (theory.exact_interval(save_seconds, mtbf.low), theory.exact_interval(save_seconds, mtbf.high))
-    bearable = {f"{target:.2f}": theory.required_restart(target, exact, save_seconds, mtbf.value) for target in TARGETS}
-    return Advice(save_seconds, restart_seconds, mtbf, confidence, intervals, band, bearable)
 
 
 def _efficiency(interval: float, save: float, mtbf: Spread, restart: float) -> Spread:

@@ -37,7 +37,7 @@ def limits_of(
 
     *modes* are added to those of the policy; an actuator that says in `kinds` what it can do is asked for nothing else.
     """
-    settle, hang, brakes = settings.settle, settings.hang, settings.policy
+    settle, hang, late, brakes = settings.settle, settings.hang, settings.checkpoints, settings.policy
     stale_after = timedelta(seconds=brakes.max_event_age_seconds)
     return pipeline.Limits(
         correlate=correlate.Limits(stale_after=stale_after),
@@ -71,6 +71,7 @@ def limits_of(
         hang=detect.HangLimits(
             factor=hang.factor, minimum_seconds=hang.minimum_seconds, startup_seconds=hang.startup_seconds
         ),
+        overdue=detect.OverdueLimits(intervals=late.overdue_intervals, minimum_seconds=late.overdue_minimum_seconds),
     )
 
 

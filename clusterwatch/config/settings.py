@@ -169,6 +169,15 @@ class HangSettings(Section):
     """Patience until the first step of an attempt."""
 
 
+class CheckpointSettings(Section):
+    """When a job that trains is warned of because it has saved nothing whole."""
+
+    overdue_intervals: float = Field(default=3.0, gt=1)
+    """How many times the job's own normal time between two complete checkpoints may pass."""
+    overdue_minimum_seconds: Positive = 60
+    """Never call one overdue before this."""
+
+
 class SettleSettings(Section):
     """How long a diagnosis waits for late evidence before anything is done."""
 
@@ -298,6 +307,7 @@ class Settings(BaseSettings):
     policy: PolicySettings = Field(default_factory=PolicySettings)
     detect: DetectSettings = Field(default_factory=DetectSettings)
     hang: HangSettings = Field(default_factory=HangSettings)
+    checkpoints: CheckpointSettings = Field(default_factory=CheckpointSettings)
     settle: SettleSettings = Field(default_factory=SettleSettings)
     responder: ResponderSettings = Field(default_factory=ResponderSettings)
     retention: RetentionSettings = Field(default_factory=RetentionSettings)

@@ -7,6 +7,7 @@ from clusterwatch.detect.lines import body, cut_off
 from clusterwatch.detect.matcher import Hit, Matcher, compile_rules, unbeaten
 from clusterwatch.detect.noticing import notice
 from clusterwatch.detect.opinions import DEFAULT_PROFILE, Opinion, Opinions, Verdict, provenance
+from clusterwatch.detect.overdue import OverdueLimits, overdue
 from clusterwatch.detect.rules import Rule
 from clusterwatch.detect.selecting import Selected, Selector
 from clusterwatch.detect.sightings import event_of
@@ -23,6 +24,7 @@ __all__ = [
     "ObserverState",
     "Opinion",
     "Opinions",
+    "OverdueLimits",
     "Rule",
     "Selected",
     "Selector",
@@ -35,6 +37,7 @@ __all__ = [
     "event_of",
     "hangs",
     "notice",
+    "overdue",
     "provenance",
     "unbeaten",
 ]

@@ -3,6 +3,7 @@
 from clusterwatch.goodput.accounting import account
 from clusterwatch.goodput.costs import Cost, began_at, costs, lost_by
 from clusterwatch.goodput.ledger import MEANING, WINDOWS, Ledger, Reason, Span, windows_of
+from clusterwatch.goodput.saving import SavingMeasured, saving_measured
 
 __all__ = [
     "MEANING",
@@ -10,10 +11,12 @@ __all__ = [
     "Cost",
     "Ledger",
     "Reason",
+    "SavingMeasured",
     "Span",
     "account",
     "began_at",
     "costs",
     "lost_by",
+    "saving_measured",
     "windows_of",
 ]

@@ -72,7 +72,10 @@ def _planned(stops: Iterable[Interruption], end: datetime) -> Iterator[_Window]:
 
 
 def _stall(saved: Checkpoint) -> _Window:
-    return saved.saved_at - timedelta(seconds=max(saved.stall_seconds, 0.0)), saved.saved_at
+    """Return when training stood still for a save: at its beginning, what is written in the background comes after."""
+    stall = max(saved.stall_seconds, 0.0)
+    began = saved.saved_at - timedelta(seconds=max(saved.save_seconds, stall))
+    return began, began + timedelta(seconds=stall)
 
 
 def _merged(windows: Iterable[_Window]) -> list[_Window]:

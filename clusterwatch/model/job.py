@@ -28,11 +28,13 @@ class Checkpoint:
 
     Attributes:
         step: Training step it holds.
-        format: "dcp", "megatron", "huggingface" or "file".
+        format: "dcp", "megatron", "deepspeed", "huggingface", "manifest" or "file"; "reported" where only the job
+            itself says that it is there.
         complete: Nothing of it is missing or cut short.
         verified: Its sizes or markers were checked, not only its presence.
         problem: Why it is not complete; "" when it is.
         stall_seconds: How long saving it stopped training; 0 where that is not known or nothing.
+        save_seconds, load_seconds: How long saving it took, and loading it the last time; 0 where that is not known.
     """
 
     job_id: str
@@ -45,6 +47,8 @@ class Checkpoint:
     size_bytes: int = 0
     problem: str = ""
     stall_seconds: float = 0.0
+    save_seconds: float = 0.0
+    load_seconds: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,6 +179,7 @@ class Job:
         highest_step: Highest step ever done; 0 before the first.
         step_seconds: The job's own normal step time; None before it is known.
         report_seconds: The normal time between two reports of progress: a job may print every hundredth step only.
+        checkpoint_seconds: The normal time between two complete checkpoints; None before it is known.
         rank_lost_at: When a rank's process of the current attempt failed; None while none has, or when it was outlived.
         held: Why an operator or the policy keeps it from restarting; "" when it may.
         outcome: Why it ended, in words; "" while it has not.
@@ -201,6 +206,7 @@ class Job:
     loss: float | None = None
     last_checkpoint_step: int | None = None
     last_checkpoint_at: datetime | None = None
+    checkpoint_seconds: float | None = None
     rank_lost_at: datetime | None = None
     held: str = ""
     outcome: str = ""

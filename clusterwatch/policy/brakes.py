@@ -18,8 +18,9 @@ from datetime import datetime, timedelta
 
 from clusterwatch.model import Job, StepKind, StepState
 from clusterwatch.policy import counting
+from clusterwatch.policy.choosing import ROLLED_BACK
 from clusterwatch.policy.limits import Limits
-from clusterwatch.policy.plans import ROLLED_BACK, Plan, asking, stopping
+from clusterwatch.policy.plans import Plan, asking, stopping
 from clusterwatch.policy.situation import Cluster
 from clusterwatch.policy.view import DAY, HOUR, View
 

@@ -8,17 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import timedelta
 
 from clusterwatch.model import Checkpoint, Job, Mode, Scalar, StepKind
+from clusterwatch.policy.choosing import ROLLED_BACK, chosen_checkpoint
 from clusterwatch.policy.rules import Action, Rule, WithoutSpares
 from clusterwatch.policy.view import View
 
 PlannedStep = tuple[StepKind, tuple[tuple[str, Scalar], ...]]
 """What to do, and with which arguments."""
-
-ROLLED_BACK = "rolled_back"
-"""Argument of the choice of a checkpoint: later ones that existed then are not trusted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +90,7 @@ _ALONE: Mapping[Action, Callable[[View, Rule, Job], Plan]] = {
 
 def _restart(view: View, rule: Rule, job: Job) -> Plan:
     left_out, notes = _left_out(view, rule, job)
-    checkpoint, note = _checkpoint(view, rule)
+    checkpoint, note = chosen_checkpoint(view, rule)
     attempt: tuple[str, Scalar] = ("attempt", job.attempt)
     resume: tuple[tuple[str, Scalar], ...] = (
         ("checkpoint", checkpoint.path if checkpoint else ""),
@@ -156,44 +153,6 @@ def _care(view: View, rule: Rule, job: Job) -> list[PlannedStep]:
 
 
 _CARE = {Action.DRAIN: StepKind.DRAIN, Action.RESET: StepKind.RESET, Action.REBOOT: StepKind.REBOOT}
-
-
-def _checkpoint(view: View, rule: Rule) -> tuple[Checkpoint | None, str]:
-    """Return the checkpoint to resume from, and what is to be said about it."""
-    trusted = _trusted(view)
-    if Action.ROLL_BACK not in rule.do or not trusted:
-        return (trusted[-1] if trusted else None), ""
-    if rule.back_seconds:
-        began_at = min(
-            (each.first_at for each in view.situation.incident.evidence), default=view.situation.incident.opened_at
-        )
-        saved_by = began_at - timedelta(seconds=rule.back_seconds)
-        earlier = [each for each in trusted if each.saved_at <= saved_by]
-    else:
-        resumed = (
-            view.current.resumed_step if view.current is not None and view.current.resumed_step else trusted[-1].step
-        )
-        earlier = [each for each in trusted if each.step < resumed]
-    if earlier:
-        return earlier[-1], "Later checkpoints are not trusted."
-    return trusted[0], "It is the oldest checkpoint there is; none is as old as the rule asks for."
-
-
-def _trusted(view: View) -> list[Checkpoint]:
-    """Return the complete checkpoints without those that an earlier decision of the day went back behind."""
-    distrusted = [
-        (each.made_at, int(step.arguments.get("step") or 0))
-        for each in view.of_job
-        for step in each.steps
-        if step.kind is StepKind.CHOOSE_CHECKPOINT and step.arguments.get(ROLLED_BACK)
-    ]
-    if not distrusted:
-        return list(view.situation.checkpoints)
-    return [
-        saved
-        for saved in view.situation.checkpoints
-        if not any(saved.saved_at <= made_at and saved.step > step for made_at, step in distrusted)
-    ]
 
 
 def _restart_reason(view: View, checkpoint: Checkpoint | None, excluded: Sequence[str]) -> str:

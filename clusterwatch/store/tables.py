@@ -228,6 +228,7 @@ jobs = _record(
     _real("loss"),
     _whole("last_checkpoint_step", optional=True),
     _time("last_checkpoint_at"),
+    _real("checkpoint_seconds"),
     _time("rank_lost_at"),
     _text("held"),
     _text("outcome"),
@@ -298,6 +299,8 @@ checkpoints = _record(
     _whole("size_bytes"),
     _text("problem"),
     _real("stall_seconds"),
+    _real("save_seconds"),
+    _real("load_seconds"),
 )
 
 progress = _record(

@@ -83,6 +83,10 @@ class Book:
         changed = {job_id: tuple(placed[rank] for rank in sorted(placed)) for job_id, placed in self.placed.items()}
         return self.placements | changed
 
+    def checkpoint(self, job_id: str, path: str) -> Checkpoint | None:
+        """Return the complete checkpoint of the job at *path*; None when there is none."""
+        return next((known for known in self.checkpoints.get(job_id, ()) if known.path == path), None)
+
     def save_checkpoint(self, checkpoint: Checkpoint) -> None:
         """Add a checkpoint; a torn one is recorded and takes a complete one of the same path off the list."""
         kept = [known for known in self.checkpoints.get(checkpoint.job_id, ()) if known.path != checkpoint.path]

@@ -223,6 +223,7 @@ def _rank_placed(book: Book, event: Event) -> None:
 
 def _checkpoint(book: Book, event: Event) -> None:
     job = _job(book, event)
+    known = book.checkpoint(job.id, _text(event, "path"))
     checkpoint = Checkpoint(
         job_id=job.id,
         step=_integer(event, "step") or 0,
@@ -233,19 +234,54 @@ def _checkpoint(book: Book, event: Event) -> None:
         saved_at=event.happened_at,
         size_bytes=_integer(event, "size_bytes") or 0,
         problem=_text(event, "problem"),
-        stall_seconds=_number(event, "stall_seconds") or 0.0,
+        # What the job reported of it before it was seen in its folder.
+        stall_seconds=_number(event, "stall_seconds") or (known.stall_seconds if known else 0.0),
+        save_seconds=_number(event, "save_seconds") or (known.save_seconds if known else 0.0),
     )
+    _put_checkpoint(book, job, checkpoint)
+
+
+def _put_checkpoint(book: Book, job: Job, checkpoint: Checkpoint) -> None:
+    """Put *checkpoint* on the list, or off it if it is not complete, and say which one is the job's last."""
+    is_new = checkpoint.complete and book.checkpoint(job.id, checkpoint.path) is None
     book.save_checkpoint(checkpoint)
-    if checkpoint.complete and checkpoint.step >= (job.last_checkpoint_step or 0):
-        book.change_job(job.id, last_checkpoint_step=checkpoint.step, last_checkpoint_at=checkpoint.saved_at)
+    complete = book.checkpoints.get(job.id, ())
+    last = max(complete, key=lambda each: each.saved_at, default=None)
+    seconds = _normal_checkpoint_seconds(book, job, checkpoint) if is_new else job.checkpoint_seconds
+    changes = (last.step if last else None, last.saved_at if last else None, seconds)
+    if changes != (job.last_checkpoint_step, job.last_checkpoint_at, job.checkpoint_seconds):
+        step, at, seconds = changes
+        book.change_job(job.id, last_checkpoint_step=step, last_checkpoint_at=at, checkpoint_seconds=seconds)
+
+
+def _normal_checkpoint_seconds(book: Book, job: Job, checkpoint: Checkpoint) -> float | None:
+    """Return the job's own normal time between two checkpoints of one attempt, after *checkpoint*."""
+    current, before = book.attempt(job.id), job.last_checkpoint_at
+    if before is None or current is None or before < current.started_at or checkpoint.saved_at <= before:
+        return job.checkpoint_seconds
+    return _smoothed(job.checkpoint_seconds, (checkpoint.saved_at - before) / timedelta(seconds=1))
+
+
+def _checkpoint_reported(book: Book, event: Event) -> None:
+    """Take over what the job says of a save; what its folder shows of sizes and marks counts more."""
+    job, path = _job(book, event), _text(event, "path")
+    known = book.checkpoint(job.id, path)
+    if known is None and path and event.fields.get("complete"):
+        step, size = _integer(event, "step") or 0, _integer(event, "size_bytes") or 0
+        known = Checkpoint(job.id, step, path, "reported", True, False, event.happened_at, size)
+    if known is None:
+        return
+    stall, save = _number(event, "stall_seconds"), _number(event, "save_seconds")
+    timed = replace(known, stall_seconds=stall or known.stall_seconds, save_seconds=save or known.save_seconds)
+    _put_checkpoint(book, job, timed)
 
 
 def _checkpoint_deleted(book: Book, event: Event) -> None:
     """Take a checkpoint off the list: nothing can be resumed from it."""
-    job, path = _job(book, event), _text(event, "path")
-    for known in book.checkpoints.get(job.id, ()):
-        if known.path == path:
-            book.save_checkpoint(replace(known, complete=False, problem="deleted"))
+    job = _job(book, event)
+    known = book.checkpoint(job.id, _text(event, "path"))
+    if known is not None:
+        _put_checkpoint(book, job, replace(known, complete=False, problem="deleted"))
 
 
 def _sign_of_life(book: Book, event: Event) -> None:
@@ -380,11 +416,14 @@ def _normal_report_seconds(job: Job, fold: _Fold) -> float | None:
     """Return the job's own normal time between two reports of progress, after the one of *fold*."""
     if job.last_step is None or job.last_step_at is None:
         return job.report_seconds
-    measured = max((fold.first_at - job.last_step_at) / timedelta(seconds=1), 0.0)
-    if job.report_seconds is None:
+    return _smoothed(job.report_seconds, max((fold.first_at - job.last_step_at) / timedelta(seconds=1), 0.0))
+
+
+def _smoothed(normal: float | None, measured: float) -> float:
+    """Return what is normal after *measured*: one that is far from it moves it little."""
+    if normal is None:
         return measured
-    clipped = min(measured, STEP_TIME_CLIP * max(job.report_seconds, 1.0))
-    return job.report_seconds + STEP_TIME_SMOOTHING * (clipped - job.report_seconds)
+    return normal + STEP_TIME_SMOOTHING * (min(measured, STEP_TIME_CLIP * max(normal, 1.0)) - normal)
 
 
 def _measured_step_seconds(job: Job, fold: _Fold) -> float | None:
@@ -433,6 +472,7 @@ _HANDLERS: dict[str, Callable[[Book, Event], None]] = {
     kinds.CHECKPOINT_TORN: _checkpoint,
     kinds.CHECKPOINT_BEGUN: _sign_of_life,
     kinds.CHECKPOINT_DELETED: _checkpoint_deleted,
+    kinds.CHECKPOINT_REPORTED: _checkpoint_reported,
     **RESTART_HANDLERS,
     kinds.SECTION_BEGUN: _sign_of_life,
     kinds.SECTION_ENDED: _sign_of_life,

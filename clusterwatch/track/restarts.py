@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 
 from clusterwatch.model import Attempt, Edge, Event, kinds
@@ -36,6 +37,9 @@ def _loaded(book: Book, event: Event) -> None:
         began_at = event.happened_at - timedelta(seconds=took)
     book.change_attempt(current.job_id, checkpoint_loading_at=began_at, checkpoint_loaded_at=last_at)
     book.pass_edge(current.job_id, Edge.CHECKPOINT_LOADED, event.happened_at)
+    loaded = book.checkpoint(current.job_id, str(event.fields.get("path") or ""))
+    if loaded is not None and isinstance(took, int | float):
+        book.save_checkpoint(replace(loaded, load_seconds=float(took)))
 
 
 def _starting(book: Book, event: Event) -> Attempt | None:

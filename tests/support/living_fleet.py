@@ -18,7 +18,7 @@ import structlog
 from clusterwatch import config
 from clusterwatch.app import wiring
 from clusterwatch.clock import CatchUpClock
-from clusterwatch.goodput.ledger import account
+from clusterwatch.goodput import account
 from clusterwatch.model import ENDED_STEP_STATES, Decision, Event, Mode, Role, Severity, Step, StepKind, StepState
 from clusterwatch.seams import Site
 from simulators.small_fleet import SmallFleet

@@ -161,6 +161,8 @@ def _checkpoint_columns(now: datetime) -> tuple[Column[Checkpoint], ...]:
         Column("STEP", lambda each: str(each.step)),
         Column("SAVED", lambda each: age(each.saved_at, now)),
         Column("FORMAT", lambda each: each.format),
+        Column("TOOK", lambda each: duration(each.save_seconds) if each.save_seconds else "-"),
+        Column("STALL", lambda each: duration(each.stall_seconds) if each.stall_seconds else "-"),
         Column("STATE", _checkpoint_state),
         Column("PATH", lambda each: each.path),
     )
@@ -168,5 +170,6 @@ def _checkpoint_columns(now: datetime) -> tuple[Column[Checkpoint], ...]:
 
 def _checkpoint_state(checkpoint: Checkpoint) -> Phrase:
     if not checkpoint.complete:
-        return Phrase(f"torn: {or_dash(checkpoint.problem)}", Tone.BAD)
+        told = checkpoint.problem if checkpoint.problem == "deleted" else f"torn: {or_dash(checkpoint.problem)}"
+        return Phrase(told, Tone.DOUBTFUL if checkpoint.problem == "deleted" else Tone.BAD)
     return Phrase("complete, verified" if checkpoint.verified else "complete, not verified", Tone.GOOD)

@@ -145,6 +145,19 @@ def test_saves_that_overlap_cost_their_time_once():
     assert ledger.seconds_by_reason()[Reason.PRODUCTIVE] == 70 - 25
 
 
+def test_save_in_the_background_stops_training_at_its_beginning():
+    training = replace(CRASHED, interrupted_at=None, decided_at=None, ended_at=None, exit_code=None)
+    save = replace(saved(90, 5), save_seconds=30.0)
+
+    (stalled,) = [
+        span
+        for span in account(job(), [training], [], NOON + seconds(120), [save]).spans
+        if span.reason is Reason.CHECKPOINT
+    ]
+
+    assert (stalled.from_at, stalled.to_at) == (NOON + seconds(60), NOON + seconds(65))
+
+
 def test_saving_while_a_job_is_down_costs_nothing_more():
     ledger = account(job(ended_after=217), [CRASHED, RESUMED], [], NOON + seconds(999), [saved(121, 4)])
 

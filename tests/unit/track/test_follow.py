@@ -356,3 +356,65 @@ def test_deleted_checkpoint_leaves_the_list_and_its_record_says_so():
 
     assert [each.step for each in tracked.world.checkpoints["job-1"]] == [2]
     assert (tracked.changes.checkpoints[-1].step, tracked.changes.checkpoints[-1].problem) == (1, "deleted")
+
+
+def told(kind, at, **fields):
+    return event(kind, JOB, at, job="job-1", attempt=1, **fields)
+
+
+def test_what_the_job_reports_and_what_its_folder_shows_of_a_checkpoint_add_up_in_either_order():
+    report = told(
+        kinds.CHECKPOINT_REPORTED, NOON + seconds(5), path="/ckpt/step_1", step=1, complete=True,
+        stall_seconds=2.5, save_seconds=30.0,
+    )  # fmt: skip
+    seen = saved(1, NOON + seconds(4))
+
+    one_way = following(*training_job(), report, seen).world.checkpoints["job-1"]
+    other_way = following(*training_job(), seen, report).world.checkpoints["job-1"]
+
+    assert one_way == other_way
+    assert [(each.verified, each.stall_seconds, each.save_seconds) for each in one_way] == [(True, 2.5, 30.0)]
+
+
+def test_checkpoint_that_only_the_job_knows_of_is_complete_and_not_verified():
+    report = told(kinds.CHECKPOINT_REPORTED, NOON, path="/elsewhere/a", step=7, complete=True, size_bytes=9)
+
+    (known,) = following(*training_job(), report).world.checkpoints["job-1"]
+
+    assert (known.step, known.format, known.size_bytes) == (7, "reported", 9)
+    assert (known.complete, known.verified) == (True, False)
+
+
+def test_stall_of_a_save_that_goes_on_in_the_background_makes_no_checkpoint():
+    report = told(kinds.CHECKPOINT_REPORTED, NOON, path="/ckpt/step_1", step=1, complete=False, stall_seconds=2.0)
+
+    assert following(*training_job(), report).world.checkpoints.get("job-1", ()) == ()
+
+
+def test_checkpoint_that_is_torn_after_all_leaves_the_list_and_the_one_before_is_the_last():
+    torn = saved(2, NOON + seconds(9), kinds.CHECKPOINT_TORN, problem="cut short")
+
+    tracked = following(*training_job(), saved(1, NOON), saved(2, NOON + seconds(5)), torn)
+
+    job = tracked.world.jobs["job-1"]
+    assert (job.last_checkpoint_step, job.last_checkpoint_at) == (1, NOON)
+
+
+def test_time_between_checkpoints_becomes_known_within_an_attempt():
+    first, second = saved(1, NOON + seconds(100)), saved(2, NOON + seconds(700))
+    after_restart = saved(3, NOON + seconds(9000))
+
+    tracked = following(*training_job(), first, second)
+    restart = ended(1, NOON + seconds(750)), started(2, NOON + seconds(8000), 2)
+    restarted = following(*training_job(), first, second, *restart, after_restart)
+
+    assert tracked.world.jobs["job-1"].checkpoint_seconds == 600
+    assert restarted.world.jobs["job-1"].checkpoint_seconds == 600
+
+
+def test_time_of_loading_stays_with_the_checkpoint():
+    loaded = told(kinds.CHECKPOINT_LOADED, NOON + seconds(75), path="/ckpt/step_1", step=1, load_seconds=33.5)
+
+    (known,) = following(*training_job(), saved(1, NOON), loaded).world.checkpoints["job-1"]
+
+    assert known.load_seconds == 33.5
