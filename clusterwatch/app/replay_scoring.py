@@ -42,6 +42,8 @@ _TAKEN_OUT = frozenset({StepKind.EXCLUDE.value, StepKind.DRAIN.value})
 _BY_PERSON = frozenset({StepKind.ASK.value, StepKind.STOP.value})
 """Steps after which somebody has to look: a job that was stopped does not come back by itself."""
 
+_CARRIED_OUT = frozenset({StepState.DONE, StepState.FAILED, StepState.UNKNOWN})
+
 NOTHING = "nothing"
 """What a strike was diagnosed as that left no interruption on record."""
 
@@ -292,7 +294,7 @@ def _automation(
     restarts = [event for event in ended if event.fields.get("step_kind") == StepKind.REQUEUE]
     return Automation(
         manual_interventions=len(asked) + manual_total + _left_alone(view, decisions, ended),
-        decisions=sum(bool(decision.steps) for decision in decisions),
+        decisions=sum(any(step.state in _CARRIED_OUT for step in decision.steps) for decision in decisions),
         healthy_nodes_drained=len(healthy),
         false_restarts=sum(bool(event.fields.get("could_train")) for event in restarts),
         nodes_drained=len({event.fields.get("node") for event in out}),
