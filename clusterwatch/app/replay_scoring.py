@@ -324,7 +324,7 @@ def _lasted(stop: Interruption) -> timedelta:
 
 
 def _goodput(view: JobView, now: datetime) -> Goodput:
-    ledger = pipeline.account(view.job, view.attempts, view.interruptions, now, view.checkpoints)
+    ledger = pipeline.account(view.job, view.attempts, view.interruptions, now, view.checkpoints, view.progress)
     seconds = {reason.value: spent for reason, spent in ledger.seconds_by_reason().items()}
     productive = seconds.pop("productive", 0.0)
     gpus = max(view.job.gpus, 1)
