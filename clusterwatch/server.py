@@ -59,6 +59,8 @@ class _Office:
     refreshed_at: float
     wake_at: datetime | None = None
     silent_at: datetime | None = None
+    is_behind: bool = True
+    has_planned: bool = False
 
 
 class Responder:
@@ -113,6 +115,16 @@ class Responder:
         """When the silence of a job will have lasted too long; None when no job is silent."""
         return self._office.silent_at if self._office is not None else None
 
+    @property
+    def is_behind(self) -> bool:
+        """Whether events that were there at the last turn, or came of it, wait for the next one."""
+        return self._office is None or self._office.is_behind
+
+    @property
+    def has_planned(self) -> bool:
+        """Whether the last turn recorded steps to be carried out."""
+        return self._office is not None and self._office.has_planned
+
     def turn(self) -> bool:
         """Take one turn if this process is, or can become, the responder; return whether more events wait.
 
@@ -150,19 +162,22 @@ class Responder:
             return False
         self._refresh_watched(office, now)
         events, cursor = self._store.inbox(office.cursor, self._events_at_once)
+        office.has_planned = False
         if events or (office.wake_at is not None and office.wake_at <= now):
             self._respond(office, events, cursor, now)
         if not events:
             self._events_at_once = EVENTS_AT_ONCE
-        if len(events) < self._events_at_once:
+        office.is_behind = len(events) >= self._events_at_once
+        if not office.is_behind:
             # Silence means something only when nothing waits to be read.
-            return self._watch(office, now) > 0 or bool(events)
-        return True
+            office.is_behind = self._watch(office, now) > 0
+        return office.is_behind or bool(events)
 
     def _respond(self, office: _Office, events: Sequence[Event], cursor: Cursor, now: datetime) -> None:
         began = self._clock.monotonic()
         turn = pipeline.respond(office.world, events, self._knowledge, self._limits, now)
         self._store.commit_turn(office.lease, turn.changes, cursor, now)
+        office.has_planned = any(decision.steps for decision in turn.changes.decisions)
         office.world, office.cursor, office.wake_at = turn.world, cursor, turn.wake_at
         lag = now - events[0].observed_at if events else timedelta()
         self._metrics.turn_taken(self._clock.monotonic() - began, max(lag, timedelta()) / timedelta(seconds=1))

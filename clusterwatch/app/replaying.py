@@ -56,6 +56,7 @@ class Replay:
     _actor: Actor = field(init=False)
     _observer: ObserverState = field(default_factory=ObserverState)
     _window_closes_at: datetime | None = None
+    _has_steps: bool = True
 
     def __post_init__(self) -> None:
         """Wire the parts on a clock that begins when the trace does."""
@@ -101,8 +102,16 @@ class Replay:
 
     def _live_at(self, now: datetime) -> None:
         self._collect(now)
-        while self._responder.turn() or self._actor.turn():
+        while True:
+            self._responder.turn()
             self.volume.turns += 1
+            self._has_steps |= self._responder.has_planned
+            if self._responder.is_behind:
+                continue
+            # A plan goes on step by step: there is something to act on until nothing was.
+            self._has_steps = self._has_steps and self._actor.turn() > 0
+            if not self._has_steps:
+                return
 
     def _collect(self, now: datetime) -> None:
         readings = self.fleet.collect(_SITE, {}, now).readings
