@@ -265,6 +265,8 @@ def _make_jobs() -> None:
         _whole("last_checkpoint_step", nullable=True),
         _time("last_checkpoint_at", nullable=True),
         _real("checkpoint_seconds", nullable=True),
+        _text("section"),
+        _nested("section_seconds"),
         _time("rank_lost_at", nullable=True),
         _text("held"),
         _text("outcome"),

@@ -70,11 +70,16 @@ def _silence(job: Job, watching_since: datetime, limits: HangLimits) -> _Silence
 
 
 def _while_training(job: Job, watching_since: datetime, limits: HangLimits) -> _Silence:
-    """Allow several times the job's own rhythm: of its steps, or of its reports where it prints few of its steps."""
+    """Allow several times the job's own rhythm: of its steps, of its reports, of the part that it says it is in."""
     since = max(job.last_step_at or job.started_at, watching_since)
     if job.step_seconds is None or job.report_seconds is None:
         return _Silence(HANG, since, timedelta(seconds=limits.startup_seconds))
     rhythm = max(job.step_seconds, job.report_seconds)
+    if job.section and job.rank_lost_at is None:
+        # What never ended yet may take as long as a start; later it has a normal time too.
+        usual = dict(job.section_seconds).get(job.section)
+        patience = limits.startup_seconds if usual is None else limits.factor * max(rhythm, usual)
+        return _Silence(HANG, since, timedelta(seconds=max(limits.minimum_seconds, patience)))
     if job.rank_lost_at is not None:
         return _Silence(HANG, since, timedelta(seconds=max(limits.rank_lost_seconds, limits.rank_lost_factor * rhythm)))
     return _Silence(HANG, since, timedelta(seconds=max(limits.minimum_seconds, limits.factor * rhythm)))

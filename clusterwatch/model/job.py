@@ -180,6 +180,8 @@ class Job:
         step_seconds: The job's own normal step time; None before it is known.
         report_seconds: The normal time between two reports of progress: a job may print every hundredth step only.
         checkpoint_seconds: The normal time between two complete checkpoints; None before it is known.
+        section: The named part that its training loop says it is in, "checkpoint" while it saves; "" for none.
+        section_seconds: How long each part takes at most, as far as it was seen: (name, seconds).
         rank_lost_at: When a rank's process of the current attempt failed; None while none has, or when it was outlived.
         held: Why an operator or the policy keeps it from restarting; "" when it may.
         outcome: Why it ended, in words; "" while it has not.
@@ -207,6 +209,8 @@ class Job:
     last_checkpoint_step: int | None = None
     last_checkpoint_at: datetime | None = None
     checkpoint_seconds: float | None = None
+    section: str = ""
+    section_seconds: tuple[tuple[str, float], ...] = ()
     rank_lost_at: datetime | None = None
     held: str = ""
     outcome: str = ""

@@ -229,6 +229,8 @@ jobs = _record(
     _whole("last_checkpoint_step", optional=True),
     _time("last_checkpoint_at"),
     _real("checkpoint_seconds"),
+    _text("section"),
+    _json("section_seconds"),
     _time("rank_lost_at"),
     _text("held"),
     _text("outcome"),

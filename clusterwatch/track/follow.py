@@ -43,6 +43,9 @@ STEP_TIME_CLIP = 4.0
 FAILED_ENDINGS = ("error", "sigkill", "sigsegv", "sigabrt", "sigbus", "signal")
 """How the process of a rank ends that its job will miss. Whoever sends SIGTERM ends the others as well."""
 
+MOST_SECTIONS = 32
+"""How many named parts of a training loop are remembered with their times."""
+
 OUTLIVED_AFTER = timedelta(seconds=60)
 """An exception this long before a new step was handled: other ranks may print a step or two after a fatal one."""
 
@@ -147,6 +150,7 @@ def _attempt_started(book: Book, event: Event) -> None:
         state=state,
         last_step=None,
         rank_lost_at=None,
+        section="",
         nodes=nodes,
         updated_at=event.happened_at,
     )
@@ -264,6 +268,7 @@ def _normal_checkpoint_seconds(book: Book, job: Job, checkpoint: Checkpoint) -> 
 
 def _checkpoint_reported(book: Book, event: Event) -> None:
     """Take over what the job says of a save; what its folder shows of sizes and marks counts more."""
+    _section_ended(book, event)
     job, path = _job(book, event), _text(event, "path")
     known = book.checkpoint(job.id, path)
     if known is None and path and event.fields.get("complete"):
@@ -284,12 +289,30 @@ def _checkpoint_deleted(book: Book, event: Event) -> None:
         _put_checkpoint(book, job, replace(known, complete=False, problem="deleted"))
 
 
-def _sign_of_life(book: Book, event: Event) -> None:
-    """Take what a training loop says of itself as a sign that it does not hang."""
+def _section_begun(book: Book, event: Event) -> None:
+    """Note the part that a training loop enters: it makes no step there, and does not hang."""
+    _note_section(book, event, _section_of(event))
+
+
+def _section_ended(book: Book, event: Event) -> None:
+    job, name = _job(book, event), _section_of(event)
+    seconds = _number(event, "seconds") or _number(event, "stall_seconds")
+    known = dict(job.section_seconds)
+    if name and seconds and (name in known or len(known) < MOST_SECTIONS) and seconds > known.get(name, 0.0):
+        known[name] = seconds
+        book.change_job(job.id, section_seconds=tuple(sorted(known.items())))
+    _note_section(book, event, "")
+
+
+def _section_of(event: Event) -> str:
+    return _text(event, "section") if event.kind in (kinds.SECTION_BEGUN, kinds.SECTION_ENDED) else "checkpoint"
+
+
+def _note_section(book: Book, event: Event, name: str) -> None:
     job = _job(book, event)
     moved_on = job.last_step_at is not None and event.happened_at > job.last_step_at
     if moved_on and event.attempt in (None, job.attempt) and job.id not in book.interruptions:
-        book.change_job(job.id, last_step_at=event.happened_at, updated_at=event.happened_at)
+        book.change_job(job.id, section=name, last_step_at=event.happened_at, updated_at=event.happened_at)
 
 
 def _step_changed(book: Book, event: Event) -> None:
@@ -322,6 +345,7 @@ def _progress(book: Book, event: Event) -> None:
         report_seconds=_normal_report_seconds(job, fold),
         loss=_number(event, "loss"),
         rank_lost_at=job.rank_lost_at if _may_be_fatal(job.rank_lost_at, fold.last_at) else None,
+        section="",
         updated_at=fold.last_at,
     )
     if job.last_step_at is None or job.last_step is None or _minute(job.last_step_at) != _minute(fold.last_at):
@@ -470,11 +494,11 @@ _HANDLERS: dict[str, Callable[[Book, Event], None]] = {
     **{f"{kinds.PROCESS_EXITED}.{how}": _rank_failed for how in FAILED_ENDINGS},
     kinds.CHECKPOINT_SAVED: _checkpoint,
     kinds.CHECKPOINT_TORN: _checkpoint,
-    kinds.CHECKPOINT_BEGUN: _sign_of_life,
+    kinds.CHECKPOINT_BEGUN: _section_begun,
     kinds.CHECKPOINT_DELETED: _checkpoint_deleted,
     kinds.CHECKPOINT_REPORTED: _checkpoint_reported,
     **RESTART_HANDLERS,
-    kinds.SECTION_BEGUN: _sign_of_life,
-    kinds.SECTION_ENDED: _sign_of_life,
+    kinds.SECTION_BEGUN: _section_begun,
+    kinds.SECTION_ENDED: _section_ended,
     kinds.STEP_CHANGED: _step_changed,
 }

@@ -104,3 +104,20 @@ def test_job_that_misses_a_rank_is_not_waited_for_as_long() -> None:
     events, wake_at = hangs([job], {}, LONG_AGO, LIMITS, NOON + seconds(5))
 
     assert (events, wake_at) == ([], NOON + seconds(20))
+
+
+@pytest.mark.parametrize(
+    ("known", "patience"),
+    [((), 900), ((("evaluate", 120.0),), 720), ((("evaluate", 0.1),), 60)],
+    ids=["never seen to end", "takes two minutes", "is a part of each step"],
+)
+def test_loop_that_says_where_it_is_gets_the_time_that_part_needs(known, patience) -> None:
+    evaluating = replace(TRAINING, section="evaluate", section_seconds=known)
+
+    assert hangs([evaluating], {}, LONG_AGO, LIMITS, NOON) == ([], NOON + seconds(patience))
+
+
+def test_part_that_a_rank_is_missing_from_is_not_waited_for() -> None:
+    lost = replace(TRAINING, section="evaluate", rank_lost_at=NOON)
+
+    assert hangs([lost], {}, LONG_AGO, LIMITS, NOON)[1] == NOON + seconds(20)

@@ -418,3 +418,28 @@ def test_time_of_loading_stays_with_the_checkpoint():
     (known,) = following(*training_job(), saved(1, NOON), loaded).world.checkpoints["job-1"]
 
     assert known.load_seconds == 33.5
+
+
+def test_part_that_the_loop_is_in_is_known_until_it_ends_or_a_step_does():
+    begun = told(kinds.SECTION_BEGUN, NOON + seconds(40), section="evaluate")
+    over = told(kinds.SECTION_ENDED, NOON + seconds(100), section="evaluate", seconds=60.0)
+    step = progress("job-1", 1, 4, NOON + seconds(101))
+
+    inside = following(*training_job(), *steps(1, 3, NOON), begun).world.jobs["job-1"]
+    after = following(*training_job(), *steps(1, 3, NOON), begun, over).world.jobs["job-1"]
+    stepped = following(*training_job(), *steps(1, 3, NOON), begun, step).world.jobs["job-1"]
+
+    assert (inside.section, after.section, stepped.section) == ("evaluate", "", "")
+    assert after.section_seconds == (("evaluate", 60.0),)
+
+
+def test_saving_is_a_part_too_and_ends_when_training_goes_on():
+    begun = told(kinds.CHECKPOINT_BEGUN, NOON + seconds(40), path="/a", step=3)
+    stall = {"complete": False, "stall_seconds": 5.0}
+    background = told(kinds.CHECKPOINT_REPORTED, NOON + seconds(45), path="/a", step=3, **stall)
+
+    inside = following(*training_job(), *steps(1, 3, NOON), begun).world.jobs["job-1"]
+    after = following(*training_job(), *steps(1, 3, NOON), begun, background).world.jobs["job-1"]
+
+    assert (inside.section, after.section) == ("checkpoint", "")
+    assert after.section_seconds == (("checkpoint", 5.0),)
