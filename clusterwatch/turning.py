@@ -207,7 +207,9 @@ class Turning:
             if diagnosis.blames_hardware and diagnosis.node_confirmed
             for suspect in diagnosis.suspects[:1]
         }
-        self.nodes = track.node_states(self.world, events, blamed, frozenset(diagnosed), self.now)
+        # Who is named by address is no other node.
+        named = self._by_name(events)
+        self.nodes = track.node_states(self.world, named, blamed, frozenset(diagnosed), self.now)
         known = {node.name: node for node in self.nodes}
         if known or self.world.heard:
             self.world = replace(self.world, nodes={**self.world.nodes, **known}, heard=frozenset())

@@ -217,6 +217,18 @@ def test_node_that_a_job_failed_again_without_is_ruled_out():
     assert responder.decisions[-1].steps[0].arguments["node"] == "node002"
 
 
+def test_node_that_a_log_names_by_its_address_is_no_second_node():
+    responder = Responder()
+    responder.turn(NOON, event(kinds.NODE_ADDRESSES, "node002", addresses="10.0.0.2"))
+
+    for minute in range(3):
+        lost = event("nccl.ib_completion_error.12", "10.0.0.2", NOON + seconds(60 * minute), trust=Trust.USER)
+        responder.turn(NOON + seconds(60 * minute + 1), lost)
+
+    assert set(responder.world.nodes) == {"node002"}
+    assert {incident.nodes for incident in responder.world.incidents.values()} == {("node002",)}
+
+
 def test_stale_events_open_incidents_that_are_shown_and_never_acted_on():
     responder = Responder()
     training(responder)
