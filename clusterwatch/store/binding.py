@@ -1,15 +1,17 @@
 """Values to what a driver takes, and back: what SQLAlchemy does for each value, done once for each column.
 
 1. A row is a tuple in the order of its columns, and goes to the driver as it is.
-2. What is the same for many rows, such as a time, is converted once.
+2. Rows are converted column by column: a look at a whole column finds that it holds plain text, which may stay.
+3. What is the same for many rows, such as a time, is converted once.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
-from functools import cache, lru_cache
-from typing import Any
+from functools import cache, lru_cache, partial
+from types import NoneType
+from typing import Any, cast
 
 import sqlalchemy as sa
 
@@ -17,8 +19,9 @@ from clusterwatch.store import jsontext
 from clusterwatch.store.columns import Text, UTCDateTime, storable
 
 Convert = Callable[[Any], Any]
-Conversions = tuple[tuple[int, Convert], ...]
-"""Place in a row, and what is done to the value there; the other values stay as they are."""
+ConvertAll = Callable[[Sequence[Any]], Iterable[Any]]
+Conversions = tuple[tuple[int, ConvertAll], ...]
+"""Place in a row, and what is done to the values there; the other values stay as they are."""
 
 _TIMES_KEPT = 4096
 
@@ -30,12 +33,12 @@ def conversions(table: sa.Table, names: tuple[str, ...], dialect: str) -> Conver
     return tuple((place, convert) for place, convert in found if convert is not None)
 
 
-def converted(values: Iterable[Any], conversions: Conversions) -> tuple[Any, ...]:
-    """Return *values* as the driver takes them."""
-    row = list(values)
-    for place, convert in conversions:
-        row[place] = convert(row[place])
-    return tuple(row)
+def converted(rows: Iterable[tuple[Any, ...]], conversions: Conversions) -> list[tuple[Any, ...]]:
+    """Return *rows* as the driver takes them."""
+    columns: list[Iterable[Any]] = list(zip(*rows, strict=True))
+    for place, convert in conversions if columns else ():
+        columns[place] = convert(cast("Sequence[Any]", columns[place]))
+    return list(zip(*columns, strict=True))
 
 
 @lru_cache(maxsize=_TIMES_KEPT)
@@ -57,21 +60,36 @@ def _time_as_text(value: datetime) -> str:
     return time_in_utc(value).replace(tzinfo=None).isoformat(" ", "microseconds")
 
 
-def _text(value: Any) -> str | None:
-    return None if value is None else storable(str(value))
+def _texts(column: Sequence[Any]) -> Iterable[Any]:
+    # An enumeration is text to itself, but not to every driver.
+    if set(map(type, column)) == {str}:
+        joined = "".join(column)
+        if joined.isascii() and "\0" not in joined:
+            return column
+    return [None if value is None else storable(str(value)) for value in column]
 
 
-def _optional(convert: Convert) -> Convert:
-    return lambda value: None if value is None else convert(value)
-
-
-def _conversion(type_: sa.types.TypeEngine[Any], dialect: str) -> Convert | None:
-    if isinstance(type_, UTCDateTime):
-        return _optional(_time_as_text if dialect == "sqlite" else time_in_utc)
-    if isinstance(type_, Text):
-        return _text
-    if isinstance(type_, sa.JSON):
-        return jsontext.dumps
+def _numbers(column: Sequence[Any]) -> Iterable[Any]:
     # SQLite's driver asks around for an adapter of whatever is not exactly a number.
+    if set(map(type, column)) <= {int, NoneType}:
+        return column
+    return [None if value is None else int(value) for value in column]
+
+
+def _all(convert: Convert) -> ConvertAll:
+    return partial(map, convert)
+
+
+def _all_but_none(convert: Convert) -> ConvertAll:
+    return lambda column: [None if value is None else convert(value) for value in column]
+
+
+def _conversion(type_: sa.types.TypeEngine[Any], dialect: str) -> ConvertAll | None:
+    if isinstance(type_, UTCDateTime):
+        return _all_but_none(_time_as_text if dialect == "sqlite" else time_in_utc)
+    if isinstance(type_, Text):
+        return _texts
+    if isinstance(type_, sa.JSON):
+        return _all(jsontext.dumps)
     is_number = isinstance(type_, sa.Integer) or (isinstance(type_, sa.Boolean) and dialect == "sqlite")
-    return _optional(int) if is_number else None
+    return _numbers if is_number else None

@@ -91,7 +91,7 @@ def _known(connection: sa.Connection, ids: list[str]) -> set[str]:
 def _write_numbered(connection: sa.Connection, rows: list[tuple[Any, ...]]) -> None:
     # Retention never deletes the newest event, so a number is never handed out twice.
     newest = connection.exec_driver_sql("SELECT max(seq) FROM events WHERE xact = 0").scalar() or 0
-    numbered = [(*row, newest + count) for count, row in enumerate(rows, start=1)]
+    numbered = [row + (newest + count,) for count, row in enumerate(rows, start=1)]  # noqa: RUF005 - half the time
     connection.exec_driver_sql(insert_if_new(connection.dialect, events, (*EVENT.columns, "seq")), numbered)
 
 

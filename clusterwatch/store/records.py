@@ -62,11 +62,12 @@ class RecordType(Generic[T]):
 
         Times that a record does not tell are *now*.
         """
-        convert = conversions(self.table, self.columns, dialect)
-        if not self.derived:
-            blanks = (now,) * len(self._untold)
-            return [converted((*self._told(record), *blanks), convert) for record in records]
-        return [converted((*self._told(record), *self._derived_from(record, now)), convert) for record in records]
+        told, blanks = self._told, (now,) * len(self._untold)
+        if self.derived:
+            rows = [(*told(record), *self._derived_from(record, now), *blanks) for record in records]
+        else:
+            rows = [(*told(record), *blanks) for record in records]
+        return converted(rows, conversions(self.table, self.columns, dialect))
 
     def record(self, row: Row, **stored_elsewhere: object) -> T:
         """Return the record of *row*."""
@@ -88,7 +89,6 @@ class RecordType(Generic[T]):
         for column, compute in self.derived.items():
             value = compute(record)
             yield now if value is None and column in _TIMES else value
-        yield from (now,) * len(self._untold)
 
     @cached_property
     def _stored(self) -> dict[str, str]:

@@ -37,8 +37,8 @@ def put_row(connection: sa.Connection, table: sa.Table, row: dict[str, Any]) -> 
     """Write *row*; where the key is there, take over all else."""
     columns, key = tuple(row), {column.name for column in table.primary_key}
     overwritten = tuple(name for name in columns if name not in key)
-    values = converted(row.values(), conversions(table, columns, connection.dialect.name))
-    connection.exec_driver_sql(upsert(connection.dialect, table, columns, overwritten), values)
+    rows = converted([tuple(row.values())], conversions(table, columns, connection.dialect.name))
+    connection.exec_driver_sql(upsert(connection.dialect, table, columns, overwritten), rows)
 
 
 def add_rows(
@@ -48,7 +48,7 @@ def add_rows(
     if rows:
         convert = conversions(table, columns, connection.dialect.name)
         statement = insert_if_new(connection.dialect, table, columns)
-        connection.exec_driver_sql(statement, [converted(row, convert) for row in rows])
+        connection.exec_driver_sql(statement, converted(rows, convert))
 
 
 # Building a statement costs as much as running it, and there are few.
