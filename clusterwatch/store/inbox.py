@@ -20,7 +20,7 @@ from clusterwatch.store import jsontext
 from clusterwatch.store.eventrows import COLUMNS, events_of
 from clusterwatch.store.records import EVENT
 from clusterwatch.store.tables import collector_state, events
-from clusterwatch.store.writing import insert_if_new, put_row
+from clusterwatch.store.writing import put_row, write_rows
 
 _COPIED_FROM = 100
 """So many rows at once go to PostgreSQL by COPY; it takes as long to begin as some dozens of them."""
@@ -92,12 +92,12 @@ def _write_numbered(connection: sa.Connection, rows: list[tuple[Any, ...]]) -> N
     # Retention never deletes the newest event, so a number is never handed out twice.
     newest = connection.exec_driver_sql("SELECT max(seq) FROM events WHERE xact = 0").scalar() or 0
     numbered = [row + (newest + count,) for count, row in enumerate(rows, start=1)]  # noqa: RUF005 - half the time
-    connection.exec_driver_sql(insert_if_new(connection.dialect, events, (*EVENT.columns, "seq")), numbered)
+    write_rows(connection, events, (*EVENT.columns, "seq"), numbered)
 
 
 def _write_copied(connection: sa.Connection, rows: list[tuple[Any, ...]]) -> None:
     if len(rows) < _COPIED_FROM:
-        connection.exec_driver_sql(insert_if_new(connection.dialect, events, EVENT.columns), rows)
+        write_rows(connection, events, EVENT.columns, rows)
         return
     # Known ones were left out, under the lock that the position's row is: one that is there all the same was written
     # in this moment under another name of the collector, and is known when the collector reads again.
