@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from clusterwatch.model import Diagnosis, Event, Node, NodeState, StepKind, StepState, World, kinds
-from clusterwatch.model.making import maker
+from clusterwatch.model.making import changer
 
 SCHEDULER = "scheduler"
 """Who put a node back that no step of a plan put back."""
@@ -23,8 +23,8 @@ _TOLD_BY_SCHEDULER = {
 }
 """What a node's own start, and the scheduler's word, make of it."""
 
-_node = maker(Node)
-"""A replacement of one field costs more than the rest of what is done to a node that was only seen."""
+_changed = changer(Node)
+"""`dataclasses.replace` costs more than the rest of what is done to a node that was only seen."""
 
 _NAMING_NODES = frozenset({kinds.JOB_STARTED, kinds.ATTEMPT_STARTED})
 
@@ -125,7 +125,4 @@ def _addresses(event: Event) -> tuple[str, ...]:
 
 
 def _seen(node: Node, now: datetime) -> Node:
-    if now - node.seen_at < SEEN_EVERY:
-        return node
-    told = (node.boot_id, node.gpus, node.reason, node.drained_by, node.suspected_by, node.addresses)
-    return _node((node.name, node.state, now, *told))
+    return _changed(node, {"seen_at": now}) if now - node.seen_at >= SEEN_EVERY else node

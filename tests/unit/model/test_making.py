@@ -18,10 +18,10 @@ def test_record_made_of_its_values_is_that_record():
     assert hash(made.component) == hash(whole.component)
 
 
-@pytest.mark.parametrize("values", [("node001",), ("node001", NodeState.SILENT, NOON, "", 0, "", "", "", "one more")])
-def test_too_few_or_too_many_values_are_refused(values: tuple[object, ...]):
+@pytest.mark.parametrize("too_many", [-1, 1])
+def test_too_few_or_too_many_values_are_refused(too_many: int):
     with pytest.raises(ValueError, match="zip"):
-        maker(Node)(values)
+        maker(Node)([""] * (len(fields(Node)) + too_many))
 
 
 def test_changed_record_is_what_replacing_gives():
