@@ -74,13 +74,13 @@ class ScenarioItem(pytest.Item):
     def runtest(self) -> None:
         """Replay, and compare every figure."""
         scenario = tomllib.loads(self.path.read_text(encoding="utf-8"))
-        mistakes = list(_mistakes(scenario))
+        mistakes = list(scenario_mistakes(scenario))
         if mistakes:
             raise ScenarioError("\n".join(mistakes))
         policy, mode = scenario.get("policy", "default"), scenario.get("mode", "auto")
         replayed = _replayed(scenario["trace"], policy, mode, scenario.get("seed"), scenario.get("assume", {}))
         summary = replayed.as_json()
-        failed = list(_unmet(summary, scenario["expect"]))
+        failed = list(unmet(summary, scenario["expect"]))
         if failed:
             raise ScenarioError("\n".join(failed))
 
@@ -106,7 +106,8 @@ def _replayed(trace: str, policy: str, mode: str, seed: int | None, assume: Mapp
     return replay(Asked(trace, policy, Mode(mode), seed=seed, options=dict(assume)), config.load(None, {}))
 
 
-def _mistakes(scenario: Mapping[str, Any]) -> Iterator[str]:
+def scenario_mistakes(scenario: Mapping[str, Any]) -> Iterator[str]:
+    """Yield what is wrong with a scenario, whatever its trace."""
     for key in sorted(scenario.keys() - _KEYS):
         yield f"{key}: unknown, expected one of {', '.join(sorted(_KEYS))}"
     if not isinstance(scenario.get("trace"), str):
@@ -115,7 +116,8 @@ def _mistakes(scenario: Mapping[str, Any]) -> Iterator[str]:
         yield 'expect: missing, expected figures such as "goodput.ettr" = { at_least = 0.9 }'
 
 
-def _unmet(summary: Mapping[str, Any], expected: Mapping[str, Any]) -> Iterator[str]:
+def unmet(summary: Mapping[str, Any], expected: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the figures of *summary* that are not as *expected*."""
     for name, bounds in _flat(expected):
         value = _figure(summary, name)
         if not isinstance(value, int | float):

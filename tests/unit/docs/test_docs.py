@@ -24,6 +24,7 @@ from clusterwatch import detect, pipeline, resources
 from clusterwatch.act.local_process import VARIABLES
 from clusterwatch.app.evaluating import evaluate, evaluate_unseen
 from clusterwatch.app.offline import diagnose_text
+from clusterwatch.app.replay import Asked, replay
 from clusterwatch.cli import app
 from clusterwatch.cli.views import resume
 from clusterwatch.cli.views.diagnosis import diagnosis_json
@@ -34,6 +35,7 @@ from clusterwatch.goodput import Reason
 from clusterwatch.model import NEXT_STATES, NEXT_STEP_STATES, Cause, ComponentKind, Event, Role, kinds
 from clusterwatch.policy import FACTS, View, built_in, compile_policy
 from clusterwatch.seams import Collector, Question, Site
+from clusterwatch.testing.plugin import scenario_mistakes, unmet
 from collectors.bmc import BmcSettings
 from collectors.disks import DiskSettings
 from collectors.fabric import FabricSettings
@@ -359,11 +361,13 @@ def test_readme_names_every_variable_of_a_supervised_command():
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
-def test_toml_in_the_documentation_is_configuration_rules_or_packaging(page, tmp_path):
+def test_toml_in_the_documentation_is_of_a_form_that_is_read(page, tmp_path):
     for number, text in enumerate(re.findall(r"```toml\n(.*?)```", page.read_text(), re.DOTALL)):
         tables = tomllib.loads(text)
         if "rule" in tables:
             detect.compile_catalog({"site.toml": text})
+        elif "trace" in tables:
+            assert list(scenario_mistakes(tables)) == []
         elif "project" not in tables:
             file = tmp_path / f"{number}.toml"
             file.write_text(text)
@@ -430,3 +434,16 @@ def test_policy_of_the_example_is_simulated_beside_the_default():
 
     assert watch.label == "two_minute_watch"
     assert 0.9 < watch.ettr.mean < 0.97
+
+
+def test_example_of_a_tested_policy_holds():
+    text = (ROOT / "docs" / "replay.md").read_text()
+    (code,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    (scenario,) = re.findall(r"```toml\n(.*?)```", text, re.DOTALL)
+    namespace = {}
+    exec(compile(code, "replay.md", "exec"), namespace)  # our own page
+
+    namespace["test_policy"](lambda trace, policy: replay(Asked(trace, policy), load(None, {})))
+    asked = tomllib.loads(scenario)
+    told = replay(Asked(asked["trace"], asked["policy"], options=asked["assume"]), load(None, {})).as_json()
+    assert list(unmet(told, asked["expect"])) == []
