@@ -54,6 +54,15 @@ class Supervised:
     def jobs(self):
         return self.json("jobs", "list")
 
+    def wait_until_on_record(self):
+        """Wait until the job is in the database: what is killed before has left nothing to be told."""
+        nothing = threading.Event()
+        for _ in range(PATIENCE_SECONDS):
+            if self.jobs():
+                return
+            nothing.wait(0.5)
+        raise AssertionError("no job on record in time")
+
     def output(self, attempt=1):
         found = list((self.folder / "state").glob(f"jobs/*/attempt-{attempt}.log"))
         return found[0].read_text() if found else ""
@@ -190,6 +199,7 @@ if os.environ["CLUSTERWATCH_ATTEMPT"] == "1":
 def test_job_whose_supervisor_was_killed_is_ended_by_the_next_run_and_only_once(start):
     first = start(PRINTS.format(steps=600))
     first.wait_for("step: 3 ")
+    first.wait_until_on_record()
     first.process.kill()
     first.process.wait()
     for program in first.programs():
