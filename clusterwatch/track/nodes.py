@@ -53,7 +53,8 @@ def node_states(
     for name in sorted((changing | moved.keys() | blamed.keys() | known_by.keys()) - {""}):
         before = world.nodes.get(name) or Node(name, NodeState.IN_SERVICE, now - SEEN_EVERY)
         after = _after(before, moved.get(name), blamed.get(name), diagnosed)
-        after = replace(after, addresses=known_by.get(name, after.addresses))
+        if name in known_by:
+            after = replace(after, addresses=known_by[name])
         nodes.append(_seen(after, now) if name in speaking else after)
     return tuple(node for node in nodes if world.nodes.get(node.name) != node)
 
