@@ -296,7 +296,7 @@ class Turning:
         """Return the incident that best explains that a job stopped *at*.
 
         What is recent goes before what is not, a fault before a symptom, then the one that explains it so far, then
-        the latest.
+        the latest. That a job stands still is recent, but explains nothing: what its nodes said before does.
         """
         before, after = self.limits.correlate.before, self.limits.correlate.after
         candidates = [
@@ -311,9 +311,12 @@ class Turning:
             recent = [evidence for evidence in incident.evidence if evidence.last_at >= recent_from]
             weight = max(self._weight(evidence) for evidence in recent or incident.evidence)
             is_kept = incident.id == interruption.incident_id
-            return (bool(recent), round(weight), is_kept, incident.updated_at, incident.id)
+            return (any(map(self._may_be_the_cause, recent)), round(weight), is_kept, incident.updated_at, incident.id)
 
         return max(candidates, key=fitness, default=None)
+
+    def _may_be_the_cause(self, evidence: Evidence) -> bool:
+        return self.knowledge[evidence.kind].role in (Role.FAULT, Role.SUSPECT)
 
     def _weight(self, evidence: Evidence) -> float:
         return max(self.knowledge[evidence.kind].weights.values(), default=0.0)

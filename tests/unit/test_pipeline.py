@@ -144,6 +144,24 @@ def test_hang_is_noticed_from_silence_alone_and_its_processes_are_ended_first():
     assert responder.decisions[-1].steps[0].kind is StepKind.HOLD
 
 
+def test_hang_minutes_after_a_fault_of_its_node_is_explained_by_that_fault():
+    responder = Responder()
+    training(responder)
+    hot = event("bmc.temperature.gpu", Component(ComponentKind.GPU, "GPU3", "node001"), NOON + seconds(60))
+    responder.turn(NOON + seconds(61), hot)
+    slow = [progress("job-1", 1, step, NOON + seconds(10 * step)) for step in range(6, 44)]
+    responder.turn(NOON + seconds(431), *slow)
+
+    noticed_at = NOON + seconds(590)
+    events, _ = pipeline.watch(responder.world, LIMITS, noticed_at)
+    responder.turn(noticed_at, *events)
+    responder.turn(noticed_at + seconds(61))
+
+    assert [each.kind for each in events] == [kinds.HANG]
+    (interruption,) = responder.world.interruptions.values()
+    assert responder.world.diagnoses[interruption.incident_id].cause is Cause.GPU_THERMAL
+
+
 def test_silence_before_the_responder_began_to_look_means_nothing():
     responder = Responder()
     training(responder)
