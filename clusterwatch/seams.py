@@ -346,6 +346,10 @@ class TraceFleet(SimulatedFleet, Protocol):
         """Return whether the job would go on training if nobody touched it. Only a driver or a scorer may look."""
         ...
 
+    def call_person(self, now: datetime) -> None:
+        """Let somebody come who finds what is broken and starts the job again."""
+        ...
+
     def truth_lines(self) -> Iterator[str]:
         """Yield what really struck so far, as lines of JSON. Only a scorer may look."""
         ...

@@ -61,6 +61,7 @@ class _Office:
     silent_at: datetime | None = None
     is_behind: bool = True
     has_planned: bool = False
+    has_asked: bool = False
 
 
 class Responder:
@@ -125,6 +126,11 @@ class Responder:
         """Whether the last turn recorded steps to be carried out."""
         return self._office is not None and self._office.has_planned
 
+    @property
+    def has_asked(self) -> bool:
+        """Whether the last turn called a person."""
+        return self._office is not None and self._office.has_asked
+
     def turn(self) -> bool:
         """Take one turn if this process is, or can become, the responder; return whether more events wait.
 
@@ -162,7 +168,7 @@ class Responder:
             return False
         self._refresh_watched(office, now)
         events, cursor = self._store.inbox(office.cursor, self._events_at_once)
-        office.has_planned = False
+        office.has_planned = office.has_asked = False
         if events or (office.wake_at is not None and office.wake_at <= now):
             self._respond(office, events, cursor, now)
         if not events:
@@ -177,7 +183,9 @@ class Responder:
         began = self._clock.monotonic()
         turn = pipeline.respond(office.world, events, self._knowledge, self._limits, now)
         self._store.commit_turn(office.lease, turn.changes, cursor, now)
-        office.has_planned = any(decision.steps for decision in turn.changes.decisions)
+        steps = [step for decision in turn.changes.decisions for step in decision.steps]
+        office.has_planned = bool(steps)
+        office.has_asked = any(step.kind is StepKind.ASK and step.state is StepState.RECORDED for step in steps)
         office.world, office.cursor, office.wake_at = turn.world, cursor, turn.wake_at
         lag = now - events[0].observed_at if events else timedelta()
         self._metrics.turn_taken(self._clock.monotonic() - began, max(lag, timedelta()) / timedelta(seconds=1))

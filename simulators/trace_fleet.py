@@ -166,6 +166,11 @@ class TraceFleet:
         """Return the ids of the jobs."""
         return frozenset(job.id for job in self.schedule.jobs)
 
+    def call_person(self, now: datetime) -> None:
+        """Let somebody come who finds what is broken and starts the job again."""
+        with self._lock:
+            self._world.call_person(self._advance(now))
+
     def could_train(self, now: datetime) -> bool:
         """Return whether the job would go on training if nobody touched it."""
         with self._lock:
@@ -224,10 +229,6 @@ class TraceFleet:
         self._world.call_person(at)
         return f"{step.target} ended, and a person was told", {}
 
-    def _ask(self, step: Step, at: float) -> Done:
-        self._world.call_person(at)
-        return "a person was asked", {}
-
     def _advance(self, now: datetime) -> float:
         if not self._has_begun:
             self._has_begun = True
@@ -261,5 +262,4 @@ _ACTIONS: Mapping[StepKind, Callable[[TraceFleet, Step, float], Done]] = {
     StepKind.CHOOSE_CHECKPOINT: TraceFleet._choose,
     StepKind.REQUEUE: TraceFleet._requeue,
     StepKind.STOP: TraceFleet._stop,
-    StepKind.ASK: TraceFleet._ask,
 }

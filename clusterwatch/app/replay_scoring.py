@@ -38,7 +38,6 @@ from clusterwatch.store import JobView, Store
 DOWN_WITHOUT_STEP = timedelta(minutes=30)
 """A job that was down this long without anything being done about it was somebody's work."""
 
-_TAKEN_OUT = frozenset({StepKind.EXCLUDE.value, StepKind.DRAIN.value})
 _BY_PERSON = frozenset({StepKind.ASK.value, StepKind.STOP.value})
 """Steps after which somebody has to look: a job that was stopped does not come back by itself."""
 
@@ -143,13 +142,15 @@ class Classification:
 
 @dataclass(frozen=True, slots=True)
 class Automation:
-    """What was done, and what of it was wrong."""
+    """What was done, and what of it was wrong. Excluded is what one job goes on without, drained what nobody gets."""
 
     manual_interventions: int
     decisions: int
     healthy_nodes_drained: int
+    healthy_nodes_excluded: int
     false_restarts: int
     nodes_drained: int
+    nodes_excluded: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -288,17 +289,23 @@ def _automation(
     manual_total: int,
 ) -> Automation:
     ended = [event for event in done if event.fields.get("state") == StepState.DONE]
-    out = [event for event in ended if event.fields.get("step_kind") in _TAKEN_OUT]
-    healthy = {str(event.fields.get("node")) for event in out if not _was_struck(event, strikes)}
+    drained = [event for event in ended if event.fields.get("step_kind") == StepKind.DRAIN]
+    excluded = [event for event in ended if event.fields.get("step_kind") == StepKind.EXCLUDE]
     asked = {event.fields.get("step_id") for event in ended if event.fields.get("step_kind") in _BY_PERSON}
     restarts = [event for event in ended if event.fields.get("step_kind") == StepKind.REQUEUE]
     return Automation(
         manual_interventions=len(asked) + manual_total + _left_alone(view, decisions, ended),
         decisions=sum(any(step.state in _CARRIED_OUT for step in decision.steps) for decision in decisions),
-        healthy_nodes_drained=len(healthy),
+        healthy_nodes_drained=len(_healthy(drained, strikes)),
+        healthy_nodes_excluded=len(_healthy(excluded, strikes)),
         false_restarts=sum(bool(event.fields.get("could_train")) for event in restarts),
-        nodes_drained=len({event.fields.get("node") for event in out}),
+        nodes_drained=len({event.fields.get("node") for event in drained}),
+        nodes_excluded=len({event.fields.get("node") for event in excluded}),
     )
+
+
+def _healthy(out: Iterable[Event], strikes: Sequence[Strike]) -> set[str]:
+    return {str(event.fields.get("node")) for event in out if not _was_struck(event, strikes)}
 
 
 def _was_struck(event: Event, strikes: Sequence[Strike]) -> bool:

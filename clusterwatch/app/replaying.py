@@ -109,6 +109,8 @@ class Replay:
             self._responder.turn()
             self.volume.turns += 1
             self._has_steps |= self._responder.has_planned
+            if self._responder.has_asked:
+                self.fleet.call_person(self.now)
             if self._responder.is_behind:
                 continue
             # A plan goes on step by step: there is something to act on until nothing was.

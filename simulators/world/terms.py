@@ -23,6 +23,7 @@ class Terms:
         nccl_timeout_seconds: Until the ranks that wait give up.
         struck_after_restart_seconds: How long a job trains on a broken part, or until a fault that was due strikes.
         slow_seconds: How long a job goes on slowly before it stops.
+        reboot_seconds: Until a node that was taken out for nothing stands by again.
         signal_loss: Share of the signals that are lost, and by how much the signals that a wording may lack are.
     """
 
@@ -35,6 +36,7 @@ class Terms:
     nccl_timeout_seconds: float = 600.0
     struck_after_restart_seconds: float = 60.0
     slow_seconds: float = 300.0
+    reboot_seconds: float = 900.0
     signal_loss: float = 0.02
     duplicate_share: float = 0.01
     late_share: float = 0.02

@@ -161,13 +161,15 @@ class World:
         self._end_attempt(at, exit_code)
 
     def take_out(self, node: str, at: float) -> None:
-        """Take *node* out of service; if it is broken it comes back repaired."""
+        """Take *node* out of service; broken, it comes back repaired, healthy, it stands by after a reboot."""
         if node in self.pool.out:
             return
         self.pool.take_out(node)
         fault = self._faults.get(self.pool.broken.get(node, ""))
         if fault is not None:
             self._timeline.at(at + fault.repair_seconds, partial(self._repaired, node))
+        else:
+            self._timeline.at(at + self.terms.reboot_seconds, lambda now: self.put_back(node))
 
     def put_back(self, node: str) -> None:
         """Put *node* into service as it is."""

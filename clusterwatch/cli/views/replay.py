@@ -43,8 +43,9 @@ def _summary(replayed: Replayed) -> Iterable[str | Phrase]:
     )
     healthy = f"{done.healthy_nodes_drained} healthy nodes drained"
     yield good(healthy) if done.healthy_nodes_drained == 0 else bad(healthy)
+    yield f"{done.nodes_excluded} nodes left out of the job, {done.healthy_nodes_excluded} of them healthy"
     yield (
-        f"{done.decisions} plans carried out, {done.nodes_drained} nodes left out, "
+        f"{done.decisions} plans carried out, {done.nodes_drained} nodes drained, "
         f"{done.false_restarts} false restarts, {done.manual_interventions} times a person"
     )
     goodput, volume = score.goodput, replayed.volume
