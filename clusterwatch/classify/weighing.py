@@ -154,14 +154,15 @@ def _told(signal: Signal, by_meaning: Mapping[str, Sequence[Evidence]], knowledg
     """Return the cause that *signal* comes to by what says the same more exactly on its node; None without that."""
     nodes = {evidence.component.node for evidence in by_meaning[signal.kind]} if signal.unless else set()
     told = {
-        knowledge[evidence.kind].leading_cause
+        (knowledge[evidence.kind].leading_cause, evidence.component)
         for found in _of_kinds(signal.unless, by_meaning)
         for evidence in found
         # An excerpt may not say on which node it was.
         if "" in nodes or evidence.component.node in {*nodes, ""}
     }
-    # Where they disagree it stays open.
-    return told.pop() if len(told) == 1 else None
+    causes, parts = {cause for cause, _ in told}, {part for _, part in told}
+    # Where they disagree it stays open; and what strikes several parts at once sits in none of them.
+    return causes.pop() if len(causes) == len(parts) == 1 else None
 
 
 def _of_kinds(kinds: Iterable[str], by_meaning: Mapping[str, Sequence[Evidence]]) -> Iterator[Sequence[Evidence]]:

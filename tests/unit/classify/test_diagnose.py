@@ -243,3 +243,12 @@ def test_connection_that_breaks_before_a_process_ends_is_suspect_itself():
     diagnosis = diagnosis_of(event("connection.lost", "node001"), event("exit", RANK2, NOON + seconds(5)))
 
     assert diagnosis.cause is Cause.NETWORK_SWITCH_CABLE
+
+
+def test_place_stays_open_where_several_parts_are_struck_alike():
+    neighbour = Component(ComponentKind.GPU, "0000:5e:00", "node001")
+    told = [event("ecc.counted.hbm", gpu, NOON + seconds(9)) for gpu in (GPU, neighbour)]
+
+    diagnosis = diagnosis_of(event("ecc.somewhere", GPU), *told)
+
+    assert diagnosis.confidence < 0.6
