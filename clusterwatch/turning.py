@@ -6,6 +6,7 @@ happened.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
@@ -54,6 +55,11 @@ TOLD_WITHIN = timedelta(minutes=2)
 
 MOST_UNEXPLAINED = 500
 """Warnings that are kept because they may explain what follows; a storm of them explains nothing."""
+
+CHANCE = 0.2
+"""Warnings of a kind that are expected in the time before a stop by chance alone, from which on one says nothing."""
+
+_FORGOTTEN = 0.05
 
 _ENDING = frozenset({StepKind.HOLD, StepKind.REQUEUE, StepKind.STOP})
 """Steps that end the processes of a job."""
@@ -116,11 +122,27 @@ class Turning:
         self._correlate(events)
         known = self.world.unexplained
         if self.incidents and known:
-            self._correlate(known)
+            self._correlate(event for event in known if not self._is_murmur(event))
         joined = {event_id for _, event_id in self.memberships}
         since = self.now - self.limits.correlate.before
-        waiting = (event for event in (*known, *events) if event.id not in joined and event.happened_at >= since)
-        self.world = replace(self.world, unexplained=tuple(filter(self._may_matter, waiting))[-MOST_UNEXPLAINED:])
+        left = [event for event in (*known, *filter(self._may_matter, events)) if event.id not in joined]
+        self._count_murmurs(event for event in left if event.happened_at < since)
+        waiting = [event for event in left if event.happened_at >= since]
+        self.world = replace(self.world, unexplained=tuple(waiting[-MOST_UNEXPLAINED:]))
+
+    def _is_murmur(self, event: Event) -> bool:
+        """Say whether warnings of its kind are so common that one before a stop is chance."""
+        expected = self.world.murmurs.get(event.kind, 0.0) * (self.limits.correlate.before / timedelta(days=1))
+        return expected > CHANCE
+
+    def _count_murmurs(self, events: Iterable[Event]) -> None:
+        """Count warnings that nothing came of; what was counted fades within a day or two."""
+        passed = (self.now - (self.world.murmured_at or self.now)) / timedelta(days=1)
+        counted = {kind: count * math.exp(-passed) for kind, count in self.world.murmurs.items()}
+        for event in events:
+            counted[event.kind] = counted.get(event.kind, 0.0) + 1.0
+        kept = {kind: count for kind, count in counted.items() if count > _FORGOTTEN}
+        self.world = replace(self.world, murmurs=kept, murmured_at=self.now)
 
     def _correlate(self, events: Iterable[Event]) -> None:
         jobs = {**self.jobs_before, **self.world.jobs}

@@ -42,6 +42,8 @@ class World:
         holds: What automation must leave alone, by subject; of the lifted ones that of the cluster.
         unexplained: Warnings of the last minutes that belong to no incident yet, in the order they came: what follows
             may come of them. Not kept over a restart.
+        murmurs: How often in a day each kind of warning comes of late and nothing follows. Not kept over a restart.
+        murmured_at: When that was counted last.
     """
 
     watching_since: datetime
@@ -62,6 +64,8 @@ class World:
     recent: tuple[Decision, ...] = ()
     holds: Mapping[str, Hold] = field(default_factory=dict)
     unexplained: tuple[Event, ...] = ()
+    murmurs: Mapping[str, float] = field(default_factory=dict)
+    murmured_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

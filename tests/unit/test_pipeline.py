@@ -470,3 +470,35 @@ def test_drained_node_returns_only_through_a_check():
     assert [step.kind for step in returning.steps] == [StepKind.CHECK, StepKind.RELEASE]
     assert again.changes.decisions == ()
     assert (after.world.nodes["node001"].state, after.world.nodes["node001"].drained_by) == (NodeState.IN_SERVICE, "")
+
+
+def slowed_by_heat(at):
+    return event("gpu.thermal_slowdown", Component(ComponentKind.GPU, "0000:3b:00", "node001"), at)
+
+
+def cause_of_a_hang(responder, last_step_at):
+    noticed_at = last_step_at + seconds(400)
+    events, _ = pipeline.watch(responder.world, LIMITS, noticed_at)
+    responder.turn(noticed_at, *events)
+    responder.turn(noticed_at + seconds(61))
+    (interruption,) = responder.world.interruptions.values()
+    return responder.world.diagnoses[interruption.incident_id].cause
+
+
+def test_warning_minutes_before_a_hang_explains_it():
+    responder = Responder()
+    training(responder)
+    responder.turn(NOON + seconds(60), slowed_by_heat(NOON + seconds(55)))
+
+    assert cause_of_a_hang(responder, NOON + seconds(60)) is Cause.GPU_THERMAL
+
+
+def test_warning_that_comes_all_day_explains_nothing():
+    responder = Responder()
+    training(responder)
+    for minute in range(2, 1200):
+        at = NOON + seconds(60 * minute)
+        warnings = [slowed_by_heat(at - seconds(5))] if minute % 12 == 0 else []
+        responder.turn(at, *warnings, progress("job-1", 1, 6 * minute, at))
+
+    assert cause_of_a_hang(responder, NOON + seconds(60 * 1199)) is not Cause.GPU_THERMAL
