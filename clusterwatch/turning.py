@@ -7,6 +7,7 @@ happened.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
@@ -40,9 +41,12 @@ from clusterwatch.model import (
     Step,
     StepKind,
     StepState,
+    Trust,
     World,
     kinds,
 )
+
+_ADDRESS = re.compile(r"[\d.]{7,15}|[\da-fA-F]{0,4}:[\da-fA-F:.]{2,40}")
 
 AT_ONCE = timedelta(seconds=60)
 """Evidence this near to the moment a job stopped goes before evidence that the job outlived for longer."""
@@ -52,6 +56,12 @@ _CARE = NODE_STEP_KINDS - {StepKind.CHECK}
 
 TOLD_WITHIN = timedelta(minutes=2)
 """Processes that ClusterWatch ended have said so by then."""
+
+TOLD_LATE = timedelta(minutes=20)
+"""So long after it began, an incident whose cause is not clear waits for what schedulers and controllers tell late."""
+
+CLEAR_FROM = 0.8
+"""With this confidence nothing more is waited for."""
 
 MOST_UNEXPLAINED = 500
 """Warnings that are kept because they may explain what follows; a storm of them explains nothing."""
@@ -147,11 +157,24 @@ class Turning:
     def _correlate(self, events: Iterable[Event]) -> None:
         jobs = {**self.jobs_before, **self.world.jobs}
         grouped = correlate.add_events(
-            self.world.incidents, events, self.knowledge, jobs, self.world.topology, self.limits.correlate, self.now
+            self.world.incidents,
+            events,
+            self.knowledge,
+            jobs,
+            self.world.topology,
+            self.limits.correlate,
+            self.now,
+            self._over(),
         )
         self.memberships += grouped.memberships
         for incident in grouped.incidents.values():
             self._put(incident)
+
+    def _over(self) -> frozenset[str]:
+        """Return the open incidents whose jobs go on again."""
+        waiting = {each.incident_id for each in self.world.interruptions.values()}
+        acted_on = (key for key, made in self.world.decisions.items() if any(each.attempt for each in made))
+        return frozenset(acted_on) - waiting
 
     def _may_matter(self, event: Event) -> bool:
         """Say whether an event that opened no incident may yet explain one."""
@@ -161,11 +184,15 @@ class Turning:
     def _by_name(self, events: Iterable[Event]) -> list[Event]:
         """Return *events* with nodes by their names where a log names them by address."""
         events = list(events)
-        unknown = {event.node for event in events} - self.world.nodes.keys() - {""}
+        unknown = {name for name in {event.node for event in events} - {""} if self._may_be_address(name)}
         names = self._names_of(unknown) if unknown else {}
         if not names:
             return events
         return [_renamed(event, names[event.node]) if event.node in names else event for event in events]
+
+    def _may_be_address(self, name: str) -> bool:
+        node = self.world.nodes.get(name)
+        return node is None or (not node.addresses and _ADDRESS.fullmatch(name) is not None)
 
     def _names_of(self, addresses: AbstractSet[str]) -> dict[str, str]:
         return {address: node.name for node in self.world.nodes.values() for address in addresses & {*node.addresses}}
@@ -317,27 +344,41 @@ class Turning:
     def _explaining(self, interruption: Interruption, at: datetime, recent_from: datetime) -> Incident | None:
         """Return the incident that best explains that a job stopped *at*.
 
-        What is recent goes before what is not, a fault before a symptom, then the one that explains it so far, then
-        the latest. That a job stands still is recent, but explains nothing: what its nodes said before does.
+        What is recent and may be a cause goes before what it lived on after, and that before mere symptoms; then a
+        fault before a suspect, then the one that explains it so far, then the latest.
         """
         before, after = self.limits.correlate.before, self.limits.correlate.after
+        attempts = self.world.attempts.get(interruption.job_id, ())
+        # What an earlier attempt ended of is no reason of this one.
+        since = max([at - before, *(each.running_at or each.started_at for each in attempts[1:])])
+        over = self._over()
         candidates = [
             incident
             for incident in self.world.incidents.values()
             if incident.is_open
+            and incident.id not in over
             and interruption.job_id in incident.jobs
             and any(at - before <= each.last_at and each.first_at <= at + after for each in incident.evidence)
         ]
 
-        def fitness(incident: Incident) -> tuple[bool, int, bool, datetime, str]:
+        def fitness(incident: Incident) -> tuple[int, int, bool, datetime, str]:
             recent = [evidence for evidence in incident.evidence if evidence.last_at >= recent_from]
             weight = max(self._weight(evidence) for evidence in recent or incident.evidence)
             is_kept = incident.id == interruption.incident_id
-            return (any(map(self._may_be_the_cause, recent)), round(weight), is_kept, incident.updated_at, incident.id)
+            return (self._grade(incident, recent, since), round(weight), is_kept, incident.updated_at, incident.id)
 
         return max(candidates, key=fitness, default=None)
 
-    def _may_be_the_cause(self, evidence: Evidence) -> bool:
+    def _grade(self, incident: Incident, recent: Sequence[Evidence], since: datetime) -> int:
+        """Return how near *incident* comes to a reason: 3 for a recent one, 2 for one before, 1 for recent symptoms."""
+        if any(self._may_be_cause(evidence) for evidence in recent):
+            return 3
+        earlier = (each for each in incident.evidence if each.last_at >= since and each.trust is Trust.NODE)
+        if any(self._may_be_cause(each) and each.severity >= Severity.ERROR for each in earlier):
+            return 2
+        return 1 if recent else 0
+
+    def _may_be_cause(self, evidence: Evidence) -> bool:
         return self.knowledge[evidence.kind].role in (Role.FAULT, Role.SUSPECT)
 
     def _weight(self, evidence: Evidence) -> float:
@@ -542,11 +583,21 @@ class Turning:
         ) or incident.state in (IncidentState.ACTING, IncidentState.RECOVERING)
         quiet_at = max(evidence.last_at for evidence in incident.evidence) + self.limits.quiet
         ended_job = any(job_id in self.jobs_before and job_id not in self.world.jobs for job_id in incident.jobs)
-        if interrupted or ended_job or incident.stale or self.now >= quiet_at:
+        late_at = incident.opened_at + TOLD_LATE
+        if interrupted and self._may_be_told_late(incident) and self.now < late_at:
+            self.wake_ups.append(late_at)
+        elif interrupted or ended_job or incident.stale or self.now >= quiet_at:
             self._cancel_what_waits(incident)
             self._move(incident, IncidentState.CLOSED)
         else:
             self.wake_ups.append(quiet_at)
+
+    def _may_be_told_late(self, incident: Incident) -> bool:
+        """Say whether the cause is not clear, and what was hit may yet tell."""
+        if incident.stale or incident.state is IncidentState.SETTLING:
+            return not incident.stale
+        diagnosis = self.world.diagnoses.get(incident.id)
+        return bool(incident.nodes) and diagnosis is not None and diagnosis.confidence < CLEAR_FROM
 
 
 def _ranks_named(evidence: Sequence[Evidence]) -> set[int]:

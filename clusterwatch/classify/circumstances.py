@@ -3,6 +3,8 @@
 1. Where work was announced, what stops is no fault.
 2. What strikes several nodes at once under one switch, rack or power domain sits there.
 3. A component that was to blame before is so again more likely than one that never was.
+4. Work on a node that was not announced and that takes the node from a running job is no planned stop of the job.
+5. Where adapters, disks and GPUs of one node go together, what they hang on went.
 """
 
 from __future__ import annotations
@@ -22,6 +24,7 @@ from clusterwatch.model import (
     Placement,
     Role,
     Topology,
+    Trust,
     node_component,
 )
 
@@ -45,6 +48,20 @@ _SHARED_CAUSE: Mapping[Cause | None, Mapping[Cause, float]] = {
     Cause.IO_EXPANSION_BOARD: _POWER,
 }
 """What a cause on each of several neighbours says about what they share."""
+
+_TAKEN_FROM_A_JOB = (
+    "slurm.node_failure",
+    "slurm.requeued",
+    "nccl.connection_closed",
+    "nccl.remote_error",
+    "nccl.ib_completion_error",
+    "gloo.connection_closed",
+)
+"""What is said where a node went while its job was at work: by the scheduler, or by the ranks on other nodes."""
+
+_UNANNOUNCED_WEIGHT = 3.5
+_ON_A_BOARD = frozenset({ComponentKind.GPU, ComponentKind.NIC, ComponentKind.DISK})
+_BOARD_WEIGHT = 2.5
 
 _SWITCHES = ("switch", "leaf", "tor", "spine", "rail", "net")
 
@@ -81,9 +98,39 @@ class Remark:
 
 def remarks(evidence: Iterable[Evidence], knowledge: Knowledge, known: Circumstances) -> tuple[Remark, ...]:
     """Return what the circumstances say about an incident with this *evidence*."""
+    evidence = tuple(evidence)
     telling = [each for each in evidence if knowledge[each.kind].role in (Role.FAULT, Role.SUSPECT)]
     faults = [each for each in telling if knowledge[each.kind].role is Role.FAULT]
-    return (*_planned(telling, known), *_shared(faults, knowledge, known), *_repeated(telling, known))
+    own = [each for each in faults if each.trust is Trust.NODE]
+    return (
+        *_planned(telling, known),
+        *_unannounced(telling, evidence, knowledge, known),
+        *_shared(faults, knowledge, known),
+        *_behind_one_board(own, knowledge),
+        *_repeated(telling, known),
+    )
+
+
+def _unannounced(
+    telling: Iterable[Evidence], evidence: Iterable[Evidence], knowledge: Knowledge, known: Circumstances
+) -> Iterator[Remark]:
+    worked_on = {
+        each.component.node for each in telling if knowledge[each.kind].weights.get(Cause.PLANNED_MAINTENANCE, 0.0) >= 2
+    }
+    nodes = worked_on - known.planned - {""}
+    if nodes and any(each.kind.startswith(_TAKEN_FROM_A_JOB) for each in evidence):
+        words = f"A job was running on {_listed(nodes)} still, and no work was announced"
+        yield Remark(words, {Cause.HOST_MAINTENANCE: _UNANNOUNCED_WEIGHT}, tuple(map(node_component, sorted(nodes))))
+
+
+def _behind_one_board(faults: Iterable[Evidence], knowledge: Knowledge) -> Iterator[Remark]:
+    gone: dict[str, set[ComponentKind]] = {}
+    for each in faults:
+        if knowledge[each.kind].weights.get(Cause.IO_EXPANSION_BOARD, 0.0) > 0 and each.component.kind in _ON_A_BOARD:
+            gone.setdefault(each.component.node, set()).add(each.component.kind)
+    for node in sorted(name for name, parts in gone.items() if len(parts) > 1):
+        words = f"Several kinds of devices of {node} failed together"
+        yield Remark(words, {Cause.IO_EXPANSION_BOARD: _BOARD_WEIGHT}, (node_component(node),))
 
 
 def _planned(telling: Iterable[Evidence], known: Circumstances) -> Iterator[Remark]:

@@ -110,11 +110,14 @@ def _suspects(cause: Cause, weighed: Weighed, placements: Mapping[int, Placement
     for witness in weighed.witnesses:
         # Who says the same as many others is one of the many that were hit, hardly the one that hit them.
         voices_total = len({(evidence.component, _rank_of(evidence)) for evidence in witness.evidence})
+        said_total = sum(evidence.count for evidence in witness.evidence)
         for evidence in witness.evidence:
             blame = _blame(cause, witness, evidence, placements)
             if blame is not None:
                 key = (blame.component, blame.rank)
-                blames[key] = max(blames.get(key, 0.0), blame.weight / voices_total)
+                # Of the peers that ranks name, the one that most of them name hit them.
+                share = evidence.count / said_total if _names_a_peer(evidence, placements) else 1 / voices_total
+                blames[key] = max(blames.get(key, 0.0), blame.weight * share)
                 since[key] = min(since.get(key, evidence.first_at), evidence.first_at)
     for remark in weighed.remarks:
         for component in remark.suspects if remark.weights.get(cause, 0.0) > 0 else ():
@@ -153,13 +156,20 @@ def _blame(cause: Cause, witness: Witness, evidence: Evidence, placements: Mappi
     if cause in UNDETERMINED_CAUSES:
         # Nothing is proven, but a rank that was killed or stopped is where to look first.
         weight = max(weight, max(witness.signal.weights.values(), default=0.0) * witness.loudness)
-    rank = _rank_of(evidence)
+    rank = None if _names_a_peer(evidence, placements) else _rank_of(evidence)
     if evidence.component.kind is ComponentKind.JOB and rank is None:
         return None
-    names_a_part = rank is not None or evidence.component.kind not in _NO_PARTS
+    names_a_part = rank is not None or evidence.component.kind not in _NO_PARTS or _names_a_peer(evidence, placements)
     if weight <= 0 or (witness.signal.role is Role.SYMPTOM and evidence.trust is Trust.USER and not names_a_part):
         return None
     return _Blame(_suspected(witness, evidence, rank, placements), rank, weight)
+
+
+def _names_a_peer(evidence: Evidence, placements: Mapping[int, Placement]) -> bool:
+    """Return whether a rank names another node than its own: that node is meant, and the rank only the witness."""
+    placement = _placement(_rank_of(evidence), placements)
+    component = evidence.component
+    return component.kind is ComponentKind.NODE and placement is not None and placement.node != component.node
 
 
 def _rank_of(evidence: Evidence) -> int | None:

@@ -5,6 +5,8 @@ The rules:
 1. Each kind of evidence speaks once, however often it was seen: a storm of one message is one witness.
 2. A fault explains the symptoms around it: they no longer speak for causes of their own. Without a fault,
    what may be a cause itself (an exception, a CUDA error) explains what only ever follows from others.
+   What the catalogue says follows from another kind (a peer's complaint about a node that was switched off) speaks a
+   fifth as loud beside it.
 3. Witnesses for one cause are not independent: the second speaks half as loud as the first, the third a quarter.
 4. The earliest fault is the likelier cause: one that came later than clocks differ speaks half as loud.
 5. What leaves open where a fault sits speaks for the place that another witness on its node names: an uncorrectable
@@ -28,6 +30,7 @@ from clusterwatch.classify.circumstances import Circumstances, Remark, remarks
 from clusterwatch.model import (
     TABLE5_ROW,
     Cause,
+    ComponentKind,
     Evidence,
     Expectation,
     History,
@@ -51,6 +54,9 @@ TABLE5_WORTH = 50
 
 _OUTLIVED = 0.7
 """How loud is what the job lived on after for a while, where nothing nearer explains why it stopped."""
+
+_FOLLOWS = 0.2
+"""How loud is what follows from something else that is there."""
 
 _EXPLAINED_BY_FAULT = {Role.FAULT: 1.0, Role.SUSPECT: 0.2, Role.SYMPTOM: 0.0, Role.CONTEXT: 0.0}
 _EXPLAINED_BY_EARLIER = {**_EXPLAINED_BY_FAULT, Role.FAULT: 0.5}
@@ -123,7 +129,9 @@ def _witnesses(incident: Incident, knowledge: Knowledge, outlived_at: datetime |
     by_suspect = _EXPLAINED_BY_SUSPECT if Role.SUSPECT in roles.values() else _UNEXPLAINED
 
     def loudness(kind: str, found: Sequence[Evidence]) -> float:
-        return role_loudness(kind, found) * (_OUTLIVED if all(each.kind in outlived for each in found) else 1.0)
+        follows = any(_follows(kind, found, signals[other], by_meaning[other]) for other in by_meaning if other != kind)
+        quieter = _FOLLOWS if follows else 1.0
+        return role_loudness(kind, found) * quieter * (_OUTLIVED if all(each.kind in outlived for each in found) else 1)
 
     def role_loudness(kind: str, found: Sequence[Evidence]) -> float:
         if first_fault is None or all(each.last_at < first_fault - CLOCK_SKEW for each in found):
@@ -171,6 +179,16 @@ def _of_kinds(kinds: Iterable[str], by_meaning: Mapping[str, Sequence[Evidence]]
     for kind, found in by_meaning.items():
         if any(kind == each or kind.startswith(f"{each}.") for each in wanted):
             yield found
+
+
+def _follows(kind: str, found: Sequence[Evidence], signal: Signal, reasons: Sequence[Evidence]) -> bool:
+    """Return whether most of what was *found* of *kind* follows from *reasons*: of their nodes, if it names nodes."""
+    if not any(kind == each or kind.startswith(each + ".") for each in signal.explains):
+        return False
+    nodes = {each.component.node for each in reasons}
+    named = [each for each in found if each.component.kind is ComponentKind.NODE]
+    of_them = sum(each.count for each in named if each.component.node in nodes)
+    return of_them * 2 >= sum(each.count for each in named)
 
 
 def _absent(witnesses: Iterable[Witness], watched: frozenset[str]) -> tuple[Expectation, ...]:

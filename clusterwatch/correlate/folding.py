@@ -40,6 +40,7 @@ class Draft:
         components: Those its evidence names.
         causes: Those its evidence speaks for most.
         fault_components, fault_causes: The same, of faults alone; None for a fault that speaks for no cause.
+        fault_times: From when to when each node had faults.
         updated_at: When the last event joined.
     """
 
@@ -53,6 +54,7 @@ class Draft:
         self.causes: set[Cause] = set()
         self.fault_components: set[Component] = set()
         self.fault_causes: set[Cause | None] = set()
+        self.fault_times: dict[str, tuple[datetime, datetime]] = {}
         self.updated_at = incident.updated_at
         self._incident = incident
         self._knowledge = knowledge
@@ -80,8 +82,9 @@ class Draft:
         )
 
     def is_near(self, event: Event, before: timedelta, after: timedelta) -> bool:
-        """Return whether *event* happened from *before* the first evidence to *after* the last."""
-        return self._first_at - before <= event.last_at and event.happened_at <= self._last_at + after
+        """Return whether *event* happened from *before* the first evidence to *after* the last, or tells of then."""
+        reach = max(after, self._knowledge[event.kind].looks_back)
+        return self._first_at - before <= event.last_at and event.happened_at <= self._last_at + reach
 
     def add(self, event: Event, signal: Signal, jobs: Iterable[str], now: datetime) -> None:
         """Fold *event* into the evidence; it touches *jobs*."""
@@ -132,6 +135,7 @@ class Draft:
         if signal.role is Role.FAULT:
             self.fault_components.add(evidence.component)
             self.fault_causes.add(cause)
+            self._note_fault(evidence.component.node, evidence.first_at, evidence.last_at)
 
     def _fold(self, piece: Piece, event: Event, signal: Signal) -> None:
         if event.happened_at < piece.first_at:
@@ -142,6 +146,12 @@ class Draft:
             self.components.add(piece.evidence.component)
         else:
             piece.fold(event)
+        if signal.role is Role.FAULT:
+            self._note_fault(event.node, event.happened_at, event.last_at)
+
+    def _note_fault(self, node: str, first_at: datetime, last_at: datetime) -> None:
+        since, until = self.fault_times.get(node, (first_at, last_at))
+        self.fault_times[node] = min(since, first_at), max(until, last_at)
 
     def _next_place(self) -> int:
         self._places_given += 1

@@ -4,16 +4,18 @@ The rules:
 
 1. An event joins the best-fitting open incident that touches its component, its job or its neighbourhood, from
    10 minutes before the incident's evidence to 5 minutes after.
-2. Two faults are one incident only if they strike the same component, or the same cause strikes the same node, the
-   same switch, rack or power domain, or the same job by its own word.
+2. Two faults are one incident only if they strike the same component, or the same node within a minute, or the same
+   cause strikes the same node, the same switch, rack or power domain, or the same job by its own word.
    Symptoms and suspects join whatever explains them.
 3. An event that fits nowhere opens an incident if it is grave enough; what only gives context never does.
-4. Alike events on one component fold into one piece of evidence; symptoms of a job fold across its ranks.
+4. An incident that is over takes only what tells late of a node: a scheduler that gives it up, a node that is back.
+5. Alike events on one component fold into one piece of evidence; symptoms of a job fold across its ranks.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -36,6 +38,9 @@ from clusterwatch.model import (
 Touched = str | Component
 """What an incident and an event can have in common: a job, a place or a component no node holds."""
 
+
+AT_ONCE = timedelta(minutes=1)
+"""Two faults of a node that are no farther apart are one: it is rare that two things break in the same minute."""
 
 _NONE: frozenset[str] = frozenset()
 
@@ -66,6 +71,7 @@ def add_events(
     topology: Topology,
     limits: Limits,
     now: datetime,
+    over: AbstractSet[str] = _NONE,
 ) -> Correlated:
     """Return the incidents that *events* opened or joined, and the memberships.
 
@@ -77,12 +83,13 @@ def add_events(
         topology: Who is near whom.
         limits: Window and gravity.
         now: To know which events are too old to act on.
+        over: Ids of open incidents that only wait for what may be told late.
     """
     telling = [event for event in events if knowledge[event.kind].role is not Role.CONTEXT]
     if not telling:
         return Correlated()
     jobs_on = _jobs_by_node(jobs, {event.node for event in telling})
-    grouping = _Grouping(open_incidents, knowledge, jobs_on, topology, limits, now)
+    grouping = _Grouping(open_incidents, knowledge, jobs_on, topology, limits, now, over)
     grouping.index(telling)
 
     # What may open an incident goes first, so that a warning of the same moment finds the incident it belongs to.
@@ -118,6 +125,7 @@ class _Grouping:
     topology: Topology
     limits: Limits
     now: datetime
+    over: AbstractSet[str] = _NONE
     drafts: dict[str, Draft] = field(default_factory=dict)
     touching_job: dict[Touched, set[str]] = field(default_factory=dict)
     touching_place: dict[Touched, set[str]] = field(default_factory=dict)
@@ -188,6 +196,7 @@ class _Grouping:
             (fit, draft.updated_at, draft.id)
             for draft in self._candidates(event)
             if draft.is_open and draft.is_near(event, self.limits.before, self.limits.after)
+            if signal.looks_back or draft.id not in self.over
             if (fit := self._fit(draft, event, signal)) > 0
         ]
         return self.drafts[max(fits)[-1]] if fits else None
@@ -224,9 +233,17 @@ def _note(touching: dict[Touched, set[str]], touched: Iterable[Touched | None], 
 def _is_one_fault(draft: Draft, event: Event, signal: Signal, topology: Topology) -> bool:
     if signal.role is not Role.FAULT or not draft.fault_components:
         return True
-    if event.component in draft.fault_components:
+    if event.component in draft.fault_components or _is_at_once(draft, event):
         return True
     return signal.leading_cause in draft.fault_causes and _is_same_place(draft, event, topology)
+
+
+def _is_at_once(draft: Draft, event: Event) -> bool:
+    """Return whether the node has faults within a minute: what breaks together has one reason."""
+    since, until = draft.fault_times.get(event.node, (None, None))
+    if since is None or until is None or not event.node:
+        return False
+    return since - AT_ONCE <= event.last_at and event.happened_at <= until + AT_ONCE
 
 
 def _is_same_place(draft: Draft, event: Event, topology: Topology) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
 
 from clusterwatch.detect import opinions
 from clusterwatch.detect.entries import Entry, entries_in
@@ -15,9 +16,8 @@ from clusterwatch.detect.rules import COLLECTORS, Rule, field_name
 from clusterwatch.errors import CatalogError
 from clusterwatch.model import UNLISTED, ComponentKind, Expectation, Knowledge, Role, Severity, Signal
 
-_SIGNAL_KEYS = frozenset(
-    ["kind", "meaning", "severity", "role", "weights", "suspect", "action", "sources", "expects", "unless", "after"]
-)
+_SIGNAL_TEXTS = frozenset(["kind", "meaning", "severity", "role", "suspect", "action", "sources"])
+_SIGNAL_KEYS = _SIGNAL_TEXTS | frozenset(["weights", "expects", "unless", "after", "explains", "looks_back_seconds"])
 _EXPECTS_KEYS = frozenset(["kind", "source", "if_absent", "weights"])
 _EXAMPLE_KEYS = frozenset(["match", "no_match"])
 _RULE_KEYS = _EXAMPLE_KEYS | frozenset(
@@ -86,6 +86,8 @@ def _add_signal(draft: _Draft, entry: Entry) -> None:
         expects=tuple(_expectations(entry)),
         unless=entry.texts("unless"),
         after=entry.texts("after"),
+        explains=entry.texts("explains"),
+        looks_back=timedelta(seconds=entry.seconds("looks_back_seconds")),
         sources=entry.texts("sources", required=True),
     )
 

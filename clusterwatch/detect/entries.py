@@ -61,6 +61,14 @@ class Entry:
             self.wrong(f"{key} is missing")
         return tuple(listed)
 
+    def seconds(self, key: str) -> float:
+        """Return the seconds at *key*; 0 where there are none."""
+        value = self.values.get(key, 0)
+        if isinstance(value, bool) or not isinstance(value, int | float) or value < 0:
+            self.wrong(f"{key} must be a number of seconds")
+            return 0.0
+        return float(value)
+
     def flag(self, key: str) -> bool:
         """Return whether *key* is true; False where it is not there."""
         value = self.values.get(key, False)

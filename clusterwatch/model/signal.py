@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import timedelta
 from enum import StrEnum
 
 from clusterwatch.model.causes import Cause
@@ -50,6 +51,9 @@ class Signal:
         expects: Signals that should be there too.
         unless: Kinds that say the same more exactly: beside one of them on its node it speaks for their cause.
         after: Kinds that it falls out of: where one of them was on its node before, it is a symptom.
+        explains: Kinds that follow from it, with all kinds below them: beside it, they say little of their own.
+        looks_back: How long before it what it tells of may have happened: a scheduler waits before it gives a node up,
+            a node that was switched off says so when it is back.
         sources: Where the meaning is documented (URL or document name).
     """
 
@@ -63,6 +67,8 @@ class Signal:
     expects: tuple[Expectation, ...] = ()
     unless: tuple[str, ...] = ()
     after: tuple[str, ...] = ()
+    explains: tuple[str, ...] = ()
+    looks_back: timedelta = timedelta(0)
     sources: tuple[str, ...] = ()
 
     @property

@@ -168,9 +168,9 @@ class Voices:
         source, subject = sample.who.value, sample.subject
         before_at = max(looked_at.get(subject, 0.0), at + sample.after_seconds - _LOOK_SECONDS)
         first = subject not in looked_at
-        self._outbox.sample(
-            source, subject, node, sample.read_before(values), at - _LOOK_SECONDS if first else before_at
-        )
+        # What is told once, as a reboot is, has no regular sample before it.
+        if before := sample.read_before(values):
+            self._outbox.sample(source, subject, node, before, at - _LOOK_SECONDS if first else before_at)
         self._outbox.sample(source, subject, node, sample.read(values), at + sample.after_seconds)
         looked_at[subject] = at + sample.after_seconds
 

@@ -22,6 +22,7 @@ from functools import partial
 from clusterwatch.errors import ActionError
 from clusterwatch.model import Cause, ComponentKind, Reading, Scalar, kinds
 from simulators.cluster import ClusterSpec, part_ids
+from simulators.fleet_lines import LineWho
 from simulators.fleet_wording import Blast, FaultKind, FleetVariant, Harm, fault_kinds
 from simulators.schedule import seeded
 from simulators.trace.schedule import Fault, Follows, Noise, PlannedStop, Schedule
@@ -40,6 +41,7 @@ TOLD_AFTER_SECONDS = 1.1
 """How long it takes until a step that ended is told: files are looked at once a second."""
 
 _REPORT_SECONDS = 0.5
+_EXITS_AFTER_SECONDS = 2.0
 _GIVE_UP_SECONDS = 15.0
 _TERMINATED = -15
 _ABORTED = -6
@@ -282,9 +284,9 @@ class World:
         if kind.harm is Harm.SLOW and self._training is not None:
             self._training.pace = self._pace.slower(_SLOWER)
         if stops_at > at:
-            self._while(stops_at, partial(self._break, kind, nodes, gpu, seed))
+            self._while(stops_at, partial(self._break, kind, nodes, gpu, seed, 0.0))
         elif kind.harm is not Harm.NONE:
-            self._break(kind, nodes, gpu, seed, at)
+            self._break(kind, nodes, gpu, seed, _last_words_after(variant), at)
 
     def _goes_on_seconds(self, kind: FaultKind, variant: FleetVariant, seed: int) -> float:
         """Return how long the job still trains: slowly, or wrongly until it shows."""
@@ -294,7 +296,7 @@ class World:
             return max((line.after_seconds for line in variant.lines), default=0.0) + _REPORT_SECONDS
         return 0.0
 
-    def _break(self, kind: FaultKind, nodes: tuple[str, ...], gpu: int, seed: int, at: float) -> None:
+    def _break(self, kind: FaultKind, nodes: tuple[str, ...], gpu: int, seed: int, says_for: float, at: float) -> None:
         if self.phase is not Phase.TRAINING:
             return
         node = nodes[0]
@@ -305,7 +307,9 @@ class World:
         for family in (name for name in kind.peers if name != _TIMEOUT):
             self._voices.everywhere(family, scene, self._peers(node), seed, at + 1.0, 4.0, about=node)
         if kind.exit_code:
-            self._while(at + 2.0, partial(self._exit_rank, node, gpu, kind.exit_code, seed))
+            # Whoever has something to say says it before it ends.
+            ends_at = at + max(says_for + _REPORT_SECONDS, _EXITS_AFTER_SECONDS)
+            self._while(ends_at, partial(self._exit_rank, node, gpu, kind.exit_code, seed))
         self._while(at + self.terms.nccl_timeout_seconds, partial(self._give_up, seed))
         if self._script is not None:
             self._plan_by_script(kind, nodes, at)
@@ -532,3 +536,8 @@ def _gpu(fault: Fault, gpus_per_node: int) -> int:
     parts = part_ids(fault.component.kind, gpus_per_node)
     is_numbered = fault.component.kind in (ComponentKind.GPU, ComponentKind.NIC) and fault.component.id in parts
     return parts.index(fault.component.id) if is_numbered else fault.seed % gpus_per_node
+
+
+def _last_words_after(variant: FleetVariant) -> float:
+    """Return how many seconds after the fault the struck rank prints for the last time."""
+    return max((line.after_seconds for line in variant.lines if line.who is LineWho.RANK), default=0.0)

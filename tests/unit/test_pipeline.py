@@ -271,6 +271,34 @@ def test_fault_of_the_node_explains_the_crash_of_its_job():
     assert responder.decisions[-1].steps[0].arguments["node"] == "node001"
 
 
+def test_fault_some_minutes_before_explains_a_job_that_just_grew_silent():
+    responder = Responder()
+    training(responder, nodes="node001,node002")
+    struck_at = NOON + seconds(55)
+    responder.turn(struck_at, *observed(line("md/raid1:md3: Disk failure on nvme4n1, disabling device.", struck_at)))
+    for step in range(6, 40):
+        responder.turn(NOON + seconds(10 * step), progress("job-1", 1, step, NOON + seconds(10 * step)))
+
+    events, _ = pipeline.watch(responder.world, LIMITS, NOON + seconds(580))
+    responder.turn(NOON + seconds(580), *events)
+
+    (interruption,) = responder.world.interruptions.values()
+    assert responder.world.diagnoses[interruption.incident_id].cause is Cause.SSD
+
+
+def test_node_that_is_named_by_address_before_it_speaks_is_the_node_that_has_it():
+    responder = Responder()
+    named = event("nccl.ib_completion_error.12", "10.0.0.9", NOON)
+    introduced = event(kinds.NODE_ADDRESSES, "node009", NOON + seconds(1), addresses="10.0.0.9")
+    responder.turn(NOON, named)
+
+    responder.turn(NOON + seconds(2), introduced)
+    responder.turn(NOON + seconds(3), event("nccl.ib_completion_error.12", "10.0.0.9", NOON + seconds(3)))
+
+    (latest,) = [each for each in responder.world.incidents.values() if "node009" in each.nodes]
+    assert latest.evidence[-1].component.node == "node009"
+
+
 def test_users_imitation_of_a_kernel_message_is_believed_by_nobody_but_its_job():
     responder = Responder()
     training(responder, nodes="node001,node002")

@@ -252,3 +252,27 @@ def test_place_stays_open_where_several_parts_are_struck_alike():
     diagnosis = diagnosis_of(event("ecc.somewhere", GPU), *told)
 
     assert diagnosis.confidence < 0.6
+
+
+def test_peer_that_ranks_name_is_suspected_and_not_the_rank_that_names_it():
+    signal = Signal("peer.silent", "silent", Severity.ERROR, Role.SUSPECT, {Cause.NETWORK_SWITCH_CABLE: 3.0})
+    knowledge = Knowledge([signal])
+    named = event("peer.silent", "node009", rank=2, job="job-1")
+    (incident,) = add_events({}, [named], knowledge, {}, Topology(), Limits(), NOON).incidents.values()
+    known = Circumstances(placements=(Placement("job-1", 1, 2, "node001"),))
+
+    diagnosis = diagnose(incident, knowledge, known, 1, NOON)
+
+    assert diagnosis.suspects[0].component == Component(ComponentKind.NODE, "node009", "node009")
+    assert diagnosis.suspects[0].rank is None
+
+
+@pytest.mark.parametrize(("silent", "cause"), [("node009", Cause.HOST_MAINTENANCE), ("node001", Cause.POWER_SUPPLY)])
+def test_complaint_about_a_node_says_little_beside_what_tells_that_the_node_is_gone(silent, cause):
+    complaint = Signal("peer.silent", "silent", Severity.ERROR, Role.SUSPECT, {Cause.POWER_SUPPLY: 3.0})
+    gone = Signal("node.gone", "gone", Severity.ERROR, Role.SUSPECT, {Cause.HOST_MAINTENANCE: 2.0}, explains=("peer",))
+    knowledge = Knowledge([complaint, gone])
+    events = [event("peer.silent", silent, job="job-1"), event("node.gone", "node009", job="job-1")]
+    (incident,) = add_events({}, events, knowledge, {}, Topology(), Limits(), NOON).incidents.values()
+
+    assert diagnose(incident, knowledge, Circumstances(), 1, NOON).cause is cause

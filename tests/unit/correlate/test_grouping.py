@@ -66,8 +66,9 @@ def test_symptoms_of_all_ranks_join_the_fault_that_caused_them():
     assert incident.jobs == ("job-1",)
 
 
-def test_two_faults_of_different_kinds_on_one_node_are_two_incidents():
-    assert len(grouped(event("gpu.lost", gpu(3)), event("oom", "node001"))) == 2
+def test_two_faults_of_different_kinds_on_one_node_are_two_incidents_unless_they_come_together():
+    assert len(grouped(event("gpu.lost", gpu(3)), event("oom", "node001", NOON + seconds(90)))) == 2
+    assert len(grouped(event("gpu.lost", gpu(3)), event("oom", "node001", NOON + seconds(20)))) == 1
 
 
 def test_same_fault_on_two_gpus_of_one_node_is_one_incident():
