@@ -121,3 +121,34 @@ def test_node_that_was_to_blame_speaks_for_its_parts():
     history = History(blamed={node_component("node001"): {Cause.NIC: 2}})
 
     assert diagnosis_of(event("link.down", "node001"), history=history).cause is Cause.NIC
+
+
+WORK = Signal(
+    "drain", "work", Severity.ERROR, Role.FAULT, {Cause.PLANNED_MAINTENANCE: 4.0, Cause.HOST_MAINTENANCE: 2.0}
+)
+CUT_OFF = Signal("slurm.node_failure", "cut off", Severity.ERROR, Role.SUSPECT, {Cause.HOST_MAINTENANCE: 1.0})
+
+
+@pytest.mark.parametrize(
+    ("planned", "cause"),
+    [(frozenset(), Cause.HOST_MAINTENANCE), (frozenset({"node001"}), Cause.PLANNED_MAINTENANCE)],
+)
+def test_work_that_takes_a_node_from_a_running_job_is_planned_only_if_it_was_announced(planned, cause):
+    knowledge = Knowledge([WORK, CUT_OFF])
+    events = [event("drain", "node001"), event("slurm.node_failure", "node001", NOON + seconds(2))]
+    (incident,) = add_events({}, events, knowledge, {}, Topology(), Limits(), NOON).incidents.values()
+
+    assert diagnose(incident, knowledge, Circumstances(planned=planned), 1, NOON).cause is cause
+
+
+def test_adapter_and_gpu_that_go_together_point_to_the_board_between_them():
+    lost = {
+        kind: Signal(f"lost.{kind}", "lost", Severity.ERROR, Role.FAULT, {cause: 3.2, Cause.IO_EXPANSION_BOARD: 2.0})
+        for kind, cause in (("gpu", Cause.FAULTY_GPU), ("nic", Cause.NIC))
+    }
+    knowledge = Knowledge(lost.values())
+    nic = Component(ComponentKind.NIC, "0000:3a:00.0", "node001")
+    events = [event("lost.gpu", GPU), event("lost.nic", nic, NOON + seconds(1))]
+    (incident,) = add_events({}, events, knowledge, {}, Topology(), Limits(), NOON).incidents.values()
+
+    assert diagnose(incident, knowledge, Circumstances(), 1, NOON).cause is Cause.IO_EXPANSION_BOARD

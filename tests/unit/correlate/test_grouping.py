@@ -29,6 +29,7 @@ KNOWLEDGE = Knowledge(
         Signal("exception", "raised", Severity.ERROR, Role.SUSPECT, {Cause.SOFTWARE_BUG: 3.0}),
         Signal("nccl.timeout", "timed out", Severity.ERROR, Role.SYMPTOM, {Cause.NCCL_TIMEOUT_UNKNOWN: 2.0}),
         Signal("corrected", "corrected", Severity.WARNING, Role.SYMPTOM, {Cause.GPU_HBM: 0.2}),
+        Signal("back", "back", Severity.WARNING, Role.SUSPECT, {Cause.HOST_MAINTENANCE: 1.0}, looks_back=seconds(1200)),
         Signal("info", "info", Severity.INFO, Role.CONTEXT),
     ]
 )
@@ -163,3 +164,14 @@ def test_order_of_arrival_within_a_turn_does_not_matter(drawn, shuffler):
     shuffler.shuffle(mixed)
 
     assert {each.id: each for each in grouped(*events)} == {each.id: each for each in grouped(*mixed)}
+
+
+def test_what_tells_late_of_a_node_joins_even_an_incident_whose_job_goes_on():
+    (incident,) = grouped(event("exception", "node001"))
+    known = {incident.id: incident}
+    late = [event("back", "node001", NOON + seconds(700)), event("nccl.timeout", "node001", NOON + seconds(200))]
+
+    joined = add_events(known, late, KNOWLEDGE, JOBS, Topology(), Limits(), LATER, over={incident.id})
+
+    assert kinds_of(joined.incidents[incident.id]) == ["exception", "back"]
+    assert len(joined.incidents) == 2
