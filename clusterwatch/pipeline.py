@@ -60,6 +60,7 @@ def respond(world: World, events: Sequence[Event], knowledge: Knowledge, limits:
     tracked = track.follow(world, events)
     turn = Turning(tracked.world, tracked.changes, knowledge, limits, now, jobs_before=world.jobs)
     turn.note_steps(events)
+    turn.note_resumed()
     turn.group(events)
     turn.link_interruptions(events)
     for incident_id in list(turn.world.incidents):

@@ -125,6 +125,28 @@ class Turning:
             recent = tuple(_with_states(decision, states) for decision in self.world.recent)
             self.world = replace(self.world, decisions=decisions, recent=recent)
 
+    def note_resumed(self) -> None:
+        """Take over from which checkpoint an attempt was to go on where its start did not tell: no scheduler does."""
+        for attempt in self.tracked.attempts:
+            chosen = self._chosen_for(attempt) if attempt.number > 1 and not attempt.resumed_checkpoint else None
+            if chosen is not None:
+                step, path = int(chosen.arguments.get("step") or 0), str(chosen.arguments.get("checkpoint") or "")
+                self._put_attempt(replace(attempt, resumed_step=step, resumed_checkpoint=path))
+
+    def _chosen_for(self, attempt: Attempt) -> Step | None:
+        made = (
+            each for each in self.world.recent if (each.job_id, each.attempt) == (attempt.job_id, attempt.number - 1)
+        )
+        steps = (step for decision in made for step in decision.steps)
+        chosen = (each for each in steps if each.kind is StepKind.CHOOSE_CHECKPOINT and each.state is StepState.DONE)
+        return max(chosen, key=lambda each: each.not_after, default=None)
+
+    def _put_attempt(self, attempt: Attempt) -> None:
+        self.attempts[attempt.job_id, attempt.number] = attempt
+        known = self.world.attempts.get(attempt.job_id, ())
+        told = tuple(attempt if each.number == attempt.number else each for each in known)
+        self.world = replace(self.world, attempts={**self.world.attempts, attempt.job_id: told})
+
     def group(self, events: Iterable[Event]) -> None:
         """Put the events into incidents, but for what ClusterWatch made happen itself: that is nobody's fault."""
         ours = self._acted_on()

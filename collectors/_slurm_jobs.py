@@ -91,6 +91,9 @@ class Followers:
     def _moved(self, job: SlurmJob, known: Followed) -> tuple[Followed, list[Reading]]:
         told: list[Reading] = []
         attempt = job.restarts + 1
+        if known.phase == DOWN and attempt > known.attempt:
+            # It may have been given up meanwhile: whoever puts it back wants it followed anew.
+            told.append(self._job_started(job))
         if known.phase == RUNNING and attempt > known.attempt:
             told += self._requeued_while_running(job, known)
             known = replace(known, phase=PENDING)

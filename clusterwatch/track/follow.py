@@ -316,8 +316,23 @@ def _note_section(book: Book, event: Event, name: str) -> None:
 
 
 def _step_changed(book: Book, event: Event) -> None:
-    if _text(event, "step_kind") == StepKind.REQUEUE and _text(event, "state") == StepState.DONE:
+    if _text(event, "state") != StepState.DONE:
+        return
+    if _text(event, "step_kind") == StepKind.REQUEUE:
         book.pass_edge(_job(book, event).id, Edge.ACCEPTED, event.happened_at)
+    if _text(event, "step_kind") == StepKind.STOP:
+        _given_up(book, event)
+
+
+def _given_up(book: Book, event: Event) -> None:
+    """End a job whose last attempt is over: no scheduler says of a failed job that nobody will start it again."""
+    job = _job(book, event)
+    current = book.attempt(job.id)
+    if current is None or current.ended_at is None or event.fields.get("attempt") not in (None, current.number):
+        return
+    outcome = f"given up after attempt {current.number}: {current.fingerprint}"
+    at = event.happened_at
+    book.change_job(job.id, state=JobState.STOPPED, ended_at=at, updated_at=at, outcome=outcome)
 
 
 def _progress(book: Book, event: Event) -> None:

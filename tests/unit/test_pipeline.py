@@ -530,3 +530,20 @@ def test_warning_that_comes_all_day_explains_nothing():
         responder.turn(at, *warnings, progress("job-1", 1, 6 * minute, at))
 
     assert cause_of_a_hang(responder, NOON + seconds(60 * 1199)) is not Cause.GPU_THERMAL
+
+
+def test_attempt_whose_start_names_no_checkpoint_goes_on_from_the_one_that_was_chosen():
+    responder = Responder()
+    training(responder)
+    saved = event(kinds.CHECKPOINT_SAVED, JOB, NOON + seconds(45), job="job-1", step=4, path="/ckpt/4", complete=True)
+    responder.turn(NOON + seconds(52), saved)
+    responder.turn(NOON + seconds(60), ended(NOON + seconds(60)))
+    responder.turn(NOON + seconds(200))
+    decision = responder.decisions[-1]
+
+    responder.steps_done(NOON + seconds(201), decision)
+    started = event(kinds.ATTEMPT_STARTED, JOB, NOON + seconds(205), job="job-1", attempt=2, nodes="node001")
+    responder.turn(NOON + seconds(205), started)
+
+    (_, second) = responder.world.attempts["job-1"]
+    assert (second.resumed_step, second.resumed_checkpoint) == (4, "/ckpt/4")

@@ -114,3 +114,39 @@ def test_full_list_of_watches_is_no_full_disk(catalog: Catalog) -> None:
 )
 def test_healthy_line_that_names_a_trouble_is_none(catalog: Catalog, line: str) -> None:
     assert cause_of(catalog, line) is Cause.BENIGN
+
+
+def test_torchrun_that_is_ended_after_a_rank_was_killed_blames_no_person(catalog: Catalog) -> None:
+    lines = (
+        "E1121 12:01:17.041000 10721 torch/distributed/elastic/multiprocessing/api.py:1002] failed (exitcode: -9)"
+        " local_rank: 0 (pid: 10789) of binary: /opt/venv/bin/python",
+        "Root Cause (first observed failure):",
+        "[0]:",
+        "  time      : 2026-11-21_12:01:17",
+        "  host      : node1",
+        "  rank      : 0 (local_rank: 0)",
+        "  exitcode  : -9 (pid: 10789)",
+        "  error_file: <N/A>",
+        "  traceback : Signal 9 (SIGKILL) received by PID 10789",
+        "srun: error: node1: task 0: Exited with exit code 1",
+        "W1121 12:01:21.000000 10723 torch/distributed/elastic/agent/server/api.py:753] Received 15 death signal,"
+        " shutting down workers",
+        "torch.distributed.elastic.multiprocessing.api.SignalException: Process 10723 got signal: 15",
+        "srun: error: node2: task 1: Killed",
+    )
+
+    assert cause_of(catalog, *lines) in (Cause.UNKNOWN, Cause.OOM_HOST)
+
+
+def test_batch_script_that_slurm_ends_for_a_lost_node_blames_no_person(catalog: Catalog) -> None:
+    lines = (
+        "srun: error: Node failure on node2",
+        "srun: error: Nodes node2 are still not ready",
+        "slurmstepd-node1: error: *** JOB 4 ON node1 CANCELLED AT 2026-11-21T11:55:07 DUE TO NODE FAILURE,"
+        " SEE SLURMCTLD LOG FOR DETAILS ***",
+        "srun: forcing job termination",
+        "W1121 11:55:07.437000 29735 torch/distributed/elastic/agent/server/api.py:753] Received 15 death signal,"
+        " shutting down workers",
+    )
+
+    assert cause_of(catalog, *lines) in (Cause.HOST_MAINTENANCE, Cause.UNKNOWN)

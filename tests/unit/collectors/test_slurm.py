@@ -94,6 +94,19 @@ def test_end_that_clusterwatch_made_is_no_evidence(queue: Queue):
     assert queue.told() == [f"{kinds.ATTEMPT_ENDED} 1"]
 
 
+def test_failed_job_that_is_put_back_is_told_of_anew_because_it_may_have_been_given_up(queue: Queue):
+    queue.holds(job())
+    queue.look()
+    queue.holds(job("FAILED"))
+    queue.look()
+    queue.holds(job("PENDING", restarts=1, nodes=""))
+    put_back = queue.told()
+    queue.holds(job(restarts=1))
+
+    assert put_back == [kinds.JOB_STARTED]
+    assert queue.told() == [f"{kinds.ATTEMPT_STARTED} 2"]
+
+
 def test_job_that_ended_before_anybody_looked_is_not_told_of(queue: Queue):
     queue.position = {}
     queue.holds(job("FAILED"))

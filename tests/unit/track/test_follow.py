@@ -443,3 +443,23 @@ def test_saving_is_a_part_too_and_ends_when_training_goes_on():
 
     assert (inside.section, after.section) == ("checkpoint", "")
     assert after.section_seconds == (("checkpoint", 5.0),)
+
+
+def stopping(after, attempt):
+    fields = {"step_id": "dec-1.1", "step_kind": "stop", "state": "done", "attempt": attempt}
+    return event(kinds.STEP_CHANGED, JOB, NOON + seconds(after), job="job-1", **fields)
+
+
+def test_job_that_is_given_up_after_its_last_attempt_is_over():
+    tracked = following(*training_job(), *steps(1, 3, NOON), ended(1, NOON + seconds(40)), stopping(50, attempt=1))
+
+    (job,) = tracked.changes.jobs
+    assert (job.state, job.ended_at) == (JobState.STOPPED, NOON + seconds(50))
+    assert job.outcome == "given up after attempt 1: exit code 1 after step 3"
+    assert not tracked.world.jobs
+
+
+def test_job_that_is_stopped_while_it_runs_is_over_when_its_end_is_seen():
+    tracked = following(*training_job(), *steps(1, 3, NOON), stopping(50, attempt=1))
+
+    assert tracked.world.jobs["job-1"].is_active
