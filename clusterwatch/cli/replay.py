@@ -28,7 +28,7 @@ def register(app: typer.Typer) -> None:
 
 
 def replay(
-    trace: Annotated[str, typer.Argument(help="A built-in trace such as llama3-54d, or a trace file.")],
+    trace: Annotated[str, typer.Argument(help="A built-in trace such as llama3-54d, a spec, or a trace file.")],
     policy: Annotated[
         str, typer.Option(help="nothing, requeue, llama3, oracle: that acts. Else a policy's name or file.")
     ] = "default",

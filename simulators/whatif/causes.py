@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from importlib import resources
+from functools import cache
 
-from clusterwatch.model import HARDWARE_CAUSES, Cause
+from clusterwatch.model import HARDWARE_CAUSES, Cause, ComponentKind
+from simulators.fleet_wording import FaultKind, fault_kinds
+from simulators.fleet_wording import Harm as FleetHarm
+from simulators.trace.specs import builtin_spec
 
 LLAMA3_NODE_DAYS = 54 * 2048
 """Over how many days of how many nodes the counts of the built-in mix were counted."""
+
+NO_PART = frozenset({ComponentKind.JOB, ComponentKind.SERVICE})
+"""What is broken is on no node."""
 
 
 class Harm(StrEnum):
@@ -21,6 +26,17 @@ class Harm(StrEnum):
     HANG = "hang"
     SLOW = "slow"
     CORRUPT = "corrupt"
+
+
+AS_SEEN_BY_JOB = {
+    FleetHarm.CRASH: Harm.CRASH,
+    # For the job the end of a node is the end of a process; who notices it how fast is another matter.
+    FleetHarm.NODE_DOWN: Harm.CRASH,
+    FleetHarm.HANG: Harm.HANG,
+    FleetHarm.SLOW: Harm.SLOW,
+    FleetHarm.CORRUPT: Harm.CORRUPT,
+}
+"""What each harm of a kind of fault is to the job; what harms nothing is none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,54 +65,33 @@ class Behaviour:
 Mix = tuple[Behaviour, ...]
 
 
+@cache
 def built_in_mix() -> Mix:
-    """Return the mix of Table 5."""
-    return mix_of((resources.files("simulators") / "whatif" / "causes.toml").read_text(encoding="utf-8"))
+    """Return the mix of Table 5: its counts as the built-in trace has them, its kinds of fault as replays have them."""
+    counts: dict[Cause, float] = {}
+    for row in builtin_spec("llama3-54d").category:
+        for cause, share in row.causes.items():
+            counts[cause] = counts.get(cause, 0.0) + row.count * share
+    return mix_of(fault_kinds().values(), counts)
 
 
-def mix_of(text: str) -> Mix:
-    """Return the mix that the TOML *text* tells.
+def mix_of(kinds: Iterable[FaultKind], counts: Mapping[Cause, float]) -> Mix:
+    """Return the mix of *counts*, behaving as *kinds* of fault say: by share, harm and whether they stay.
 
-    Raises:
-        ValueError: If a chance is out of range, or chances do not add up.
+    A cause without a kind that harms is left out.
     """
-    return tuple(_behaviour(name, table) for name, table in tomllib.loads(text).items())
+    by_cause: dict[Cause, list[FaultKind]] = {}
+    for kind in kinds:
+        if kind.harm in AS_SEEN_BY_JOB and kind.share > 0.0:
+            by_cause.setdefault(kind.cause, []).append(kind)
+    return tuple(_behaviour(cause, count, by_cause[cause]) for cause, count in counts.items() if cause in by_cause)
 
 
-def _behaviour(name: str, table: Mapping[str, object]) -> Behaviour:
-    told = table["harm"]
-    harm = {Harm(key): float(share) for key, share in told.items()} if isinstance(told, Mapping) else {}
-    behaviour = Behaviour(
-        Cause(name), float(str(table["count"])), bool(table["part"]), float(str(table["stays"])), harm
-    )
-    if abs(sum(harm.values()) - 1.0) > 1e-6 or min(harm.values()) < 0.0:
-        raise ValueError(f"{name}: the chances of what it does must add up to 1")
-    if not 0.0 <= behaviour.stays <= 1.0 or behaviour.count < 0.0:
-        raise ValueError(f"{name}: a count must not be negative, and a chance lies between 0 and 1")
-    return behaviour
-
-
-_AS_CRASH = "node_down"
-"""For the job the end of a node is the end of a process; who notices it how fast is another matter."""
-
-
-def mix_from_kinds(kinds: Mapping[str, Mapping[str, object]], counts: Mapping[Cause, float]) -> Mix:
-    """Return the mix of *counts*, behaving as a table of fault kinds says: by share, harm and whether they stay.
-
-    A cause without a kind in the table is left out.
-    """
-    found: list[Behaviour] = []
-    for cause, count in counts.items():
-        ours = [kind for kind in kinds.values() if kind["cause"] == cause and kind["harm"] != "none"]
-        total = sum(float(str(kind["share"])) for kind in ours)
-        if total <= 0.0:
-            continue
-        harm: dict[Harm, float] = {}
-        for kind in ours:
-            what = Harm.CRASH if kind["harm"] == _AS_CRASH else Harm(str(kind["harm"]))
-            harm[what] = harm.get(what, 0.0) + float(str(kind["share"])) / total
-        stays = sum(float(str(kind["share"])) for kind in ours if kind["stays"]) / total
-        found.append(
-            Behaviour(cause, count, any(kind["component"] not in ("job", "service") for kind in ours), stays, harm)
-        )
-    return tuple(found)
+def _behaviour(cause: Cause, count: float, kinds: list[FaultKind]) -> Behaviour:
+    total = sum(kind.share for kind in kinds)
+    harm: dict[Harm, float] = {}
+    for kind in kinds:
+        what = AS_SEEN_BY_JOB[kind.harm]
+        harm[what] = harm.get(what, 0.0) + kind.share / total
+    stays = sum(kind.share for kind in kinds if kind.stays) / total
+    return Behaviour(cause, count, any(kind.component not in NO_PART for kind in kinds), stays, harm)

@@ -6,12 +6,12 @@ The rules, for each run:
    for nothing.
 2. What comes next is a fault or planned stop that is due, a part that was kept and strikes again, or a restart without
    a reason. What was due while the job was down, and what was kept, strikes a while after it trains again.
-3. A fault stops the job until it is noticed and decided on. A slow part lets it train on, slower; a corrupting one lets
-   it train on in vain.
+3. A fault stops the job until it is noticed and decided on. A slow part lets it train on for a while, slower; a
+   corrupting one lets it train on in vain until it is noticed.
 4. What is then done is read off the policy's table: restart in place, restart without the node that is named, or ask
    a person, who always finds the part.
 5. A node that is left out is replaced by one that stands by, or by a cold one when none does. It stands by itself once
-   it is repaired.
+   it is repaired. An oracle leaves no node out whose part does not stay broken.
 6. The job starts, loads its last checkpoint, or an older one where the decision goes back, and does again what it
    had done since. Older ones are as far apart as saves are.
 7. A planned stop saves first. Time beyond the end is cut off, and what would be done there is not counted.
@@ -169,11 +169,11 @@ class _Runs:
             getattr(answers, name)[rows] = getattr(fresh, name)
 
     def _train(self, strike: _Strike) -> Floats:
-        """Train up to the strike, or to when a slow part is noticed, and return when training stops."""
+        """Train up to the strike, or to when a slow part stops the job, and return when training stops."""
         end, interval, save = self.scenario.seconds, self.interval, self.scenario.save_seconds
         is_slow = (strike.faulty.harm == _SLOW) & ~strike.is_false & ~strike.is_planned
         struck_at = np.minimum(strike.at, end)
-        stops_at = np.minimum(np.where(is_slow, strike.at + strike.answers.detect, strike.at), end)
+        stops_at = np.minimum(np.where(is_slow, strike.at + self.scenario.slow_seconds, strike.at), end)
         trained = stops_at - self.trains_at
         saves = np.floor(trained / (interval + save) + _TIE)
         rest = np.maximum(trained - saves * (interval + save), 0.0)
@@ -200,7 +200,7 @@ class _Runs:
         is_fault = ~strike.is_planned & ~strike.is_false
         action = self._action(strike, is_fault)
         at_fault = is_fault.astype(np.float64)
-        detect = np.where(harm == _SLOW, 0.0, answers.detect) * at_fault
+        detect = answers.detect * at_fault
         decide = answers.decide * at_fault
         decide += self._person(strike, action, stopped_at + detect + decide)
         node = self._replace(strike, action, stopped_at + detect + decide)
@@ -262,7 +262,8 @@ class _Runs:
         """Leave nodes out, keep or forget the broken part, and return how long each run waits for another node."""
         scenario, named, stays = self.scenario, strike.answers.named, strike.faulty.stays & ~strike.is_false
         by_person = action == Action.PERSON
-        excludes = (action == Action.EXCLUDE) & (named != NOBODY)
+        is_sure = self.policy.responder is Responder.ORACLE
+        excludes = (action == Action.EXCLUDE) & (named != NOBODY) & (stays if is_sure else True)
         is_found = by_person | (excludes & (named == STRUCK))
         in_time = self.live & (at < scenario.seconds)
         self.counts["wrong_nodes"] += excludes & (named == OTHER) & in_time

@@ -50,7 +50,8 @@ class Scenario:
             it trains again.
         spares: Nodes that stand by at the start.
         repair_hours, repair_spread: Median and lognormal sigma until a node that was left out stands by.
-        slowdown: How many times as long a step takes while a part is slow.
+        slow_seconds, slowdown: A part that gets slow stops the job after that time; until then a step takes so many
+            times as long.
         detect_change_seconds: Added to every detection.
     """
 
@@ -75,7 +76,8 @@ class Scenario:
     spares: int = 32
     repair_hours: float = 12.0
     repair_spread: float = 1.2
-    slowdown: float = 1.3
+    slow_seconds: float = 300.0
+    slowdown: float = 2.5
     detect_change_seconds: float = 0.0
 
     @property

@@ -26,8 +26,8 @@ from simulators.fleet_lines import LineWho
 from simulators.fleet_wording import Blast, FaultKind, FleetVariant, Harm, fault_kinds
 from simulators.schedule import seeded
 from simulators.trace.schedule import Fault, Follows, Noise, PlannedStop, Schedule
-from simulators.whatif.causes import Harm as WhatIfHarm
-from simulators.whatif.policies import ALL, Policy
+from simulators.whatif.causes import AS_SEEN_BY_JOB, NO_PART
+from simulators.whatif.policies import ALL, Policy, Responder
 from simulators.world.outbox import Outbox, Whose
 from simulators.world.pool import Pool
 from simulators.world.regimes import person
@@ -47,6 +47,9 @@ _TERMINATED = -15
 _ABORTED = -6
 _SLOWER = 2.5
 _TIMEOUT = "collective_timeout"
+_CHECK_SECONDS = 3600.0
+"""Until a node that was left out and is not broken stands by again."""
+
 _SPREAD_SECONDS = 1.5
 """Over how long all nodes say the same thing that one cause makes them say."""
 
@@ -361,15 +364,24 @@ class World:
     def _plan_by_script(self, kind: FaultKind, nodes: tuple[str, ...], at: float) -> None:
         assert self._script is not None
         rng = seeded(self.schedule.seed, "script", self.attempt)
-        harm = _AS_OF_WHAT_IF[kind.harm]
+        harm = AS_SEEN_BY_JOB[kind.harm]
         seconds = self._script.detects(harm).seconds(rng.random()) + self._script.decides(harm).seconds(rng.random())
         strikes = self._strikes_of.get(self.pool.broken.get(nodes[0], ""), 1)
         is_called = strikes > self._script.person_after or self._script.person_after == 0
         seconds += self._script.person.seconds(rng.random()) if is_called else 0.0
-        chance = rng.random()
-        is_found = is_called or (self._script.excludes and chance < _chance(self._script.right, kind))
-        out = nodes if kind.stays and is_found else ()
+        found = nodes if kind.stays else ()
+        out = found if is_called else self._named_by(self._script, kind, nodes, rng.random())
         self._while(at + seconds, partial(self._follow_script, out, is_called))
+
+    def _named_by(self, script: Policy, kind: FaultKind, nodes: tuple[str, ...], chance: float) -> tuple[str, ...]:
+        """Return the nodes that are left out. Whether the part would break again only an oracle knows."""
+        if not script.excludes or (script.responder is Responder.ORACLE and not kind.stays):
+            return ()
+        right = 0.0 if kind.component in NO_PART else _chance(script.right, kind)
+        if chance < right:
+            return nodes
+        is_wrong = chance < right + _chance(script.wrong, kind)
+        return tuple(name for name in self.pool.job if name not in nodes)[:1] if is_wrong else ()
 
     def _help(self, at: float) -> None:
         if self.phase in (Phase.HUNG, Phase.ENDED):
@@ -380,8 +392,13 @@ class World:
     def _follow_script(self, out: tuple[str, ...], is_called: bool, at: float) -> None:
         for node in out:
             self.take_out(node, at)
+            if self.is_healthy(node):
+                self._timeline.at(at + _CHECK_SECONDS, partial(self._checked, node))
         self.manual_total += is_called
         self.restart(at, self._highest_saved)
+
+    def _checked(self, node: str, at: float) -> None:
+        self.put_back(node)
 
     # Small things
 
@@ -508,16 +525,6 @@ class World:
             "checkpoint_dir": self._directory,
             "actuator": "trace_fleet",
         }
-
-
-_AS_OF_WHAT_IF = {
-    Harm.CRASH: WhatIfHarm.CRASH,
-    Harm.NODE_DOWN: WhatIfHarm.CRASH,
-    Harm.HANG: WhatIfHarm.HANG,
-    Harm.SLOW: WhatIfHarm.SLOW,
-    Harm.CORRUPT: WhatIfHarm.CORRUPT,
-}
-"""What the what-if simulator, which knows no signals, calls a harm."""
 
 
 def _chance(chances: Mapping[str, float], kind: FaultKind) -> float:

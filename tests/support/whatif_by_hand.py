@@ -136,18 +136,17 @@ class RunByHand:
         harm = chosen([(harm, behaviour.harm.get(harm, 0.0)) for harm in HARMS], draw(Purpose.HARM, 0))
         stays = draw(Purpose.STAYS, 0) < behaviour.stays
         detect = max(0.0, self.policy.detects(harm).seconds(draw(Purpose.DETECT)) + self.scenario.detect_change_seconds)
-        if not self.train(at, at + detect if harm is Harm.SLOW else None):
+        if not self.train(at, at + self.scenario.slow_seconds if harm is Harm.SLOW else None):
             return
         self.counts["interruptions"] += 1
         self.counts["repeats"] += strike > 0
         self.next += strike == 0
-        if harm is not Harm.SLOW:
-            self.spend({Harm.HANG: "hang", Harm.CORRUPT: "recompute"}.get(harm, "detect"), detect)
+        self.spend({Harm.HANG: "hang", Harm.CORRUPT: "recompute"}.get(harm, "detect"), detect)
         named = self.named(behaviour, draw(Purpose.NAMED))
         action = self.action(self.diagnosed(behaviour.cause, draw(Purpose.DIAGNOSED)), named, strike)
         self.spend("decide", self.policy.decides(harm).seconds(draw(Purpose.DECIDE)))
         if action != Action.PERSON:
-            self.roll_back(0.0 if harm is Harm.SLOW else detect)
+            self.roll_back(detect)
         elif not self.is_over:
             self.counts["manual"] += 1
             self.spend("decide", self.policy.person.seconds(draw(Purpose.PERSON)))
@@ -157,6 +156,8 @@ class RunByHand:
     def carry_out(self, action, named, stays, fault, strike):
         by_person = action == Action.PERSON
         excludes = action == Action.EXCLUDE and named is not None
+        if self.policy.responder is Responder.ORACLE:
+            excludes = excludes and stays
         self.counts["wrong_nodes"] += excludes and named == "other"
         waits = 0.0
         if excludes or (by_person and stays):

@@ -24,7 +24,8 @@ def test_mean_counts_are_those_of_table_5():
 
     assert sum(found) == pytest.approx(419, rel=0.02)
     assert planned == pytest.approx(47, rel=0.04)
-    assert found[0] == pytest.approx(TABLE5_ROW[Cause.FAULTY_GPU].count, rel=0.03)
+    # NVLink faults are in the same row.
+    assert found[0] + found[1] == pytest.approx(TABLE5_ROW[Cause.FAULTY_GPU].count, rel=0.03)
 
 
 @pytest.mark.parametrize("shape", [0.6, 0.75, 1.0, 1.5])
