@@ -2,7 +2,7 @@
 # that the tests need, and those only as root.
 
 .DEFAULT_GOAL := help
-.PHONY: demo run test test-packages test-frameworks check bench soak lock reference accuracy clean help
+.PHONY: demo run test test-packages test-frameworks check bench soak lock reference accuracy measured clean help
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -72,6 +72,12 @@ reference: $(RUN) ## Write docs/configuration.md from the settings model.
 
 accuracy: $(TEST) ## Measure how often the diagnosis is right; writes the tables of docs/accuracy.md.
 	CLUSTERWATCH_WRITE_DOCS=1 $(BIN)/python -m pytest -q tests/unit/docs -k generated_block
+
+MEASURED := llama3-54d --seed 1
+measured: $(RUN) ## Replay 54 days (minutes) and write what it measured to simulators/whatif/measured.toml.
+	@mkdir -p build
+	$(BIN)/clusterwatch replay $(MEASURED) -o json > build/measured.json
+	$(BIN)/python -m simulators.whatif.measured "$$(date -I)" build/measured.json simulators/whatif/measured.toml
 
 clean: ## Remove .venv, caches and builds.
 	rm -rf $(VENV) dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

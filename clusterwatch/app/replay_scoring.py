@@ -49,7 +49,7 @@ NOTHING = "nothing"
 
 @dataclass(frozen=True, slots=True)
 class Strike:
-    """What really stopped the job, as the truth file has it; times in UTC."""
+    """What really stopped the job, as the truth file has it; times in UTC. Harm: crash, hang, slow, corrupt or ""."""
 
     id: str
     cause: Cause
@@ -61,6 +61,7 @@ class Strike:
     interrupted_at: datetime
     repeat_of: str
     unseen_wording: bool
+    harm: str = ""
 
     @property
     def is_first(self) -> bool:
@@ -85,6 +86,7 @@ def strikes_in(lines: Iterable[str], start: datetime) -> list[Strike]:
                 interrupted_at=start + timedelta(seconds=told["interrupted"]),
                 repeat_of=told["repeat_of"],
                 unseen_wording=told["unseen_wording"],
+                harm=told.get("harm", ""),
             )
         )
     return found
@@ -118,14 +120,22 @@ class Judged:
         component = self.diagnosis.suspects[0].component
         return bool({component.node, component.id} & (self.strike.nodes | self.strike.neighbours))
 
+    @property
+    def is_mislocated(self) -> bool:
+        """Whether a node is named that has nothing to do with it."""
+        is_named = self.diagnosis is not None and any(each.component.node for each in self.diagnosis.suspects[:1])
+        return is_named and not self.is_located
+
 
 @dataclass(frozen=True, slots=True)
 class CauseScore:
-    """How one cause fared."""
+    """How one cause fared: counts of first strikes, right diagnoses, and first suspects that are right and wrong."""
 
     injected: int
     correct: int
     diagnosed_as: dict[str, int]
+    located: int
+    mislocated: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,6 +180,20 @@ class Quantiles:
     p50: float | None
     p95: float | None
     p99: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Detected(Quantiles):
+    """Until it was noticed that the job had stopped."""
+
+    by_harm: dict[str, Quantiles]
+
+
+@dataclass(frozen=True, slots=True)
+class Decided(Quantiles):
+    """Until it was decided what to do about it, from when the job stopped, and from when that was noticed."""
+
+    since_noticed: Quantiles
 
 
 @dataclass(frozen=True, slots=True)
@@ -259,7 +283,13 @@ def _classified(judged: Sequence[Judged]) -> Classification:
 def _of_cause(judged: Sequence[Judged], cause: Cause) -> CauseScore:
     of_it = [each for each in judged if each.strike.cause is cause]
     said = Counter(each.said for each in of_it)
-    return CauseScore(len(of_it), sum(each.is_right for each in of_it), dict(said.most_common()))
+    return CauseScore(
+        injected=len(of_it),
+        correct=sum(each.is_right for each in of_it),
+        diagnosed_as=dict(said.most_common()),
+        located=sum(each.is_located for each in of_it),
+        mislocated=sum(each.is_mislocated for each in of_it),
+    )
 
 
 def _macro_f1(judged: Sequence[Judged]) -> float | None:
@@ -353,14 +383,35 @@ def _goodput(view: JobView, now: datetime) -> Goodput:
 
 def _latencies(judged: Sequence[Judged]) -> dict[str, Quantiles]:
     return {
-        "detect": _quantiles(_waits((each.strike, each.noticed_at) for each in judged)),
-        "decide": _quantiles(_waits((each.strike, each.decided_at) for each in judged)),
-        "recover": _quantiles(_waits((each.strike, each.recovered_at) for each in judged)),
+        "detect": _detected(judged),
+        "decide": _decided(judged),
+        "recover": _quantiles(_waits((each.strike.interrupted_at, each.recovered_at) for each in judged)),
     }
 
 
-def _waits(pairs: Iterable[tuple[Strike, datetime | None]]) -> list[float]:
-    waits = ((at - strike.interrupted_at) / timedelta(seconds=1) for strike, at in pairs if at is not None)
+def _detected(judged: Sequence[Judged]) -> Detected:
+    harms = sorted({each.strike.harm for each in judged} - {""})
+    by_harm = {harm: _noticed([each for each in judged if each.strike.harm == harm]) for harm in harms}
+    noticed = _noticed(judged)
+    return Detected(noticed.p50, noticed.p95, noticed.p99, by_harm)
+
+
+def _noticed(judged: Sequence[Judged]) -> Quantiles:
+    return _quantiles(_waits((each.strike.interrupted_at, each.noticed_at) for each in judged))
+
+
+def _decided(judged: Sequence[Judged]) -> Decided:
+    # What was noticed before the job stopped is decided on from there.
+    noticed = (
+        (max(each.noticed_at or each.strike.interrupted_at, each.strike.interrupted_at), each) for each in judged
+    )
+    since_noticed = _quantiles(_waits((at, each.decided_at) for at, each in noticed))
+    decided = _quantiles(_waits((each.strike.interrupted_at, each.decided_at) for each in judged))
+    return Decided(decided.p50, decided.p95, decided.p99, since_noticed)
+
+
+def _waits(pairs: Iterable[tuple[datetime, datetime | None]]) -> list[float]:
+    waits = ((until - since) / timedelta(seconds=1) for since, until in pairs if until is not None)
     return sorted(max(wait, 0.0) for wait in waits)
 
 

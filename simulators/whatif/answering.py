@@ -46,7 +46,7 @@ class Nature:
 
     def __init__(self, mix: Mix, seed: int) -> None:
         # The last row is for planned stops and for restarts without a reason: they harm nothing and do not stay.
-        self._stays = np.array([*(each.stays for each in mix), 0.0])
+        self._stays = np.array([*([each.stays.get(harm, 0.0) for harm in HARMS] for each in mix), [0.0] * len(HARMS)])
         harms = [[each.harm.get(harm, 0.0) for harm in HARMS] for each in mix]
         self._harms = _Ladder([*harms, [1.0] + [0.0] * (len(HARMS) - 1)])
         self._seed = seed
@@ -54,7 +54,7 @@ class Nature:
     def of(self, run: Whole, fault: Whole, cause: Whole) -> Faulty:
         """Return what the faults of *cause* are like."""
         harm = self._harms.drawn(cause, uniforms(self._seed, Purpose.HARM, run, fault))
-        stays = uniforms(self._seed, Purpose.STAYS, run, fault) < self._stays[cause]
+        stays = uniforms(self._seed, Purpose.STAYS, run, fault) < self._stays[cause, harm]
         return Faulty(cause, harm, stays)
 
 

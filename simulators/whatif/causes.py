@@ -46,15 +46,15 @@ class Behaviour:
     Attributes:
         count: How often it strikes, relative to the others.
         has_part: A node holds what is broken.
-        stays: Chance that it strikes again until that node is out.
         harm: Chances of what it does; they add up to one.
+        stays: Chances that a fault of each harm strikes again until that node is out; none where there is no figure.
     """
 
     cause: Cause
     count: float
     has_part: bool
-    stays: float
     harm: Mapping[Harm, float]
+    stays: Mapping[Harm, float]
 
     @property
     def is_hardware(self) -> bool:
@@ -88,10 +88,14 @@ def mix_of(kinds: Iterable[FaultKind], counts: Mapping[Cause, float]) -> Mix:
 
 
 def _behaviour(cause: Cause, count: float, kinds: list[FaultKind]) -> Behaviour:
-    total = sum(kind.share for kind in kinds)
-    harm: dict[Harm, float] = {}
-    for kind in kinds:
-        what = AS_SEEN_BY_JOB[kind.harm]
-        harm[what] = harm.get(what, 0.0) + kind.share / total
-    stays = sum(kind.share for kind in kinds if kind.stays) / total
-    return Behaviour(cause, count, any(kind.component not in NO_PART for kind in kinds), stays, harm)
+    shares = {harm: _shares(kind for kind in kinds if AS_SEEN_BY_JOB[kind.harm] is harm) for harm in Harm}
+    total = sum(every for every, _ in shares.values())
+    harms = {harm: every / total for harm, (every, _) in shares.items() if every}
+    stays = {harm: staying / every for harm, (every, staying) in shares.items() if every}
+    return Behaviour(cause, count, any(kind.component not in NO_PART for kind in kinds), harms, stays)
+
+
+def _shares(kinds: Iterable[FaultKind]) -> tuple[float, float]:
+    """Return the shares of all *kinds* together, and of those that stay."""
+    found = list(kinds)
+    return sum(kind.share for kind in found), sum(kind.share for kind in found if kind.stays)

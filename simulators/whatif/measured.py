@@ -1,9 +1,14 @@
-"""What a replay measured to measured.toml, from which diagnoses and latencies are drawn."""
+"""What a replay measured to measured.toml, from which diagnoses and latencies are drawn.
+
+`python -m simulators.whatif.measured DATE SUMMARY TOML`: `make measured` calls it so.
+"""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from clusterwatch.model import Cause
@@ -20,14 +25,18 @@ _HEADER = """\
 #   diagnosed    by true cause, the chances of what is diagnosed; what is missing to one is "unknown"
 """
 
+OWN = "clusterwatch"
+"""Name in policies.toml of the policy whose figures a replay measures."""
+
 Figures = dict[str, Any]
 
 
-def figures_of(summary: Mapping[str, Any]) -> Figures:
-    """Return the figures of one policy from the summary that `clusterwatch replay -o json` printed.
+def figures_of(summary: Mapping[str, Any], date: str = "") -> Figures:
+    """Return the figures of one policy from the summary that `clusterwatch replay -o json` printed on *date*.
 
     Beside the contract's fields these are used where they are there: "located" and "mislocated" of each cause (counts
-    of the injected faults), and "latency_seconds" by harm: {"detect": {..., "by_harm": {"crash": {"p50", ...}}}}.
+    of the injected faults), and "latency_seconds" by harm and from stage to stage:
+    {"detect": {..., "by_harm": {"crash": {"p50", ...}}}, "decide": {..., "since_noticed": {"p50", ...}}}.
 
     Raises:
         ValueError: If a field that the contract names is missing; the message names it.
@@ -40,9 +49,10 @@ def figures_of(summary: Mapping[str, Any]) -> Figures:
         return {
             "measured": True,
             "origin": origin,
+            **({"date": date} if date else {}),
             "false_restarts_per_day": round(false_restarts, 4),
             "detect": _latencies(latencies["detect"]),
-            "decide": _latencies(latencies["decide"]),
+            "decide": _latencies(latencies["decide"].get("since_noticed", latencies["decide"])),
             "located": {ALL: located, **_shares(by_cause, "located")},
             "mislocated": {ALL: 0.0, **_shares(by_cause, "mislocated")},
             "diagnosed": {ALL: {"same": _accuracy(by_cause)}, **_confusion(by_cause)},
@@ -57,8 +67,8 @@ def measured_toml(figures: Mapping[str, Figures]) -> str:
 
 
 def _latencies(told: Mapping[str, Any]) -> Figures:
-    by_harm = {harm: told["by_harm"][harm] for harm in Harm if harm in told.get("by_harm", {})}
-    found = {str(harm): _quantiles(quantiles) for harm, quantiles in by_harm.items()}
+    by_harm = {harm: told.get("by_harm", {}).get(harm, {}) for harm in Harm}
+    found = {str(harm): _quantiles(times) for harm, times in by_harm.items() if times.get("p50") is not None}
     return {ALL: _quantiles(told), **found}
 
 
@@ -81,14 +91,18 @@ def _accuracy(by_cause: Mapping[str, Mapping[str, Any]]) -> float:
 
 def _confusion(by_cause: Mapping[str, Mapping[str, Any]]) -> Figures:
     return {
-        cause: {str(Cause(other)): round(count / counts["injected"], 4) for other, count in _told(counts).items()}
+        cause: {other: round(count / counts["injected"], 4) for other, count in _told(counts).items()}
         for cause, counts in by_cause.items()
         if counts["injected"]
     }
 
 
 def _told(counts: Mapping[str, Any]) -> dict[str, int]:
-    told: dict[str, int] = dict(counts["diagnosed_as"])
+    """Return the counts of each diagnosis; where nothing was diagnosed that is unknown too."""
+    told: dict[str, int] = {}
+    for name, count in counts["diagnosed_as"].items():
+        cause = str(Cause(name) if name in set(Cause) else Cause.UNKNOWN)
+        told[cause] = told.get(cause, 0) + int(count)
     return told
 
 
@@ -111,3 +125,19 @@ def _value(value: Any) -> str:
         return "{ " + ", ".join(f"{key} = {_value(inner)}" for key, inner in value.items()) + " }"
     # The numbers, strings and booleans of JSON are written alike in TOML.
     return json.dumps(value)
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Write the figures of ClusterWatch's own policy: a date, a file with a summary, and the file to write.
+
+    Raises:
+        ValueError: The summary lacks a field.
+    """
+    date, summary, place = arguments
+    figures = figures_of(json.loads(Path(summary).read_text(encoding="utf-8")), date)
+    Path(place).write_text(measured_toml({OWN: figures}), encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -27,7 +27,8 @@ class Ages(StrEnum):
 
 
 def _llama3_rate() -> float:
-    return 1000.0 * sum(each.count for each in built_in_mix()) / LLAMA3_NODE_DAYS
+    # The counts are shares of whole numbers.
+    return 1000.0 * round(sum(each.count for each in built_in_mix()), 6) / LLAMA3_NODE_DAYS
 
 
 @dataclass(frozen=True, slots=True)

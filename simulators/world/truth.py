@@ -19,6 +19,7 @@ class Strike:
         neighbours: Everything on the same switch or power domain, where that is what broke.
         due, struck, interrupted: Seconds since the start: as scheduled, as it happened, and when the last step ended.
         repeat_of: Id of the first strike of the same part; "" for the first.
+        harm: What it does to the job: crash, hang, slow or corrupt; "" for what is planned.
         unseen_wording: Its words come from sources that the detection catalogue does not cite.
     """
 
@@ -35,6 +36,7 @@ class Strike:
     interrupted: float
     repeat_of: str = ""
     unseen_wording: bool = False
+    harm: str = ""
 
     def line(self) -> str:
         """Return the strike as a line of JSON."""

@@ -4,7 +4,8 @@ The rules:
 
 1. The job trains until a fault stops it, and trains again only after it was started again. A hang lasts until
    something ends it; after the NCCL timeout the ranks that wait give up by themselves.
-2. A fault that is due while the job does not train strikes a minute after it trains again.
+2. A fault that is due while the job does not train, or trains slowly or wrongly because of another, strikes a minute
+   after it trains again: every attempt is ended by one strike.
 3. A part that stays broken strikes whoever runs there, until its node was out of service for the time of its repair.
 4. What takes how long is the same for every policy: `Terms`. Policies differ in when they notice, what they leave out
    and how often they save.
@@ -109,6 +110,7 @@ class World:
         self._faults = {fault.id: fault for fault in schedule.faults}
         self._strikes_of: dict[str, int] = {}
         self._free_from = 0.0
+        self._is_ailing = False
 
     @property
     def whose(self) -> Whose:
@@ -224,7 +226,7 @@ class World:
 
     def _train(self, step: int, at: float) -> None:
         self.phase = Phase.TRAINING
-        self._saved_step = step
+        self._saved_step, self._is_ailing = step, False
         self._training = Training(self._pace, self._save_every, self.terms.blocking_save_seconds, step, at)
         strikes_at = at + self.terms.struck_after_restart_seconds
         broken = [node for node in self.pool.job if node in self.pool.broken] if self.pool.broken else []
@@ -235,7 +237,7 @@ class World:
             self._timeline.at(strikes_at, partial(self._when_training, due))
 
     def _when_training(self, action: Callable[[float], None], at: float) -> None:
-        if self.phase is Phase.TRAINING:
+        if self.phase is Phase.TRAINING and not self._is_ailing:
             action(at)
         else:
             self._deferred.append(action)
@@ -282,11 +284,13 @@ class World:
                 interrupted=stops_at,
                 repeat_of=repeat_of,
                 unseen_wording=variant.unseen,
+                harm=str(AS_SEEN_BY_JOB.get(kind.harm, "")),
             )
         )
         if kind.harm is Harm.SLOW and self._training is not None:
             self._training.pace = self._pace.slower(_SLOWER)
         if stops_at > at:
+            self._is_ailing = True
             self._while(stops_at, partial(self._break, kind, nodes, gpu, seed, 0.0))
         elif kind.harm is not Harm.NONE:
             self._break(kind, nodes, gpu, seed, _last_words_after(variant), at)

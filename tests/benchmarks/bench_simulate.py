@@ -103,7 +103,7 @@ def airesim() -> Any:
 
 def bare(share_of_work: float) -> tuple[Scenario, Policy]:
     """Return what AIReSim simulates, in our words: failures and restarts of 20 minutes, until the same work is done."""
-    mix = tuple(replace(each, stays=0.0, harm={Harm.CRASH: 1.0}) for each in built_in_mix())
+    mix = tuple(replace(each, stays={}, harm={Harm.CRASH: 1.0}) for each in built_in_mix())
     scenario = Scenario(
         days=DAYS / share_of_work,
         # It counts failures per time of training, we per elapsed time.

@@ -134,7 +134,7 @@ class RunByHand:
             return drawn(self.seed, purpose, self.run, fault, number)
 
         harm = chosen([(harm, behaviour.harm.get(harm, 0.0)) for harm in HARMS], draw(Purpose.HARM, 0))
-        stays = draw(Purpose.STAYS, 0) < behaviour.stays
+        stays = draw(Purpose.STAYS, 0) < behaviour.stays.get(harm, 0.0)
         detect = max(0.0, self.policy.detects(harm).seconds(draw(Purpose.DETECT)) + self.scenario.detect_change_seconds)
         if not self.train(at, at + self.scenario.slow_seconds if harm is Harm.SLOW else None):
             return

@@ -1,9 +1,12 @@
 """What a replay measured, as figures to draw from."""
 
+import json
+import tomllib
+
 import pytest
 
 from simulators.whatif.causes import Harm
-from simulators.whatif.measured import figures_of, measured_toml
+from simulators.whatif.measured import figures_of, main, measured_toml
 from simulators.whatif.policies import policies_of
 
 OWN = '[own]\ntitle = "own"\nresponder = "pipeline"\ninterval = "advised"\nperson = 900\n'
@@ -54,6 +57,35 @@ def test_latency_by_harm_is_used_where_it_was_measured():
 
     assert policy.detects(Harm.HANG).seconds(0.5) == pytest.approx(38.0)
     assert policy.detects(Harm.CRASH).seconds(0.5) == pytest.approx(3.0)
+
+
+def test_time_to_decide_counts_from_when_the_stop_was_noticed():
+    told = summary()
+    told["latency_seconds"]["decide"] = {
+        "p50": 43.0,
+        "p95": 60.0,
+        "p99": 81.0,
+        "since_noticed": {"p50": 1.0, "p95": 2.0, "p99": 3.0},
+    }
+
+    assert own_policy(told).decides(Harm.CRASH).seconds(0.5) == pytest.approx(1.0)
+
+
+def test_strike_without_a_diagnosis_counts_as_unknown():
+    told = summary()
+    told["classification"]["by_cause"]["nic"]["diagnosed_as"] = {"nic": 2, "nothing": 1, "unknown": 1}
+
+    assert own_policy(told).diagnosed["nic"] == {"nic": 0.5, "unknown": 0.5}
+
+
+def test_file_tells_when_and_of_what_it_was_measured(tmp_path):
+    told, place = tmp_path / "summary.json", tmp_path / "measured.toml"
+    told.write_text(json.dumps(summary()))
+
+    main(["2026-11-21", str(told), str(place)])
+
+    figures = tomllib.loads(place.read_text())["clusterwatch"]
+    assert (figures["date"], figures["origin"]) == ("2026-11-21", "llama3-54d, seed 1")
 
 
 def test_what_is_no_summary_is_refused_with_what_it_lacks():

@@ -61,7 +61,7 @@ def test_behaviour_of_a_cause_is_that_of_its_kinds_of_fault():
     gpu, bug = mix_of(kinds, {Cause.FAULTY_GPU: 148, Cause.SOFTWARE_BUG: 54, Cause.NIC: 7})
 
     assert gpu.harm == pytest.approx({Harm.CRASH: 0.8, Harm.HANG: 0.2})
-    assert gpu.stays == pytest.approx(0.8)
+    assert gpu.stays == pytest.approx({Harm.CRASH: 1.0, Harm.HANG: 0.0})
     assert (gpu.has_part, bug.has_part) == (True, False)
 
 

@@ -17,7 +17,7 @@ from simulators.whatif.scenario import Scenario
 from whatif_by_hand import RunByHand
 
 POLICIES = built_in_policies()
-CRASHES = tuple(replace(each, stays=0.0, harm={Harm.CRASH: 1.0}) for each in built_in_mix())
+CRASHES = tuple(replace(each, stays={}, harm={Harm.CRASH: 1.0}) for each in built_in_mix())
 RUNS = np.arange(200)
 
 
@@ -143,7 +143,7 @@ SHARES = st.floats(0.0, 1.0)
 @st.composite
 def scenarios(draw):
     mix = tuple(
-        replace(each, stays=draw(SHARES), harm=draw(st.sampled_from([{harm: 1.0} for harm in Harm])))
+        replace(each, harm={(harm := draw(st.sampled_from(Harm))): 1.0}, stays={harm: draw(SHARES)})
         if draw(st.booleans())
         else each
         for each in built_in_mix()

@@ -106,6 +106,20 @@ def test_part_that_was_left_in_the_job_strikes_again_a_minute_after_it_trains():
     assert fleet.truth[1].struck == pytest.approx(1020.0 + RESTART_SECONDS + 60.0)
 
 
+def test_fault_that_is_due_while_a_part_is_slow_waits_until_the_job_trains_again():
+    slow = Fault(
+        1000.0, "f1", Cause.GPU_THERMAL, "gpu_thermal_slowdown", gpu_lost(0.0).component, ("node0002",), 3600.0, 5
+    )
+    fleet = world(slow, gpu_lost(1010.0, "node0003", "f2"), script=script(decide=0.0, right=1.0))
+
+    fleet.advance(3000.0)
+
+    first, second = fleet.truth[:2]
+    assert (first.id, second.id) == ("f1", "f2")
+    assert first.interrupted > 1010.0
+    assert (first.attempt, second.attempt) == (1, 2)
+
+
 def test_fault_that_is_due_while_the_job_is_down_strikes_a_minute_after_it_trains_again():
     fleet = world(gpu_lost(1000.0), gpu_lost(1100.0, "node0003", "f2"))
     fleet.advance(1020.0)
