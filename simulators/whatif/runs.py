@@ -174,16 +174,16 @@ class _Runs:
         is_slow = (strike.faulty.harm == _SLOW) & ~strike.is_false & ~strike.is_planned
         struck_at = np.minimum(strike.at, end)
         stops_at = np.minimum(np.where(is_slow, strike.at + self.scenario.slow_seconds, strike.at), end)
-        trained = stops_at - self.trains_at
+        slower = np.where(is_slow, (stops_at - struck_at) * (1.0 - 1.0 / self.scenario.slowdown), 0.0)
+        # What is left is as much work as in that time at full speed.
+        trained = stops_at - self.trains_at - slower
         saves = np.floor(trained / (interval + save) + _TIE)
         rest = np.maximum(trained - saves * (interval + save), 0.0)
         unsaved = np.minimum(rest, interval)
         work = saves * interval + unsaved
         again = np.minimum(work, self.debt)
         fresh = work - again
-        slower = np.where(is_slow, (stops_at - struck_at) * (1.0 - 1.0 / self.scenario.slowdown), 0.0)
-        slower = np.minimum(slower, fresh)
-        self._book(Reason.PRODUCTIVE, fresh - slower)
+        self._book(Reason.PRODUCTIVE, fresh)
         self._book(Reason.STRAGGLER, slower)
         self._book(Reason.RECOMPUTE, again)
         self._book(Reason.CHECKPOINT, trained - work)

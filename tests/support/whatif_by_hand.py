@@ -80,7 +80,8 @@ class RunByHand:
     def train(self, at, slow_until=None):
         end = self.scenario.seconds
         stop = min(at if slow_until is None else slow_until, end)
-        trained = stop - self.now
+        slower = 0.0 if slow_until is None else (stop - min(at, end)) * (1 - 1 / self.scenario.slowdown)
+        trained = stop - self.now - slower
         cycle = self.interval + self.scenario.save_seconds
         # A save that ends when it is struck is done, whatever the last digit says.
         saves = floor(trained / cycle + 1e-9)
@@ -88,9 +89,7 @@ class RunByHand:
         work = saves * self.interval + unsaved
         again = min(work, self.debt)
         fresh = work - again
-        slower = 0.0 if slow_until is None else (stop - min(at, end)) * (1 - 1 / self.scenario.slowdown)
-        slower = min(slower, fresh)
-        self.seconds["productive"] += fresh - slower
+        self.seconds["productive"] += fresh
         self.seconds["straggler"] += slower
         self.seconds["recompute"] += again
         self.seconds["checkpoint"] += trained - work

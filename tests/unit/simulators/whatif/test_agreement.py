@@ -22,7 +22,7 @@ from simulators.world.regimes import regimes, save_every_seconds
 from simulators.world.terms import Terms
 from simulators.world.world import World
 
-DAYS, NODES, SEEDS = 13.5, 8, range(1, 5)
+DAYS, NODES, SEEDS = 13.5, 8, range(1, 9)
 
 
 @pytest.fixture(scope="module")
@@ -87,7 +87,7 @@ REGIMES = {
 
 # Half a point, and what chance may add in so few runs: two standard errors.
 @pytest.mark.parametrize(
-    ("name", "by_chance"), [("oracle", 0.001), ("llama3", 0.004), ("requeue", 0.006), ("nothing", 0.006)]
+    ("name", "by_chance"), [("oracle", 0.0), ("llama3", 0.002), ("requeue", 0.004), ("nothing", 0.004)]
 )
 def test_simulation_and_closed_loop_give_the_same_ratio(schedules, name, by_chance):
     regime = REGIMES[name]
