@@ -123,9 +123,11 @@ def test_kernel_messages_are_seen_classified_and_kept_with_their_sequence_number
     assert set(kinds) == {"gpu.xid.79", "gpu.xid.94.dram", "kernel.oom_kill", "kernel.segfault", "gpu.xid.43"}
     assert all(each["origin"] == f"/dev/kmsg:{each['fields']['seq']}" for each in kinds.values())
     assert kinds["gpu.xid.43"]["severity"] == "warning"
-    wait_until(lambda: len(daemon.json("incidents", "list", "--all")) >= 3, daemon)
-    causes = {each["cause"] for each in daemon.json("incidents", "list", "--all")}
-    assert {"faulty_gpu", "gpu_hbm", "oom_host"} <= causes
+    # What strikes one node within a minute is one incident.
+    wait_until(lambda: daemon.json("incidents", "list", "--all"), daemon)
+    (incident,) = daemon.json("incidents", "list", "--all")
+    told = {alternative["cause"] for alternative in incident["alternatives"]} | {incident["cause"]}
+    assert {"faulty_gpu", "gpu_hbm"} <= told
 
 
 def test_kill_and_restart_neither_lose_nor_repeat_a_message(daemon, marker):
