@@ -159,4 +159,5 @@ def test_eight_hundred_thousand_lines_of_which_few_differ_mean_what_the_few_mean
 
     told = [[(each["cause"], each["confidence"], each["suspects"]) for each in done.found] for done in (once, often)]
     assert told[0] == told[1]
-    assert often.peak_mb < once.peak_mb + 30
+    # What a log of more than 64 MB is searched by costs some 40 MB once, however long the log is.
+    assert often.peak_mb < once.peak_mb + 70
