@@ -34,6 +34,7 @@ from clusterwatch.model import (
     Job,
     JobState,
     Knowledge,
+    Mode,
     Node,
     Placement,
     Role,
@@ -226,7 +227,7 @@ class Turning:
             for made in self.world.decisions.values()
             for decision in made
             for step in decision.steps
-            if decision.job_id and step.kind in _ENDING and step.state in (StepState.BEGUN, StepState.DONE)
+            if decision.job_id and step.kind in _ENDING and step.state in _under_way(decision)
             if step.changed_at is not None
         }
 
@@ -620,6 +621,12 @@ class Turning:
             return not incident.stale
         diagnosis = self.world.diagnoses.get(incident.id)
         return bool(incident.nodes) and diagnosis is not None and diagnosis.confidence < CLEAR_FROM
+
+
+def _under_way(decision: Decision) -> tuple[StepState, ...]:
+    """Return the states of a step that is being done, as far as is known here: that it was begun is not told."""
+    begun = (StepState.BEGUN, StepState.DONE)
+    return (StepState.RECORDED, *begun) if decision.mode is Mode.AUTO else begun
 
 
 def _ranks_named(evidence: Sequence[Evidence]) -> set[int]:

@@ -3,13 +3,31 @@
 from __future__ import annotations
 
 from bisect import insort
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from itertools import islice
 from typing import Any
 
-from clusterwatch.model import Attempt, Checkpoint, Edge, Interruption, Job, Placement, Progress, World
+from clusterwatch.model import (
+    Attempt,
+    Checkpoint,
+    Edge,
+    Interruption,
+    Job,
+    Mode,
+    Placement,
+    Progress,
+    StepKind,
+    StepState,
+    World,
+)
 from clusterwatch.model.world import CHECKPOINTS_KEPT
+
+ENDED_WITHIN = timedelta(minutes=2)
+"""Processes that a plan ends are gone by then, if it is carried out."""
+
+_ENDING = (StepState.RECORDED, StepState.BEGUN, StepState.DONE)
 
 
 @dataclass(slots=True)
@@ -21,6 +39,7 @@ class Book:
     placements: dict[str, tuple[Placement, ...]]
     checkpoints: dict[str, tuple[Checkpoint, ...]]
     interruptions: dict[str, Interruption]
+    endings: dict[tuple[str, int], datetime] = field(default_factory=dict)
     placed: dict[str, dict[int, Placement]] = field(default_factory=dict)
     progress: list[Progress] = field(default_factory=list)
     new_checkpoints: list[Checkpoint] = field(default_factory=list)
@@ -38,6 +57,7 @@ class Book:
             dict(world.placements),
             dict(world.checkpoints),
             dict(world.interruptions),
+            dict(_endings(world)),
         )
 
     def attempt(self, job_id: str) -> Attempt | None:
@@ -137,10 +157,17 @@ class Book:
             and at <= interruption.edges[Edge.FIRST_EVENT]
         )
 
+    def is_being_ended(self, job: Job, at: datetime) -> bool:
+        """Say whether ClusterWatch ends the current attempt of *job*: what it does at *at* is its last."""
+        decided_at = self.endings.get((job.id, job.attempt))
+        return decided_at is not None and decided_at <= at <= decided_at + ENDED_WITHIN and job.id in self.interruptions
+
     def extend_interruption(self, job: Job, highest_step: int, last_step_at: datetime) -> None:
         """Let the open interruption of *job* begin after a step that was told late."""
         interruption = self.interruptions[job.id]
-        edges = {**interruption.edges, Edge.LAST_STEP: last_step_at}
+        noticed_at = interruption.edges[Edge.FIRST_EVENT]
+        ends_at = min(last_step_at, noticed_at) if self.is_being_ended(job, last_step_at) else last_step_at
+        edges = {**interruption.edges, Edge.LAST_STEP: ends_at}
         self.set_interruption(replace(interruption, highest_step=highest_step, edges=edges))
 
     def pass_edge(self, job_id: str, edge: Edge, at: datetime) -> None:
@@ -148,3 +175,12 @@ class Book:
         interruption = self.interruptions.get(job_id)
         if interruption is not None and edge not in interruption.edges:
             self.set_interruption(replace(interruption, edges={**interruption.edges, edge: at}))
+
+
+def _endings(world: World) -> Iterator[tuple[tuple[str, int], datetime]]:
+    """Yield job, attempt and time of the decisions that end what still runs."""
+    for made in world.decisions.values():
+        for decision in made:
+            ends = any(step.kind is StepKind.HOLD and step.state in _ENDING for step in decision.steps)
+            if ends and decision.mode is Mode.AUTO and decision.job_id is not None and decision.attempt is not None:
+                yield (decision.job_id, decision.attempt), decision.made_at

@@ -344,7 +344,8 @@ def _progress(book: Book, event: Event) -> None:
     if job.last_step is not None and step <= job.last_step:
         _note_alive(book, job, event)
         return
-    is_late = current.ended_at is not None or book.is_before_interruption(job, fold.last_at)
+    is_ending = current.ended_at is not None or book.is_being_ended(job, fold.last_at)
+    is_late = is_ending or book.is_before_interruption(job, fold.last_at)
     _note_first_steps(book, job, fold, is_late=is_late)
     seconds = _normal_step_seconds(job, fold, _number(event, "step_seconds"))
     book.change_attempt(job.id, last_step=step, last_step_at=fold.last_at)

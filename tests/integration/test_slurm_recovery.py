@@ -23,6 +23,8 @@ leaf2 = ["node3", "node4", "node5"]
 
 FELL_OFF_THE_BUS = "NVRM: Xid (PCI:0000:3b:00): 79, pid=4711, name=python3, GPU has fallen off the bus."
 
+LINK_DOWN = "mlx5_core 0000:18:00.0 ens108np0: Link down"
+
 
 @pytest.fixture(scope="module")
 def slurm() -> Iterator[SlurmCluster]:
@@ -199,3 +201,19 @@ def test_killed_clusterwatch_neither_forgets_nor_repeats_a_step(slurm: SlurmClus
     assert len(recovery.commands("requeue", "requeuehold")) == 1
     assert job.diagnosis.cause is Cause.SOFTWARE_BUG
     assert {step.state for decision in job.decisions for step in decision.steps} == {StepState.DONE}
+
+
+def test_two_nodes_behind_one_switch_are_left_out_together(recovery: Recovery, measured: list[Reaction]):
+    job = recovery.submit(nodes=3, STEP_SECONDS="0.3")
+    job.wait_for_step(13)
+
+    for name, rank in (("node1", 0), ("node2", 1)):
+        with (recovery.kernel_logs / f"{name}.log").open("a") as kernel:
+            kernel.write(LINK_DOWN + "\n")
+        job.rank_process(rank).send_signal(signal.SIGSTOP)
+
+    assert_restarted_once(job, job.newest_whole)
+    assert job.diagnosis.cause in (Cause.NETWORK_SWITCH_CABLE, Cause.NIC)
+    assert sorted(map(str, excluded(job))) == ["node1", "node2"]
+    assert recovery.cluster.job(job.number).nodes == ("node3", "node4", "node5")
+    measured.extend(reactions(job))

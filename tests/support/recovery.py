@@ -15,7 +15,7 @@ import psutil
 
 from clusterwatch.app.reckoning import whole_ledger
 from clusterwatch.clock import SystemClock
-from clusterwatch.model import Decision, Diagnosis, JobState, Step, StepKind, StepState
+from clusterwatch.model import ENDED_STEP_STATES, Decision, Diagnosis, JobState, Step, StepKind, StepState
 from clusterwatch.store import JobView, Store
 from clusterwatch.store.views import IncidentView
 from slurm_cluster import SlurmCluster, wait_until
@@ -247,11 +247,12 @@ class Job:
         self.recovery.wait(has_come, f"step {step} of attempt {attempt}", self)
 
     def wait_until_over(self, state: JobState = JobState.COMPLETED) -> JobView:
-        """Return what ClusterWatch knows once the job is in *state* and no incident of it is open."""
+        """Return what ClusterWatch knows once the job is in *state* and no step of a plan is left."""
 
         def is_over() -> bool:
             view = self.view
-            return view is not None and view.job.state is state and not any(i.is_open for i, _ in view.incidents)
+            steps = [step.state for decision in self.decisions for step in decision.steps]
+            return view is not None and view.job.state is state and set(steps) <= ENDED_STEP_STATES
 
         self.recovery.wait(is_over, f"job {self.number} to be {state}", self)
         found = self.view

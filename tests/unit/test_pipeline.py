@@ -144,6 +144,46 @@ def test_hang_is_noticed_from_silence_alone_and_its_processes_are_ended_first():
     assert responder.decisions[-1].steps[0].kind is StepKind.HOLD
 
 
+def test_step_that_a_hung_job_still_makes_while_it_is_ended_is_no_recovery():
+    responder = Responder()
+    training(responder)
+    late = NOON + seconds(200)
+    events, _ = pipeline.watch(responder.world, LIMITS, late)
+    responder.turn(late, *events)
+    responder.turn(late + seconds(3))
+
+    # A stopped process is continued before it is told to end.
+    last = responder.turn(late + seconds(4), progress("job-1", 1, 6, late + seconds(4)))
+    responder.turn(late + seconds(6), ended(late + seconds(6)))
+
+    assert last.changes.steps == ()
+    assert len(responder.decisions) == len(responder.incidents) == 1
+    (interruption,) = responder.world.interruptions.values()
+    assert (interruption.highest_step, interruption.is_over) == (6, False)
+    responder.turn(late + seconds(9), attempt_started(2, late + seconds(9)))
+    responder.turn(late + seconds(30), progress("job-1", 2, 7, late + seconds(30)))
+    assert responder.world.interruptions == {}
+
+
+def test_what_is_said_while_clusterwatch_ends_a_job_is_no_evidence_against_a_person():
+    responder = Responder()
+    training(responder)
+    late = NOON + seconds(200)
+    events, _ = pipeline.watch(responder.world, LIMITS, late)
+    responder.turn(late, *events)
+    responder.turn(late + seconds(3))
+
+    # Before the outcome of the step that ends it is known.
+    responder.turn(late + seconds(4), event("slurm.requeued", JOB, late + seconds(4), job="job-1"))
+
+    (incident,) = responder.world.incidents.values()
+    assert {each.kind for each in incident.evidence} == {kinds.HANG}
+
+
+def attempt_started(number, at):
+    return event(kinds.ATTEMPT_STARTED, JOB, at, job="job-1", attempt=number, nodes="node001")
+
+
 def test_hang_minutes_after_a_fault_of_its_node_is_explained_by_that_fault():
     responder = Responder()
     training(responder)
