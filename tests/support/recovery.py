@@ -15,7 +15,7 @@ import psutil
 
 from clusterwatch.app.reckoning import whole_ledger
 from clusterwatch.clock import SystemClock
-from clusterwatch.model import ENDED_STEP_STATES, Decision, Diagnosis, JobState, Step, StepKind, StepState
+from clusterwatch.model import ENDED_STEP_STATES, Decision, Diagnosis, Edge, JobState, Step, StepKind, StepState, kinds
 from clusterwatch.store import JobView, Store
 from clusterwatch.store.views import IncidentView
 from slurm_cluster import SlurmCluster, wait_until
@@ -320,12 +320,16 @@ def reactions(job: Job, settle: timedelta = timedelta(seconds=2)) -> Iterator[Re
     """
     calls = [at for at, _ in job.recovery.commands()]
     for incident in job.incidents:
-        events = job.recovery.store.read.incident_events(incident.incident.id)
+        of_job = [event for _, event in job.recovery.store.read.events(job=job.id, limit=5000)]
+        incident_events = job.recovery.store.read.incident_events(incident.incident.id)
+        events = [*incident_events, *of_job]
         for decision in incident.decisions:
-            seen = [each.observed_at for each in events if each.observed_at <= decision.made_at]
+            told = {each.observed_at for each in events if each.kind != kinds.PROGRESS}
+            seen = [at for at in told if at <= decision.made_at]
             after = [at for at in calls if at >= decision.made_at]
+            first_at = min(each.observed_at for each in incident_events)
             if seen and after and any(step.kind in _CALLS for step in decision.steps):
-                deciding_at = min(max(*seen, min(seen) + settle), decision.made_at)
+                deciding_at = min(max(*seen, first_at + settle), decision.made_at)
                 called_at = min(after)
                 yield Reaction(
                     _seconds(deciding_at, decision.made_at),
@@ -339,12 +343,10 @@ _CALLS = (StepKind.HOLD, StepKind.EXCLUDE, StepKind.REQUEUE)
 
 def _hung(job: Job, decision: Decision, called_at: datetime) -> float | None:
     view = job.view
-    attempts = view.attempts if view is not None else ()
-    attempt = next((each for each in attempts if each.number == decision.attempt), None)
+    interruptions = view.interruptions if view is not None else ()
+    last_step_at = next((each.edges.get(Edge.LAST_STEP) for each in interruptions), None)
     is_hang = any(step.kind is StepKind.HOLD for step in decision.steps)
-    if attempt is None or attempt.last_step_at is None or not is_hang:
-        return None
-    return _seconds(attempt.last_step_at, called_at)
+    return _seconds(last_step_at, called_at) if is_hang and last_step_at is not None else None
 
 
 def _seconds(since: datetime, until: datetime) -> float:
