@@ -321,16 +321,18 @@ def reactions(job: Job, settle: timedelta = timedelta(seconds=2)) -> Iterator[Re
     calls = [at for at, _ in job.recovery.commands()]
     for incident in job.incidents:
         of_job = [event for _, event in job.recovery.store.read.events(job=job.id, limit=5000)]
-        incident_events = job.recovery.store.read.incident_events(incident.incident.id)
-        events = [*incident_events, *of_job]
+        events = [*job.recovery.store.read.incident_events(incident.incident.id), *of_job]
+        since = min(each.observed_at for each in events if each.kind == kinds.PROGRESS)
         for decision in incident.decisions:
             told = {each.observed_at for each in events if each.kind != kinds.PROGRESS}
             seen = [at for at in told if at <= decision.made_at]
             after = [at for at in calls if at >= decision.made_at]
-            first_at = min(each.observed_at for each in incident_events)
+            # Each attempt's evidence is waited for anew.
+            first_at = min((at for at in seen if at > since), default=decision.made_at)
             if seen and after and any(step.kind in _CALLS for step in decision.steps):
                 deciding_at = min(max(*seen, first_at + settle), decision.made_at)
                 called_at = min(after)
+                since = called_at
                 yield Reaction(
                     _seconds(deciding_at, decision.made_at),
                     _seconds(decision.made_at, called_at),
