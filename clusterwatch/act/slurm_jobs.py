@@ -4,7 +4,9 @@
    a step from being done twice.
 2. A node can be excluded only of a job that waits in the queue. One that does not is put there first.
 3. Slurm lets a job that was put back wait for 121 seconds: time to exclude nodes, and if we die meanwhile the job
-   starts all the same. `StartTime=now` ends the wait, once its processes have ended; before, Slurm would overwrite it.
+   starts all the same. `StartTime=now+2` ends the wait, once its processes have ended; before, Slurm would overwrite it.
+   In the very second in which a node ended its last attempt it takes no new one: slurmd tells attempts apart by whole
+   seconds, and the job would end as FAILED ("Job credential revoked"). The second second is for clocks that differ.
 4. Only a job that still runs is held, where a plan says so. A hold of somebody else is left alone: ours is known by
    the mark in the job's AdminComment.
 
@@ -16,6 +18,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import dataclass, field
+from datetime import timedelta
 from threading import Event as Signal
 
 from clusterwatch.act.slurm_commands import SilentError, SlurmCommands
@@ -29,6 +32,7 @@ Result = tuple[StepState, str]
 
 LOOK_EVERY_SECONDS = 0.1
 BUILT_IN_WAIT_SECONDS = 121
+START_AFTER_SECONDS = 2
 
 
 @dataclass(slots=True)
@@ -117,14 +121,14 @@ class JobSteps:
         return _done(node_of(step) in job.excluded)
 
     def state_of_requeue(self, step: Step) -> WorldState:
-        """Return whether the job runs again, or waits for nothing of ours."""
+        """Return whether the job runs again, or is about to."""
         job, attempt = self._job(step)
         if job.restarts < attempt:
             return WorldState.NOT_DONE
         if job.state != "PENDING" and not job.is_completing:
             return WorldState.DONE
         is_free = not job.is_held and set(self._nodes_in(step)) <= set(job.excluded)
-        return _done(is_free and not self._waits_for_nothing(job))
+        return _done(is_free and not self._waits_long(job))
 
     def state_of_release(self, step: Step) -> WorldState:
         """Return whether nobody holds the job."""
@@ -206,12 +210,12 @@ class JobSteps:
             wait = f"Slurm starts it by itself within {BUILT_IN_WAIT_SECONDS} s"
             return StepState.DONE, f"put back into the queue; processes of the last attempt still end; {wait}"
         if job.state == "PENDING":
-            self._start_now(number)
-        return StepState.DONE, "put back into the queue, to start at once"
+            self._start_soon(number)
+        return StepState.DONE, f"put back into the queue, to start in {START_AFTER_SECONDS} seconds"
 
-    def _start_now(self, number: int) -> None:
+    def _start_soon(self, number: int) -> None:
         try:
-            self.slurm.tell("update", f"JobId={number}", "StartTime=now")
+            self.slurm.tell("update", f"JobId={number}", f"StartTime=now+{START_AFTER_SECONDS}")
         except SilentError:
             raise
         except ActionError:
@@ -221,8 +225,9 @@ class JobSteps:
     def _is_our_hold(self, job: SlurmJob, attempt: int) -> bool:
         return has_mark(job.admin_comment, attempt) or (job.id, attempt) in self._held
 
-    def _waits_for_nothing(self, job: SlurmJob) -> bool:
-        return job.eligible_at is not None and job.eligible_at > self.clock.now()
+    def _waits_long(self, job: SlurmJob) -> bool:
+        soon = self.clock.now() + timedelta(seconds=START_AFTER_SECONDS)
+        return job.eligible_at is not None and job.eligible_at > soon
 
     def _settled(self, number: int) -> SlurmJob:
         """Return the job once none of its processes ends any more, or as it is after the wait."""

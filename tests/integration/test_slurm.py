@@ -105,7 +105,7 @@ def test_job_is_followed_from_the_queue_through_a_requeue_to_its_end(cluster: Sl
     cluster.run("scontrol", "requeue", str(number))
     requeued = watch.until(kinds.ATTEMPT_ENDED)
     cluster.wait_for_job(number, "PENDING")
-    cluster.run("scontrol", "update", f"JobId={number}", "StartTime=now")
+    cluster.run("scontrol", "update", f"JobId={number}", "StartTime=now+2")
     completed = watch.until(kinds.JOB_ENDED)
 
     job = one(running, kinds.JOB_STARTED)
@@ -259,7 +259,7 @@ def test_crashed_job_is_put_back_without_the_node_and_starts_at_once(cluster: Sl
     assert [(outcome.state, outcome.detail) for outcome in outcomes] == [
         (StepState.DONE, f"{blamed} is excluded"),
         (StepState.DONE, "/shared/step_10"),
-        (StepState.DONE, "put back into the queue, to start at once"),
+        (StepState.DONE, "put back into the queue, to start in 2 seconds"),
     ]
     assert blamed not in job.nodes
     assert job.restarts == 1
@@ -281,6 +281,19 @@ def test_steps_carried_out_twice_are_done_once(cluster: SlurmCluster):
     assert late.detail == "attempt 2 runs already"
     assert cluster.job(number).restarts == 1
     assert cluster.node("node4").reason == f"[clusterwatch] faulty_gpu inc=inc-ab12 {drain.id}"
+
+
+def test_job_put_back_again_and_again_starts_each_time(cluster: SlurmCluster):
+    """A node takes no new attempt in the second in which it ended the last one."""
+    number = cluster.submit(LONG)
+    cluster.wait_for_job(number, "RUNNING")
+
+    for attempt in range(1, 6):
+        perform(step(StepKind.REQUEUE, f"slurm-{number}", attempt=attempt))
+        # Long before anybody would start it by hand, and it must not be FAILED.
+        wait_until(lambda: cluster.job(number).state in {"RUNNING", "FAILED"}, "the next attempt", seconds=30)
+
+    assert (cluster.job(number).state, cluster.job(number).restarts) == ("RUNNING", 5)
 
 
 def test_hung_job_is_held_and_its_processes_end_before_it_starts_elsewhere(cluster: SlurmCluster):
@@ -322,7 +335,7 @@ def test_step_for_an_attempt_that_is_over_is_refused(cluster: SlurmCluster):
     cluster.wait_for_job(number, "RUNNING")
     cluster.run("scontrol", "requeue", str(number))
     cluster.wait_for_job(number, "PENDING")
-    cluster.run("scontrol", "update", f"JobId={number}", "StartTime=now")
+    cluster.run("scontrol", "update", f"JobId={number}", "StartTime=now+2")
     cluster.wait_for_job(number, "RUNNING")
     target = f"slurm-{number}"
 
