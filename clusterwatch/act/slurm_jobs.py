@@ -4,7 +4,7 @@
    a step from being done twice.
 2. A node can be excluded only of a job that waits in the queue. One that does not is put there first.
 3. Slurm lets a job that was put back wait for 121 seconds: time to exclude nodes, and if we die meanwhile the job
-   starts all the same. `StartTime=now+2` ends the wait, once its processes have ended; before, Slurm would overwrite it.
+   starts all the same. `StartTime=now+2` ends the wait, once its processes have ended; before, Slurm would put it back.
    In the very second in which a node ended its last attempt it takes no new one: slurmd tells attempts apart by whole
    seconds, and the job would end as FAILED ("Job credential revoked"). The second second is for clocks that differ.
 4. Only a job that still runs is held, where a plan says so. A hold of somebody else is left alone: ours is known by
