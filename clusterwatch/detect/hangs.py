@@ -20,6 +20,8 @@ class HangLimits:
         factor: Times the job's own step time, or the time between its reports where that is longer.
         minimum_seconds: Never less than this.
         rank_lost_factor, rank_lost_seconds: The same once a rank's process has failed: the others wait for it for ever.
+        rank_lost_startup_seconds: The same before the first step of an attempt: a launcher that starts the ranks anew
+            by itself has had its time by then.
         startup_seconds: Before the first step, or while the job's rhythm is not known.
         source: Name under which the events stand.
     """
@@ -28,6 +30,7 @@ class HangLimits:
     minimum_seconds: float = 30.0
     rank_lost_factor: float = 2.0
     rank_lost_seconds: float = 10.0
+    rank_lost_startup_seconds: float = 60.0
     startup_seconds: float = 900.0
     source: str = "watch"
 
@@ -89,6 +92,9 @@ def _while_starting(job: Job, watching_since: datetime, limits: HangLimits) -> _
     if job.last_step is not None:
         # It recovers by repeating steps, in the rhythm it has.
         return _while_training(job, watching_since, limits)
+    if job.rank_lost_at is not None:
+        since = max(job.rank_lost_at, watching_since)
+        return _Silence(STARTUP_HANG, since, timedelta(seconds=limits.rank_lost_startup_seconds))
     since = max(job.updated_at, watching_since)
     return _Silence(STARTUP_HANG, since, timedelta(seconds=limits.startup_seconds))
 

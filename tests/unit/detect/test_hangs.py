@@ -106,6 +106,15 @@ def test_job_that_misses_a_rank_is_not_waited_for_as_long() -> None:
     assert (events, wake_at) == ([], NOON + seconds(20))
 
 
+@pytest.mark.parametrize("state", [JobState.STARTING, JobState.RECOVERING])
+def test_start_that_misses_a_rank_is_given_a_minute_in_which_a_launcher_would_start_it_anew(state: JobState) -> None:
+    job = replace(STARTING, state=state, rank_lost_at=NOON + seconds(20))
+
+    assert hangs([job], {}, LONG_AGO, LIMITS, NOON + seconds(79)) == ([], NOON + seconds(80))
+    events, _ = hangs([job], {}, LONG_AGO, LIMITS, NOON + seconds(80))
+    assert [event.kind for event in events] == [STARTUP_HANG]
+
+
 @pytest.mark.parametrize(
     ("known", "patience"),
     [((), 900), ((("evaluate", 120.0),), 720), ((("evaluate", 0.1),), 60)],
