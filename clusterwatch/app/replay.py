@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -10,17 +11,20 @@ from tempfile import TemporaryDirectory
 
 from clusterwatch import plugins
 from clusterwatch.app import wiring
+from clusterwatch.app.brake_audit import broken_brakes
 from clusterwatch.app.replay_scoring import Automation, Classification, Goodput, Quantiles, Score, score, strikes_in
 from clusterwatch.app.replaying import Replay, Volume
 from clusterwatch.clock import SystemClock
 from clusterwatch.config import Settings
 from clusterwatch.errors import ClusterWatchError, SourceError
-from clusterwatch.model import Mode
+from clusterwatch.model import Decision, Mode, StepState
 from clusterwatch.seams import OpenTrace, TraceFleet
 from clusterwatch.store import Store
 
 OPENER = "traces"
 """Name of the plugin that knows traces."""
+
+_ALL = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +51,10 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Replayed:
-    """What came of a replay."""
+    """What came of a replay.
+
+    *done* counts the steps that were carried out by their kind; *broken_brakes* says which brakes were not kept.
+    """
 
     about: Mapping[str, object]
     mode: Mode
@@ -56,6 +63,8 @@ class Replayed:
     incidents: int
     wall_seconds: float
     database: str
+    done: Mapping[str, int] = field(default_factory=dict)
+    broken_brakes: tuple[str, ...] = ()
 
     @property
     def interruptions(self) -> Mapping[str, int]:
@@ -86,6 +95,7 @@ class Replayed:
         """Return the summary of `clusterwatch replay -o json`."""
         told = asdict(self.score)
         del told["judged"]
+        told["automation"] |= {"steps": dict(self.done), "broken_brakes": list(self.broken_brakes)}
         about = {name: self.about[name] for name in ("trace", "seed")}
         size = {name: self.about[name] for name in ("days", "nodes", "gpus")}
         volume = {"readings": self.volume.readings, "events": self.volume.events, "incidents": self.incidents}
@@ -106,18 +116,34 @@ def replay(asked: Asked, settings: Settings, on_progress: Callable[[float], None
     Raises:
         ClusterWatchError: There is no such trace or policy, or the database said no.
     """
-    clock = SystemClock()
-    began = clock.monotonic()
     with prepared(asked, settings) as (run, place):
-        fleet = run.fleet
-        run.run(lambda now: on_progress((now - fleet.start) / (fleet.ends_at - fleet.start)))
-        lines = list(fleet.truth_lines())
-        _write_truth(asked.truth, lines)
-        job, strikes = str(fleet.about()["job"]), strikes_in(lines, fleet.start)
-        scored = score(run.store, job, strikes, fleet.ends_at, fleet.manual_total)
-        incidents = run.store.read.stats().rows["incidents"]
-        database = place if asked.database else ""
-        return Replayed(fleet.about(), run.mode, scored, run.volume, incidents, clock.monotonic() - began, database)
+        return lived(run, asked, place, on_progress)
+
+
+def lived(run: Replay, asked: Asked, place: str, on_progress: Callable[[float], None]) -> Replayed:
+    """Return what came of *run*, which was prepared for what was *asked* with a database at *place*."""
+    clock, fleet, read = SystemClock(), run.fleet, run.store.read
+    began = clock.monotonic()
+    run.run(lambda now: on_progress((now - fleet.start) / (fleet.ends_at - fleet.start)))
+    lines = list(fleet.truth_lines())
+    _write_truth(asked.truth, lines)
+    job, strikes = str(fleet.about()["job"]), strikes_in(lines, fleet.start)
+    return Replayed(
+        about=fleet.about(),
+        mode=run.mode,
+        score=score(run.store, job, strikes, fleet.ends_at, fleet.manual_total),
+        volume=run.volume,
+        incidents=read.stats().rows["incidents"],
+        wall_seconds=clock.monotonic() - began,
+        database=place if asked.database else "",
+        done=_done(read.decisions(limit=_ALL)),
+        broken_brakes=broken_brakes(run.store, run.limits.policy),
+    )
+
+
+def _done(decisions: Iterable[Decision]) -> dict[str, int]:
+    steps = (step for decision in decisions for step in decision.steps)
+    return dict(sorted(Counter(step.kind.value for step in steps if step.state is StepState.DONE).items()))
 
 
 @contextmanager

@@ -104,11 +104,32 @@ def explain(
 def backtest(
     policy: Annotated[str, typer.Argument(metavar="POLICY", help="A built-in policy's name, or a file.")],
     days: Annotated[float, typer.Option(min=0, help="How far back, in days.")] = 30.0,
+    trace: Annotated[
+        str | None, typer.Option(metavar="TRACE", help="Replay this trace under it instead; name or file.")
+    ] = None,
+    against: Annotated[
+        str | None, typer.Option(metavar="POLICY", help="With --trace: held against this one; else the one in use.")
+    ] = None,
+    seed: Annotated[
+        int | None, typer.Option(help="With --trace: another seed places the same faults elsewhere.")
+    ] = None,
     config: ConfigOption = None,
     database: DatabaseOption = None,
     output: OutputOption = Format.TABLE,
 ) -> None:
-    """Hold a policy against recorded decisions, up to the first that differs: then the world goes another way."""
+    """Hold a policy against recorded decisions, up to the first that differs: then the world goes another way.
+
+    With --trace, let a simulated cluster live through a trace under it, and once more under the policy in use.
+    """
+    if trace is not None:
+        _in_closed_loop(policy, trace, against, seed, config, output)
+    elif against is not None or seed is not None:
+        raise typer.BadParameter("--against and --seed are about a trace: name one with --trace")
+    else:
+        _on_record(policy, days, config, database, output)
+
+
+def _on_record(policy: str, days: float, config: Path | None, database: str | None, output: Format) -> None:
     from datetime import timedelta
     from itertools import islice
 
@@ -123,6 +144,22 @@ def backtest(
         since = SystemClock().now() - timedelta(days=days)
         found = list(islice(up_to_the_first_that_differs(judged(store.read, limits, since)), 100_000))
     answer(backtest_json(limits.policy.name, found), backtest_page(limits.policy.name, found), output)
+
+
+def _in_closed_loop(
+    policy: str, trace: str, against: str | None, seed: int | None, config: Path | None, output: Format
+) -> None:
+    from clusterwatch import logs
+    from clusterwatch.app.backtesting import backtest as compared
+    from clusterwatch.cli.output import show as answer
+    from clusterwatch.cli.replay import progress
+    from clusterwatch.cli.views.backtest import closed_loop_page
+
+    logs.configure("error", "auto")
+    settings = _settings(config)
+    with progress(trace) as on_progress:
+        made = compared(trace, (policy, against or settings.policy.use), settings, seed, on_progress)
+    answer(made.as_json(), closed_loop_page(made), output)
 
 
 def _chosen(policy: str | None, config: Path | None) -> Policy:

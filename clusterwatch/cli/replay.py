@@ -65,7 +65,7 @@ def replay(
 
         play(asked, configuration.load(config, {}), port, speed, timedelta(0))
         return
-    with _progress(trace) as on_progress:
+    with progress(trace) as on_progress:
         replayed = make(asked, configuration.load(config, {}), on_progress)
     show(replayed.as_json(), replay_page(replayed), output)
 
@@ -83,11 +83,12 @@ def _assumption(text: str) -> tuple[str, float]:
 
 
 @contextmanager
-def _progress(trace: str) -> Iterator[Callable[[float], None]]:
+def progress(trace: str) -> Iterator[Callable[[float], None]]:
+    """Show a bar on a terminal, and yield what is to be told of the share that is done, 0-1."""
     from rich.console import Console
     from rich.progress import Progress
 
     console = Console(stderr=True)
-    with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
-        task = progress.add_task(trace, total=1.0)
-        yield lambda share: progress.update(task, completed=share)
+    with Progress(console=console, transient=True, disable=not console.is_terminal) as drawn:
+        task = drawn.add_task(trace, total=1.0)
+        yield lambda share: drawn.update(task, completed=share)

@@ -101,6 +101,24 @@ def test_backtest_goes_up_to_the_first_decision_that_differs(database, tmp_path)
     assert other["diverged_at"] is not None
 
 
+def test_backtest_on_a_trace_says_what_was_saved_and_broken():
+    told = answer("policy", "backtest", "cautious", "--trace", "tiny")
+    page = run("policy", "backtest", "cautious", "--trace", "tiny", "--against", "nothing")
+
+    assert (told["policy"], told["against"], told["trace"]) == ("cautious", "default", "tiny")
+    assert told["saved_gpu_hours"] == pytest.approx(-told["difference"]["lost_gpu_hours"])
+    assert told["broken_brakes"] == []
+    assert page.exit_code == 0
+    assert [title in page.stdout for title in ("WHAT IT SAVES", "WHAT IT BREAKS", "WHAT IT DOES")] == [True] * 3
+
+
+def test_backtest_against_another_policy_needs_a_trace():
+    done = run("policy", "backtest", "cautious", "--against", "requeue")
+
+    assert done.exit_code == 2
+    assert "--trace" in done.stderr
+
+
 def test_approved_decision_may_be_carried_out(database):
     made = the_decision(database)
 
