@@ -272,16 +272,15 @@ class Turning:
     def note_nodes(self, events: Iterable[Event]) -> None:
         """Take over which nodes were seen, which are suspect and which were taken out."""
         # Incidents that were closed in this turn still count: what they blame stays suspect.
-        diagnosed = {key: self.world.diagnoses[key] for key in self.world.incidents}
         blamed = {
             suspect.component.node: diagnosis
-            for diagnosis in diagnosed.values()
+            for diagnosis in map(self.world.diagnoses.__getitem__, self.world.incidents)
             if diagnosis.blames_hardware and diagnosis.node_confirmed
             for suspect in diagnosis.suspects[:1]
         }
         # Who is named by address is no other node.
         named = self._by_name(events)
-        self.nodes = track.node_states(self.world, named, blamed, frozenset(diagnosed), self.now)
+        self.nodes = track.node_states(self.world, named, blamed, frozenset(self.diagnoses), self.now)
         known = {node.name: node for node in self.nodes}
         if known or self.world.heard:
             self.world = replace(self.world, nodes={**self.world.nodes, **known}, heard=frozenset())
@@ -301,10 +300,13 @@ class Turning:
 
     def _still_recent(self) -> tuple[Decision, ...]:
         """Return the decisions of the last day, and those that drained what is drained still."""
-        drained_by = {node.drained_by for node in self.world.nodes.values() if node.drained_by}
         return tuple(
-            each for each in self.world.recent if self.now - each.made_at < policy.DAY or each.id in drained_by
+            each for each in self.world.recent if self.now - each.made_at < policy.DAY or self._has_drained(each)
         )
+
+    def _has_drained(self, decision: Decision) -> bool:
+        named = (self.world.nodes.get(str(step.arguments.get("node"))) for step in decision.steps)
+        return any(node is not None and node.drained_by == decision.id for node in named)
 
     def return_nodes(self) -> None:
         """Have drained nodes checked, and brought back if they pass."""
@@ -648,6 +650,8 @@ def _renamed(event: Event, node: str) -> Event:
 
 
 def _with_states(decision: Decision, states: Mapping[str, StepState]) -> Decision:
+    if states.keys().isdisjoint(step.id for step in decision.steps):
+        return decision
     steps = tuple(replace(step, state=states.get(step.id, step.state)) for step in decision.steps)
     failed = any(step.state in ENDED_STEP_STATES - {StepState.DONE} for step in steps)
     return replace(decision, steps=tuple(_cancelled(step) if failed else step for step in steps))

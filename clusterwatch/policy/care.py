@@ -5,17 +5,20 @@ A check that failed is made again after a pause that doubles. What somebody else
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from clusterwatch.model import Decision, Mode, Node, Step, StepKind, StepState
+from clusterwatch.model import Decision, Mode, Node, NodeState, Step, StepKind, StepState
 from clusterwatch.policy.decide import MODES, breaker_before
 from clusterwatch.policy.limits import Limits
 from clusterwatch.policy.situation import Cluster
 
 RETURN = "return after a check"
 """What stands for the rule in a decision that brings a node back."""
+
+_Done = tuple[Decision, Step]
+"""A step, and the decision that it is part of."""
 
 _PENDING = frozenset({StepState.RECORDED, StepState.BEGUN})
 _MOST_DOUBLINGS = 5
@@ -25,10 +28,13 @@ _CHECK_AFTER_SECONDS = 1800.0
 def care(cluster: Cluster, limits: Limits, now: datetime) -> tuple[list[Decision], datetime | None]:
     """Return the decisions that bring drained nodes back, and when the next is due."""
     made, wake_at = [], None
-    for node in cluster.drained():
-        if cluster.hold_on(f"node:{node.name}") is not None or node.name in cluster.in_maintenance(now):
+    for name, steps in _steps_by_node(cluster.recent).items():
+        node = cluster.nodes.get(name)
+        if node is None or node.state is not NodeState.DRAINED or not node.drained_by:
             continue
-        decision, due_at = _returning(cluster, node, limits, now)
+        if cluster.hold_on(f"node:{name}") is not None or name in cluster.in_maintenance(now):
+            continue
+        decision, due_at = _returning(cluster, node, steps, limits, now)
         if decision is not None:
             made.append(decision)
         elif due_at is not None:
@@ -36,8 +42,9 @@ def care(cluster: Cluster, limits: Limits, now: datetime) -> tuple[list[Decision
     return made, wake_at
 
 
-def _returning(cluster: Cluster, node: Node, limits: Limits, now: datetime) -> tuple[Decision | None, datetime | None]:
-    steps = list(_steps_on(cluster, node.name))
+def _returning(
+    cluster: Cluster, node: Node, steps: list[_Done], limits: Limits, now: datetime
+) -> tuple[Decision | None, datetime | None]:
     drain = next((each for each in reversed(steps) if each[1].kind is StepKind.DRAIN), None)
     if drain is None or any(step.state in _PENDING for _, step in steps):
         return None, None
@@ -49,17 +56,20 @@ def _returning(cluster: Cluster, node: Node, limits: Limits, now: datetime) -> t
     return _decided(cluster, node, *drain, limits, now), None
 
 
-def _steps_on(cluster: Cluster, node: str) -> Iterator[tuple[Decision, Step]]:
-    for decision in cluster.recent:
+def _steps_by_node(made: Iterable[Decision]) -> dict[str, list[_Done]]:
+    """Return what was to be done to nodes, by name: a fleet has too many to look through all of them each time."""
+    found: dict[str, list[_Done]] = {}
+    for decision in made:
         for step in decision.steps:
-            if step.kind in _ABOUT_NODES and step.arguments.get("node") == node:
-                yield decision, step
+            if step.kind in _ABOUT_NODES:
+                found.setdefault(str(step.arguments.get("node")), []).append((decision, step))
+    return dict(sorted(found.items()))
 
 
 _ABOUT_NODES = frozenset({StepKind.DRAIN, StepKind.RESET, StepKind.REBOOT, StepKind.CHECK, StepKind.RELEASE})
 
 
-def _due_at(steps: list[tuple[Decision, Step]], drain: Step) -> datetime:
+def _due_at(steps: list[_Done], drain: Step) -> datetime:
     """Return when the node is to be checked: some time after the last thing that was done to it."""
     given = drain.arguments.get("check_after_seconds")
     seconds = float(given) if isinstance(given, int | float) else _CHECK_AFTER_SECONDS

@@ -41,7 +41,7 @@ def node_states(
         world: With the nodes as they were; nodes of jobs that start and of collectors found at work count as known.
         events: Of this turn; a node that speaks is seen, a finished step may take one out or back.
         blamed: Node name to the diagnosis in which its own sources blame its hardware.
-        diagnosed: Ids of all incidents of this turn: one that blamed a node before may do so no more.
+        diagnosed: Ids of the incidents that were diagnosed anew: one that blamed a node before may do so no more.
         now: The present.
     """
     events = tuple(events)
