@@ -187,6 +187,8 @@ def is_new_attempt(trail: Trail, event: Event) -> bool:
 
 def settle(trail: Trail) -> tuple[Trail, Event | None]:
     """Return the trail with nothing untold, and the event that tells it."""
+    if trail.closes_at is None and trail.folded is None:
+        return trail, None
     return replace(trail, closes_at=None, folded=None), trail.folded
 
 

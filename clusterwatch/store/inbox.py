@@ -17,6 +17,7 @@ import sqlalchemy as sa
 
 from clusterwatch.model import CollectorStatus, Event
 from clusterwatch.store import jsontext
+from clusterwatch.store.driver import rows_of
 from clusterwatch.store.eventrows import COLUMNS, events_of
 from clusterwatch.store.records import EVENT
 from clusterwatch.store.tables import collector_state, events
@@ -75,7 +76,7 @@ def put_position(
 def next_events(connection: sa.Connection, cursor: Cursor, limit: int) -> tuple[list[Event], Cursor]:
     """Return the next *limit* events in the safe order and the cursor after them."""
     dialect = connection.dialect.name
-    rows = connection.exec_driver_sql(_NEXT[dialect], (cursor.xact, cursor.seq, limit)).all()
+    rows = rows_of(connection, _NEXT[dialect], (cursor.xact, cursor.seq, limit))
     return events_of(rows, dialect), Cursor(*map(int, rows[-1][-2:])) if rows else cursor
 
 
@@ -85,12 +86,12 @@ def _known(connection: sa.Connection, ids: list[str]) -> set[str]:
     if connection.dialect.name == "postgresql":
         return set(connection.exec_driver_sql("SELECT id FROM events WHERE id = ANY(%s)", (ids,)).scalars())
     query = "SELECT id FROM events WHERE id IN (SELECT value FROM json_each(?))"
-    return set(connection.exec_driver_sql(query, (jsontext.dumps(ids),)).scalars())
+    return {id_ for (id_,) in rows_of(connection, query, (jsontext.dumps(ids),))}
 
 
 def _write_numbered(connection: sa.Connection, rows: list[tuple[Any, ...]]) -> None:
     # Retention never deletes the newest event, so a number is never handed out twice.
-    newest = connection.exec_driver_sql("SELECT max(seq) FROM events WHERE xact = 0").scalar() or 0
+    ((newest,),) = rows_of(connection, "SELECT coalesce(max(seq), 0) FROM events WHERE xact = 0")
     numbered = [row + (newest + count,) for count, row in enumerate(rows, start=1)]  # noqa: RUF005 - half the time
     write_rows(connection, events, (*EVENT.columns, "seq"), numbered)
 

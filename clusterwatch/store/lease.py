@@ -10,6 +10,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from clusterwatch.store import jsontext
+from clusterwatch.store.driver import changed_by
 from clusterwatch.store.engine import database_now
 from clusterwatch.store.tables import responder
 
@@ -72,9 +73,8 @@ def move_cursor(connection: sa.Connection, lease: Lease, cursor: Mapping[str, in
 
     One statement, because it is part of every turn.
     """
-    dialect = connection.dialect.name
-    moved = connection.exec_driver_sql(_MOVE_CURSOR[dialect], (jsontext.dumps(cursor), lease.holder, lease.epoch))
-    return moved.rowcount == 1
+    values = (jsontext.dumps(cursor), lease.holder, lease.epoch)
+    return changed_by(connection, _MOVE_CURSOR[connection.dialect.name], values) == 1
 
 
 def _locked_row(connection: sa.Connection) -> sa.Row[Any]:

@@ -67,6 +67,8 @@ class RecordType(Generic[T]):
             rows = [(*told(record), *self._derived_from(record, now), *blanks) for record in records]
         else:
             rows = [(*told(record), *blanks) for record in records]
+        if not rows:
+            return []
         return converted(rows, conversions(self.table, self.columns, dialect))
 
     def record(self, row: Row, **stored_elsewhere: object) -> T:

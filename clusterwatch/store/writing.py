@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 import sqlalchemy as sa
 
 from clusterwatch.store.binding import conversions, converted
+from clusterwatch.store.driver import execute_each
 from clusterwatch.store.records import RecordType
 
 T = TypeVar("T")
@@ -23,9 +24,9 @@ def put(connection: sa.Connection, kind: RecordType[T], records: Iterable[T], no
 
     *but* is a column that stays as it is where the key is there.
     """
-    rows = kind.rows(records, now, connection.dialect.name)
-    overwritten = tuple(name for name in kind.overwritten if name != but)
-    write_rows(connection, kind.table, kind.columns, rows, overwritten)
+    if rows := kind.rows(records, now, connection.dialect.name):
+        overwritten = tuple(name for name in kind.overwritten if name != but)
+        write_rows(connection, kind.table, kind.columns, rows, overwritten)
 
 
 def add(connection: sa.Connection, kind: RecordType[T], records: Iterable[T], now: datetime) -> None:
@@ -63,7 +64,7 @@ def write_rows(
         arrays = tuple(list(values) for values in zip(*rows, strict=True))
         connection.exec_driver_sql(insert_at_once(connection.dialect, table, columns) + conflict, arrays)
     else:
-        connection.exec_driver_sql(insert(connection.dialect, table, columns) + conflict, list(rows))
+        execute_each(connection, insert(connection.dialect, table, columns) + conflict, rows)
 
 
 def _go_at_once(
