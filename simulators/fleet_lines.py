@@ -6,6 +6,7 @@ import string
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import cache
 
 from clusterwatch.model import Cause, ComponentKind, Scalar
 
@@ -121,7 +122,7 @@ class FleetLine:
 
     def printed(self, values: Mapping[str, Scalar]) -> list[str]:
         """Return the lines of the template with *values* put in."""
-        return self.text.format_map(_with_derived(values)).splitlines()
+        return self.text.format_map(_with_derived(values) if _asks_for_derived(self.text) else values).splitlines()
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,6 +199,11 @@ def filled(template: Scalar, values: Mapping[str, Scalar]) -> Scalar:
         if name is not None and not literal and not spec and conversion is None:
             return values[name]
     return template.format_map(_with_derived(values))
+
+
+@cache
+def _asks_for_derived(template: str) -> bool:
+    return any(name in template for name in DERIVED)
 
 
 def _with_derived(values: Mapping[str, Scalar]) -> Mapping[str, Scalar]:

@@ -8,7 +8,8 @@ code on the same store. The clock jumps to the next thing that happens, arrives 
 from __future__ import annotations
 
 import gc
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
@@ -27,6 +28,9 @@ from clusterwatch.store import Store
 COLLECTED_EVERY = timedelta(seconds=1)
 LONGEST_JUMP = timedelta(minutes=10)
 """While a job trains undisturbed: what it told in between comes in one batch."""
+
+_COLLECTED_AFTER = 50_000
+"""So many new objects: a burst of events makes as many, and they are gone after it."""
 
 _SITE = Site("replay")
 
@@ -90,8 +94,10 @@ class Replay:
         """Replay what happens up to *end*, which is looked at as well."""
         if self.now == self.fleet.start:
             self._announce()
-            # Code, rules and schedule stay; going through them again and again would take a tenth of the time.
-            gc.freeze()
+        with _few_collections():
+            self._live_until(end, on_progress)
+
+    def _live_until(self, end: datetime, on_progress: Callable[[datetime], object]) -> None:
         while True:
             on_progress(self.now)
             self._live_at(self.now)
@@ -131,3 +137,16 @@ class Replay:
             due.append(self._responder.silent_at)
         soonest = min((at for at in due if at is not None), default=self.fleet.ends_at)
         return min(max(soonest, now + COLLECTED_EVERY), now + self.longest_jump, self.fleet.ends_at)
+
+
+@contextmanager
+def _few_collections() -> Iterator[None]:
+    """Let Python seldom look for garbage that goes round in circles: there is hardly any, and looking takes its time."""
+    thresholds = gc.get_threshold()
+    # Code, rules and schedule stay: there is no need to go through them again and again.
+    gc.freeze()
+    gc.set_threshold(_COLLECTED_AFTER, *thresholds[1:])
+    try:
+        yield
+    finally:
+        gc.set_threshold(*thresholds)

@@ -18,6 +18,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import lru_cache
 
 from clusterwatch.correlate.folding import Draft
 from clusterwatch.correlate.pieces import evidence_of
@@ -112,9 +113,14 @@ def incident_for_interruption(event: Event, limits: Limits, now: datetime) -> In
 def _jobs_by_node(jobs: Mapping[str, Job], nodes: Iterable[str]) -> dict[str, frozenset[str]]:
     found: dict[str, set[str]] = {name: set() for name in nodes}
     for job in jobs.values():
-        for name in found.keys() & set(job.nodes):
+        for name in found.keys() & _as_set(job.nodes):
             found[name].add(job.id)
     return {name: frozenset(ids) for name, ids in found.items()}
+
+
+@lru_cache(maxsize=256)
+def _as_set(nodes: tuple[str, ...]) -> frozenset[str]:
+    return frozenset(nodes)
 
 
 @dataclass(slots=True)

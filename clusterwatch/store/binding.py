@@ -24,6 +24,7 @@ Conversions = tuple[tuple[int, ConvertAll], ...]
 """Place in a row, and what is done to the values there; the other values stay as they are."""
 
 _TIMES_KEPT = 4096
+_TIME_LENGTH = len("2026-11-21 09:00:00.000000")
 
 
 @cache
@@ -44,7 +45,7 @@ def converted(rows: Iterable[tuple[Any, ...]], conversions: Conversions) -> list
 @lru_cache(maxsize=_TIMES_KEPT)
 def time_from_text(text: str) -> datetime:
     """Return the time that SQLite keeps as *text*."""
-    return datetime.fromisoformat(text).replace(tzinfo=UTC)
+    return datetime.fromisoformat(f"{text}+00:00")
 
 
 @lru_cache(maxsize=_TIMES_KEPT)
@@ -57,7 +58,8 @@ def time_in_utc(value: datetime) -> datetime:
 
 @lru_cache(maxsize=_TIMES_KEPT)
 def _time_as_text(value: datetime) -> str:
-    return time_in_utc(value).replace(tzinfo=None).isoformat(" ", "microseconds")
+    in_utc = value if value.tzinfo is UTC else time_in_utc(value)
+    return in_utc.isoformat(" ", "microseconds")[:_TIME_LENGTH]
 
 
 def _texts(column: Sequence[Any]) -> Iterable[Any]:

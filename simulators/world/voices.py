@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cache
 
 from clusterwatch.model import Scalar
 from simulators.cluster import gpu_pci, nic_device, nic_pci
@@ -180,7 +181,7 @@ class Voices:
 
     def _clock(self, at: float) -> dict[str, Scalar]:
         moment = self._start + timedelta(seconds=round(at, 3))
-        return {"clock": f"{moment:%Y-%m-%d %H:%M:%S}", "milli": moment.microsecond // 1000}
+        return {"clock": moment.isoformat(" ", "seconds")[:19], "milli": moment.microsecond // 1000}
 
     def _values(self, scene: Scene, node: str, gpu: int, exit_code: int, seed: int, at: float) -> dict[str, Scalar]:
         rng = seeded(seed, "values", node, gpu)
@@ -221,6 +222,7 @@ class Voices:
         }
 
 
+@cache
 def address_of(node: str) -> str:
     """Return the IP address of *node*, from the number at the end of its name."""
     number = int("".join(filter(str.isdigit, node)) or 0)
