@@ -103,6 +103,7 @@ class Turning:
     incidents: dict[str, Incident] = field(default_factory=dict)
     memberships: list[tuple[str, str]] = field(default_factory=list)
     diagnoses: dict[str, Diagnosis] = field(default_factory=dict)
+    doubted: list[Diagnosis] = field(default_factory=list)
     decisions: dict[str, Decision] = field(default_factory=dict)
     attempts: dict[tuple[str, int], Attempt] = field(default_factory=dict)
     interruptions: dict[str, Interruption] = field(default_factory=dict)
@@ -272,15 +273,11 @@ class Turning:
     def note_nodes(self, events: Iterable[Event]) -> None:
         """Take over which nodes were seen, which are suspect and which were taken out."""
         # Incidents that were closed in this turn still count: what they blame stays suspect.
-        blamed = {
-            suspect.component.node: diagnosis
-            for diagnosis in map(self.world.diagnoses.__getitem__, self.world.incidents)
-            if diagnosis.blames_hardware and diagnosis.node_confirmed
-            for suspect in diagnosis.suspects[:1]
-        }
+        blamed = _blamed_by(self.world.diagnoses[key] for key in self.world.incidents)
+        doubted = {(name, each.incident_id) for each in self.doubted for name in _blamed_by([each])}
         # Who is named by address is no other node.
         named = self._by_name(events)
-        self.nodes = track.node_states(self.world, named, blamed, frozenset(self.diagnoses), self.now)
+        self.nodes = track.node_states(self.world, named, blamed, doubted, self.now)
         known = {node.name: node for node in self.nodes}
         if known or self.world.heard:
             self.world = replace(self.world, nodes={**self.world.nodes, **known}, heard=frozenset())
@@ -423,6 +420,7 @@ class Turning:
         )
         if before is not None and _says_the_same(before, made):
             return before
+        self.doubted += [before] if before is not None else []
         self.diagnoses[incident.id] = made
         self.world = replace(self.world, diagnoses={**self.world.diagnoses, incident.id: made})
         self._put(replace(incident, revision=made.revision))
@@ -623,6 +621,16 @@ class Turning:
             return not incident.stale
         diagnosis = self.world.diagnoses.get(incident.id)
         return bool(incident.nodes) and diagnosis is not None and diagnosis.confidence < CLEAR_FROM
+
+
+def _blamed_by(diagnoses: Iterable[Diagnosis]) -> dict[str, Diagnosis]:
+    """Return the nodes whose own sources blame their hardware, and the diagnosis that says so."""
+    return {
+        suspect.component.node: diagnosis
+        for diagnosis in diagnoses
+        if diagnosis.blames_hardware and diagnosis.node_confirmed
+        for suspect in diagnosis.suspects[:1]
+    }
 
 
 def _under_way(decision: Decision) -> tuple[StepState, ...]:

@@ -141,7 +141,7 @@ class Replay:
 
 @contextmanager
 def _few_collections() -> Iterator[None]:
-    """Let Python seldom look for garbage that goes round in circles: there is hardly any, and looking takes its time."""
+    """Let Python seldom look for garbage that goes round in circles: there is hardly any, and looking takes time."""
     thresholds = gc.get_threshold()
     # Code, rules and schedule stay: there is no need to go through them again and again.
     gc.freeze()

@@ -107,6 +107,8 @@ def kind_from(template: str, fields: Mapping[str, Scalar]) -> str:
 
     Where the line does not hold a field, the kind ends before it: "gpu.xid".
     """
+    if "{" not in template:
+        return template
     named = {name: fields[name] for name in _names_in(template) if name in fields}
     words = {name: re.sub(r"\W+", "_", str(value).lower()).strip("_") for name, value in named.items()}
     return filled(template, words) or template.partition(".{")[0]

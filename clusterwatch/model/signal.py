@@ -71,10 +71,12 @@ class Signal:
     looks_back: timedelta = timedelta(0)
     sources: tuple[str, ...] = ()
 
-    @property
-    def leading_cause(self) -> Cause | None:
-        """The cause this signal speaks for most; None if it speaks for none."""
-        return max(self.weights, key=lambda cause: self.weights[cause]) if self.weights else None
+    leading_cause: Cause | None = field(init=False, compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        """Find the leading cause once: it is asked for with each event."""
+        leading = max(self.weights, key=lambda cause: self.weights[cause]) if self.weights else None
+        object.__setattr__(self, "leading_cause", leading)
 
 
 LOOKED_UP_KEPT = 4096

@@ -22,10 +22,14 @@ from clusterwatch.model import (
     StepState,
     World,
 )
+from clusterwatch.model.making import changer
 from clusterwatch.model.world import CHECKPOINTS_KEPT
 
 ENDED_WITHIN = timedelta(minutes=2)
 """Processes that a plan ends are gone by then, if it is carried out."""
+
+# They change with each step that a job reports, and `dataclasses.replace` takes longer than all else that is done then.
+_changed_job, _changed_attempt = changer(Job), changer(Attempt)
 
 _ENDING = (StepState.RECORDED, StepState.BEGUN, StepState.DONE)
 
@@ -67,7 +71,7 @@ class Book:
 
     def change_job(self, job_id: str, **changes: Any) -> None:
         """Replace fields of the job."""
-        self.jobs[job_id] = replace(self.jobs[job_id], **changes)
+        self.jobs[job_id] = _changed_job(self.jobs[job_id], changes)
         self.changed_jobs[job_id] = None
 
     def add_attempt(self, attempt: Attempt) -> None:
@@ -79,7 +83,7 @@ class Book:
         """Replace fields of the job's current attempt, if it has one."""
         attempts = self.attempts.get(job_id, ())
         if attempts:
-            self.attempts[job_id] = (*attempts[:-1], replace(attempts[-1], **changes))
+            self.attempts[job_id] = (*attempts[:-1], _changed_attempt(attempts[-1], changes))
             self.changed_attempts[job_id, attempts[-1].number] = None
 
     def place(self, placement: Placement) -> None:
@@ -107,13 +111,19 @@ class Book:
         """Return the complete checkpoint of the job at *path*; None when there is none."""
         return next((known for known in self.checkpoints.get(job_id, ()) if known.path == path), None)
 
-    def save_checkpoint(self, checkpoint: Checkpoint) -> None:
-        """Add a checkpoint; a torn one is recorded and takes a complete one of the same path off the list."""
-        kept = [known for known in self.checkpoints.get(checkpoint.job_id, ()) if known.path != checkpoint.path]
+    def save_checkpoint(self, checkpoint: Checkpoint) -> bool:
+        """Add a checkpoint and return whether its path was not on the list.
+
+        A torn one is recorded and takes a complete one of the same path off the list.
+        """
+        before, path = self.checkpoints.get(checkpoint.job_id, ()), checkpoint.path
+        kept = [known for known in before if known.path != path]
+        is_new = len(kept) == len(before)
         if checkpoint.complete:
             insort(kept, checkpoint, key=lambda each: (each.step, each.saved_at))
         self.checkpoints[checkpoint.job_id] = tuple(kept[-CHECKPOINTS_KEPT:])
         self.new_checkpoints.append(checkpoint)
+        return is_new
 
     def interrupt(self, job: Job, at: datetime, *, hung: bool) -> None:
         """Note that *job* stopped training at *at*; opens an interruption unless one is open."""

@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from operator import attrgetter
 
 from clusterwatch.model import (
     Attempt,
@@ -247,10 +248,9 @@ def _checkpoint(book: Book, event: Event) -> None:
 
 def _put_checkpoint(book: Book, job: Job, checkpoint: Checkpoint) -> None:
     """Put *checkpoint* on the list, or off it if it is not complete, and say which one is the job's last."""
-    is_new = checkpoint.complete and book.checkpoint(job.id, checkpoint.path) is None
-    book.save_checkpoint(checkpoint)
+    is_new = book.save_checkpoint(checkpoint) and checkpoint.complete
     complete = book.checkpoints.get(job.id, ())
-    last = max(complete, key=lambda each: each.saved_at, default=None)
+    last = max(complete, key=attrgetter("saved_at"), default=None)
     seconds = _normal_checkpoint_seconds(book, job, checkpoint) if is_new else job.checkpoint_seconds
     changes = (last.step if last else None, last.saved_at if last else None, seconds)
     if changes != (job.last_checkpoint_step, job.last_checkpoint_at, job.checkpoint_seconds):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -33,7 +34,11 @@ _MOVED_BY = {StepKind.DRAIN.value: NodeState.DRAINED, StepKind.RELEASE.value: No
 
 
 def node_states(
-    world: World, events: Iterable[Event], blamed: Mapping[str, Diagnosis], diagnosed: frozenset[str], now: datetime
+    world: World,
+    events: Iterable[Event],
+    blamed: Mapping[str, Diagnosis],
+    doubted: AbstractSet[tuple[str, str]],
+    now: datetime,
 ) -> tuple[Node, ...]:
     """Return the nodes whose state changed.
 
@@ -41,37 +46,37 @@ def node_states(
         world: With the nodes as they were; nodes of jobs that start and of collectors found at work count as known.
         events: Of this turn; a node that speaks is seen, a finished step may take one out or back.
         blamed: Node name to the diagnosis in which its own sources blame its hardware.
-        diagnosed: Ids of the incidents that were diagnosed anew: one that blamed a node before may do so no more.
+        doubted: Nodes that incidents blamed before they were diagnosed anew, with the id of the incident: it may do
+            so no more.
         now: The present.
     """
     events = tuple(events)
     moved = _moved(events)
     known_by = {event.node: _addresses(event) for event in events if event.kind == kinds.NODE_ADDRESSES}
     speaking = world.heard.union(event.node for event in events)
-    changing = _may_change(world, events, speaking, diagnosed, now)
+    changing = _may_change(world, events, speaking, now)
     nodes = []
-    for name in sorted((changing | moved.keys() | blamed.keys() | known_by.keys()) - {""}):
+    for name in sorted(
+        (changing | moved.keys() | blamed.keys() | known_by.keys()).union(name for name, _ in doubted) - {""}
+    ):
         before = world.nodes.get(name) or Node(name, NodeState.IN_SERVICE, now - SEEN_EVERY)
-        after = _after(before, moved.get(name), blamed.get(name), diagnosed)
+        after = _after(before, moved.get(name), blamed.get(name), doubted)
         if name in known_by:
             after = replace(after, addresses=known_by[name])
         nodes.append(_seen(after, now) if name in speaking else after)
     return tuple(node for node in nodes if world.nodes.get(node.name) != node)
 
 
-def _may_change(
-    world: World, events: Iterable[Event], speaking: frozenset[str], diagnosed: frozenset[str], now: datetime
-) -> set[str]:
-    """Return the nodes that are new, suspect, or heard again after a while.
+def _may_change(world: World, events: Iterable[Event], speaking: frozenset[str], now: datetime) -> set[str]:
+    """Return the nodes that are new, or heard again after a while.
 
     The others stay as they are and are not looked at: a fleet has too many for that in each turn.
     """
     known = world.nodes
     started = {event.job for event in events if event.kind in _NAMING_NODES and event.job in world.jobs}
-    named = set(speaking).union(*(world.jobs[job].nodes for job in started if job is not None))
-    heard = {name for name in speaking & known.keys() if now - known[name].seen_at >= SEEN_EVERY}
-    suspect = {name for name, node in known.items() if node.state is NodeState.SUSPECT} if diagnosed else set()
-    return (named - known.keys()) | heard | suspect
+    named = speaking.union(*(world.jobs[job].nodes for job in started if job is not None))
+    heard = {name for name in speaking if name in known and now - known[name].seen_at >= SEEN_EVERY}
+    return heard.union(name for name in named if name not in known)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,14 +103,14 @@ def _moved(events: Iterable[Event]) -> dict[str, _Move]:
     return moved
 
 
-def _after(node: Node, moved: _Move | None, diagnosis: Diagnosis | None, diagnosed: frozenset[str]) -> Node:
+def _after(node: Node, moved: _Move | None, diagnosis: Diagnosis | None, doubted: AbstractSet[tuple[str, str]]) -> Node:
     if moved is not None:
         node = _put(node, moved)
     if diagnosis is not None:
         reason = f"{diagnosis.cause} ({diagnosis.incident_id})"
         state = NodeState.DRAINED if node.state is NodeState.DRAINED else NodeState.SUSPECT
         return replace(node, state=state, reason=reason, suspected_by=diagnosis.incident_id)
-    if moved is None and node.state is NodeState.SUSPECT and node.suspected_by in diagnosed:
+    if moved is None and node.state is NodeState.SUSPECT and (node.name, node.suspected_by) in doubted:
         # The incident says something else by now.
         return replace(node, state=NodeState.IN_SERVICE, reason="", suspected_by="")
     return node
