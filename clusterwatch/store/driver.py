@@ -15,7 +15,7 @@ import sqlalchemy as sa
 def rows_of(connection: sa.Connection, statement: str, values: tuple[Any, ...] = ()) -> Sequence[Any]:
     """Return the rows of a query."""
     if connection.dialect.name == "sqlite":
-        rows: Sequence[Any] = connection.connection.cursor().execute(statement, values).fetchall()  # type: ignore[attr-defined] # sqlite3 returns the cursor
+        rows: Sequence[Any] = connection.connection.cursor().execute(statement, values).fetchall()
         return rows
     return connection.exec_driver_sql(statement, values).all()
 
