@@ -33,7 +33,8 @@ class WatchedJob:
     """What collectors need to know of a job they follow on this node.
 
     *pid* is the supervised command's process id, None when it is not ours; *log_paths* may be glob patterns. *node* is
-    the one that writes the log: None for this one, "" where several do.
+    the one that writes the log: None for this one, "" where several do. *is_down* says that its processes have ended:
+    what it wrote is all that it will write.
     """
 
     id: str
@@ -42,6 +43,7 @@ class WatchedJob:
     log_paths: tuple[str, ...] = ()
     checkpoint_dir: str = ""
     node: str | None = None
+    is_down: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -94,7 +94,8 @@ class Supervision:
         if self._started is None:
             return ()
         started = self._started
-        return (WatchedJob(self.job.id, started.number, None, _log_paths(started), self.job.checkpoint_dir),)
+        logs, folder = _log_paths(started), self.job.checkpoint_dir
+        return (WatchedJob(self.job.id, started.number, None, logs, folder, is_down=True),)
 
     @property
     def log_path(self) -> Path | None:

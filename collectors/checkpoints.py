@@ -60,7 +60,7 @@ class CheckpointCollector:
     """Looks through every job's checkpoint folder, at most `DEPTH` levels deep, for its `NEWEST_STEPS` newest steps.
 
     What is not known to be whole may still be written. It is told to be torn, or saved but not verified, once it has
-    not changed between two looks, or at once when the job is down (it has no pid, or ``final`` is set).
+    not changed between two looks, or at once when the job is down (it is said to be, or ``final`` is set).
     """
 
     name = "checkpoints"
@@ -92,7 +92,7 @@ class _Look:
         self._job = job
         self._now = now
         self._root = Path(job.checkpoint_dir)
-        self._is_down = job.pid is None or bool(site.settings.get("final"))
+        self._is_down = job.is_down or bool(site.settings.get("final"))
         self.readings: list[Reading] = []
         self.condition = ""
 

@@ -166,7 +166,8 @@ def _watched(
         own = (job.log_path,) if _is_of_user(job) else ()
         folder = settings.checkpoint_dir.replace(_PLACEHOLDER, str(number))
         node = known.nodes[0] if len(known.nodes) == 1 else ""
-        yield WatchedJob(job_id(number), known.attempt, None, (*own, *logs), folder, node)
+        is_down = known.phase != RUNNING
+        yield WatchedJob(job_id(number), known.attempt, None, (*own, *logs), folder, node, is_down)
 
 
 def _is_read(known: Followed, before: Followed | None) -> bool:

@@ -43,7 +43,7 @@ def saved(folder: Path, step: int, **options: object) -> Path:
 
 def told(folder: Path):
     """What a collector tells of the checkpoints of a job that is down."""
-    site = Site("node001", jobs=(WatchedJob("job1", 1, checkpoint_dir=str(folder)),))
+    site = Site("node001", jobs=(WatchedJob("job1", 1, checkpoint_dir=str(folder), is_down=True),))
     return CheckpointCollector().collect(site, {}, NOON).readings
 
 

@@ -30,9 +30,10 @@ TORN = WHOLE[:-5]
 class Looker:
     """A collector and the position it goes on from, saved as the agent saves it."""
 
-    def __init__(self, folder: Path, pid: int | None = PID, **settings: object) -> None:
+    def __init__(self, folder: Path, *, is_down: bool = False, pid: int | None = PID, **settings: object) -> None:
         self.collector = CheckpointCollector()
-        self.site = Site("node001", "boot", settings, (WatchedJob("job1", 2, pid=pid, checkpoint_dir=str(folder)),))
+        job = WatchedJob("job1", 2, pid=pid, checkpoint_dir=str(folder), is_down=is_down)
+        self.site = Site("node001", "boot", settings, (job,))
         self.position: dict[str, object] = {}
         self.condition = ""
 
@@ -96,10 +97,21 @@ def test_save_in_progress_is_not_torn_until_it_stands_still(tmp_path):
     assert looker.look() == []
 
 
-@pytest.mark.parametrize(("pid", "settings"), [(None, {}), (PID, {"final": True})], ids=["no command", "final"])
-def test_torn_checkpoint_of_a_job_that_is_down_is_told_at_once_and_once(tmp_path, pid, settings):
+def test_save_of_a_schedulers_job_in_progress_is_not_torn_because_its_processes_are_not_ours(tmp_path):
+    looker = Looker(tmp_path, pid=None)
+
     (tmp_path / "step_100.pt").write_bytes(TORN)
-    looker = Looker(tmp_path, pid, **settings)
+    while_saving = looker.told()
+    (tmp_path / "step_100.pt").write_bytes(WHOLE)
+
+    assert while_saving == []
+    assert looker.told() == [("checkpoint.saved", 100)]
+
+
+@pytest.mark.parametrize("settings", [{"is_down": True}, {"final": True}], ids=["down", "final"])
+def test_torn_checkpoint_of_a_job_that_is_down_is_told_at_once_and_once(tmp_path, settings):
+    (tmp_path / "step_100.pt").write_bytes(TORN)
+    looker = Looker(tmp_path, **settings)
 
     assert looker.told() == [("checkpoint.torn", 100)]
     assert looker.told() == []
@@ -107,7 +119,7 @@ def test_torn_checkpoint_of_a_job_that_is_down_is_told_at_once_and_once(tmp_path
 
 def test_torn_checkpoint_that_is_finished_after_all_is_told_to_be_saved(tmp_path):
     (tmp_path / "step_100.pt").write_bytes(TORN)
-    looker = Looker(tmp_path, pid=None)
+    looker = Looker(tmp_path, is_down=True)
     looker.look()
 
     (tmp_path / "step_100.pt").write_bytes(WHOLE)
@@ -191,7 +203,7 @@ def test_checkpoint_that_comes_back_the_same_is_told_as_another(tmp_path):
 
 def test_torn_checkpoint_that_is_deleted_is_forgotten(tmp_path):
     (tmp_path / "step_100.pt").write_bytes(TORN)
-    looker = Looker(tmp_path, pid=None)
+    looker = Looker(tmp_path, is_down=True)
     looker.look()
 
     (tmp_path / "step_100.pt").unlink()

@@ -157,12 +157,14 @@ def test_job_that_stays_missing_is_over(queue: Queue):
 def test_completed_job_is_over_once_its_last_words_could_be_read(queue: Queue):
     queue.holds(job())
     queue.look(logs="/logs/{id}")
+    (running,) = queue.collector.watched()
     queue.holds(job("COMPLETED"))
     ended, watched = queue.look(logs="/logs/{id}").readings, queue.collector.watched()
     over, watched_after = queue.look(logs="/logs/{id}").readings, queue.collector.watched()
 
     assert [each.subject for each in (*ended, *over)] == [kinds.ATTEMPT_ENDED, kinds.JOB_ENDED]
-    assert [(each.attempt, each.log_paths) for each in watched] == [(1, ("/logs/7",))]
+    assert not running.is_down
+    assert [(each.attempt, each.log_paths, each.is_down) for each in watched] == [(1, ("/logs/7",), True)]
     assert watched_after == ()
 
 
