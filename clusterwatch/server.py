@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 
 import structlog
 
-from clusterwatch import pipeline
+from clusterwatch import pipeline, policy
 from clusterwatch.errors import ActionError, LeaseLostError, StoreError
 from clusterwatch.metrics import Metrics
 from clusterwatch.model import (
@@ -239,6 +239,7 @@ class Responder:
         if self._clock.monotonic() - office.refreshed_at < REFRESH_WATCHED_EVERY_SECONDS:
             return
         self._restrain(office, now)
+        self._hear_of_asked(office, now)
         if self._watched is None:
             watched = self._store.watched(now)
             office.world = replace(office.world, watched=watched, heard=frozenset(watched))
@@ -252,6 +253,14 @@ class Responder:
             office.wake_at = now
         breaker = holds.get(CLUSTER)
         self._metrics.breaker(is_open=breaker is not None and breaker.is_active)
+
+    def _hear_of_asked(self, office: _Office, now: datetime) -> None:
+        """Take over what people asked for: the brakes count it too."""
+        known = {decision.id for decision in office.world.recent}
+        asked = [each for each in self._store.decided_by(policy.ASKED, now - policy.DAY) if each.id not in known]
+        if asked:
+            recent = sorted((*office.world.recent, *asked), key=lambda decision: decision.made_at)
+            office.world = replace(office.world, recent=tuple(recent))
 
     def _watch(self, office: _Office, now: datetime) -> int:
         """Record what silence means, as events like any other; return how many are new."""
@@ -361,7 +370,7 @@ class Actor:
             return WorldState.CANNOT_TELL
 
     def _finish(self, step: Step, outcome: Outcome) -> bool:
-        finished = self.store.finish_step(outcome)
+        finished = self.store.finish_step(outcome, _event_of(step, outcome))
         log.info(
             "step ended",
             step=step.id,
@@ -371,7 +380,6 @@ class Actor:
             detail=outcome.detail,
         )
         self.metrics.step_changed(replace(step, state=outcome.state))
-        self.store.record("", "actor", [_event_of(step, outcome)], {}, None, self.clock.now())
         return finished
 
 

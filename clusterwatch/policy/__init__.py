@@ -1,5 +1,6 @@
 """Diagnosis and job to decision, by rules as data and within brakes."""
 
+from clusterwatch.policy.asked import ASKED, Asked, asked_for, objections, why_not_back, why_not_out
 from clusterwatch.policy.care import care
 from clusterwatch.policy.compiling import CHOICES, FACTS, compile_policy
 from clusterwatch.policy.decide import HELD, breaker_before, decide, due_at, held_by, plan_for
@@ -11,11 +12,13 @@ from clusterwatch.policy.situation import Cluster, Situation
 from clusterwatch.policy.view import DAY, View, has_failed
 
 __all__ = [
+    "ASKED",
     "CHOICES",
     "DAY",
     "FACTS",
     "HELD",
     "Action",
+    "Asked",
     "Cluster",
     "Condition",
     "Limits",
@@ -25,6 +28,7 @@ __all__ = [
     "Situation",
     "View",
     "WithoutSpares",
+    "asked_for",
     "breaker_before",
     "built_in",
     "built_in_texts",
@@ -34,5 +38,8 @@ __all__ = [
     "due_at",
     "has_failed",
     "held_by",
+    "objections",
     "plan_for",
+    "why_not_back",
+    "why_not_out",
 ]

@@ -10,6 +10,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from clusterwatch.model import Decision, Mode, Node, NodeState, Step, StepKind, StepState
+from clusterwatch.policy.asked import ASKED
 from clusterwatch.policy.decide import MODES, breaker_before
 from clusterwatch.policy.limits import Limits
 from clusterwatch.policy.situation import Cluster
@@ -47,6 +48,9 @@ def _returning(
 ) -> tuple[Decision | None, datetime | None]:
     drain = next((each for each in reversed(steps) if each[1].kind is StepKind.DRAIN), None)
     if drain is None or any(step.state in _PENDING for _, step in steps):
+        return None, None
+    if drain[0].rule == ASKED:
+        # Whoever drained it says when it comes back.
         return None, None
     if not limits.can(drain[1].actuator, StepKind.CHECK):
         return None, None

@@ -11,8 +11,10 @@ from clusterwatch.errors import LeaseLostError, StoreError
 from clusterwatch.model import (
     Changes,
     CollectorStatus,
+    Decision,
     Event,
     Hold,
+    Incident,
     MaintenanceWindow,
     Outcome,
     Step,
@@ -27,9 +29,9 @@ from clusterwatch.store.inbox import Cursor
 from clusterwatch.store.lease import Lease
 from clusterwatch.store.nodelists import NodesWritten
 from clusterwatch.store.partitions import make_days_ahead
-from clusterwatch.store.queries import fetch
+from clusterwatch.store.queries import fetch, fetch_decisions
 from clusterwatch.store.reader import Reader
-from clusterwatch.store.records import COLLECTOR, HOLD, MAINTENANCE
+from clusterwatch.store.records import COLLECTOR, DECISION, HOLD, INCIDENT, MAINTENANCE, STEP
 from clusterwatch.store.world import (
     held,
     maintenance,
@@ -39,7 +41,7 @@ from clusterwatch.store.world import (
     watched,
     write_changes,
 )
-from clusterwatch.store.writing import put
+from clusterwatch.store.writing import add, put
 
 KEEP_EVERY_STEP = timedelta(days=1)
 """How long each event of progress is kept; the row a minute stays as long as everything else."""
@@ -200,13 +202,17 @@ class Store:
         with self._database.write() as connection:
             return steps.begin(connection, step_id, now)
 
-    def finish_step(self, outcome: Outcome) -> bool:
+    def finish_step(self, outcome: Outcome, told: Event | None = None) -> bool:
         """Write what became of a step, with an audit row; False if it was not begun or has ended already.
 
-        If it was not done, the later steps of the decision are cancelled.
+        If it was not done, the later steps of the decision are cancelled. *told* is the event by which the responder
+        learns of it: it is written with it or not at all, for nobody tells it again.
         """
         with self._database.write() as connection:
-            return steps.finish(connection, outcome)
+            has_finished = steps.finish(connection, outcome)
+            if has_finished and told is not None:
+                inbox.add_events(connection, [told], outcome.at)
+            return has_finished
 
     def approve(self, decision_id: str, actor: str, reason: str, now: datetime) -> None:
         """Record that *actor* allows a decision to be carried out."""
@@ -224,6 +230,20 @@ class Store:
             put(connection, HOLD, [hold], now)
             action = "held" if hold.is_active else "released"
             write_audit(connection, hold.lifted_by or hold.made_by, action, hold.subject, hold.reason, now)
+
+    def ask(self, decision: Decision, incident: Incident, actor: str, now: datetime) -> None:
+        """Write a decision that *actor*, a person, asked for, with the *incident* it is kept under and an audit row."""
+        with self._database.write() as connection:
+            put(connection, INCIDENT, [incident], now)
+            put(connection, DECISION, [decision], now)
+            add(connection, STEP, decision.steps, now)
+            write_audit(connection, actor, "asked", decision.id, decision.reason, now)
+
+    def decided_by(self, rule: str, since: datetime) -> tuple[Decision, ...]:
+        """Return the decisions that *rule* made from *since* on, oldest first."""
+        made = (tables.decisions.c.rule == rule, tables.decisions.c.happened_at >= since)
+        with self._database.read() as connection:
+            return fetch_decisions(connection, *made, order=[tables.decisions.c.happened_at])
 
     def set_topology(self, topology: Topology, now: datetime) -> None:
         """Replace who is near whom."""

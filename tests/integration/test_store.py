@@ -645,6 +645,28 @@ def test_step_that_was_not_begun_cannot_be_done(store: Store):
     assert store.read.stats().rows["outcomes"] == 0
 
 
+def test_outcome_is_told_with_what_became_of_the_step_or_not_at_all(store: Store):
+    open_decision(store, step(1))
+    before = store.finish_step(Outcome("dec-1-1", StepState.DONE, NOON), event(7))
+    store.begin_step("dec-1-1", NOON)
+
+    done = store.finish_step(Outcome("dec-1-1", StepState.DONE, NOON), event(8))
+    again = store.finish_step(Outcome("dec-1-1", StepState.FAILED, NOON), event(9))
+
+    assert (before, done, again) == (False, True, False)
+    assert [each.id for each in store.inbox(START)[0]] == [event(8).id]
+
+
+def test_what_a_person_asked_for_is_on_record_and_handed_out(store: Store, url: str):
+    asked = replace(decision(step(1)), incident_id="inc-2", rule="asked by a person", reason="ada asked")
+
+    store.ask(asked, incident("inc-2"), "ada", NOON)
+
+    assert [s.id for s in store.steps_to_perform({"local": None})] == ["dec-1-1"]
+    assert [each.id for each in store.decided_by("asked by a person", NOON)] == ["dec-1"]
+    assert store.decided_by("asked by a person", NOON + timedelta(seconds=1)) == ()
+
+
 def test_outcome_leaves_an_audit_row(store: Store, url: str):
     open_decision(store, step(1))
     store.begin_step("dec-1-1", NOON)

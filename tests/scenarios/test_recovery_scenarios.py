@@ -17,7 +17,7 @@ from hypothesis import given, note, settings
 from hypothesis import strategies as st
 
 from clusterwatch import config
-from clusterwatch.app import wiring
+from clusterwatch.app import asking, wiring
 from clusterwatch.model import (
     ENDED_STEP_STATES,
     LINE,
@@ -26,6 +26,7 @@ from clusterwatch.model import (
     ComponentKind,
     JobState,
     Mode,
+    NodeState,
     Reading,
     Step,
     StepKind,
@@ -171,6 +172,8 @@ def assert_all_is_well(service: KilledService, scenario: Scenario) -> None:
     assert tuple(sorted(_nodes(service, StepKind.DRAIN))) == scenario.drained
     assert tuple(attempt.resumed_step for attempt in view.attempts) == scenario.resumed
     assert not set(view.attempts[-1].nodes) & set(scenario.excluded)
+    out = {node.name for node in service.store.read.nodes() if node.state is NodeState.DRAINED and node.drained_by}
+    assert out == set(scenario.drained)
     assert len(view.interruptions) == 1
     assert len(service.done(StepKind.STOP)) == scenario.is_given_up
     assert (view.job.state is JobState.TRAINING and view.job.highest_step > 40) is not scenario.is_given_up
@@ -363,4 +366,72 @@ def test_same_line_of_the_kernel_drains_the_node(tmp_path: Path):
     service.live_until(250.0)
 
     assert list(_nodes(service, StepKind.DRAIN)) == ["node0003"]
+    service.close()
+
+
+PEACE = Scenario((), ())
+
+
+def drained_by_ada(service: KilledService) -> str:
+    """Have a person drain a node of the job; return its name."""
+    asking.drain(service.store, SETTINGS, "node0005", "ada", "new firmware", service.clock.now())
+    return "node0005"
+
+
+def test_node_that_a_person_drained_stays_out_until_a_person_brings_it_back(tmp_path: Path):
+    service = started(PEACE, tmp_path / "test.db")
+    service.live_until(60.0)
+
+    node = drained_by_ada(service)
+    service.live_until(40 * MINUTES)
+    before = service.node(node)
+    asking.bring_back(service.store, SETTINGS, node, "ada", "done", service.clock.now())
+    service.live_until(41 * MINUTES)
+
+    assert before.state is NodeState.DRAINED
+    assert service.node(node).state is NodeState.IN_SERVICE
+    assert [step.kind for step in service.steps()] == [StepKind.DRAIN, StepKind.CHECK, StepKind.RELEASE]
+    assert len(service.attempts()) == 1
+    assert_steps_ended(service)
+    service.close()
+
+
+def test_drain_that_a_person_asked_for_is_carried_out_once_wherever_clusterwatch_is_killed(tmp_path: Path):
+    for moment in range(3):
+        service = started(PEACE, tmp_path / f"{moment}.db", Marks(kill_at=frozenset({moment})))
+        service.live_until(60.0)
+
+        node = drained_by_ada(service)
+        service.live_until(120.0)
+
+        assert service.starts == 2
+        assert service.node(node).state is NodeState.DRAINED
+        assert_steps_ended(service)
+        service.close()
+
+
+def test_drain_that_a_person_asked_for_counts_for_the_brakes(tmp_path: Path):
+    """Of so few nodes one may be out at a time: the node whose GPU is lost is left out of the job and not drained."""
+    scenario = SCENARIOS["a GPU falls off the bus and the job hangs"]
+    service = started(scenario, tmp_path / "test.db")
+    service.live_until(60.0)
+
+    drained_by_ada(service)
+    service.live_until(scenario.seconds)
+
+    assert list(_nodes(service, StepKind.DRAIN)) == ["node0005"]
+    assert list(_nodes(service, StepKind.EXCLUDE)) == ["node0003"]
+    assert "1 of 9 nodes are drained, 5% may be" in service.decisions()[-1].reason
+    service.close()
+
+
+def test_node_that_is_broken_does_not_come_back_for_being_asked_to(tmp_path: Path):
+    scenario = SCENARIOS["a GPU falls off the bus and the job hangs"]
+    service = lived_through(scenario, tmp_path / "test.db", Marks())
+
+    asking.bring_back(service.store, SETTINGS, "node0003", "ada", "looks fine", service.clock.now())
+    service.live_until(scenario.seconds + 60.0)
+
+    assert service.node("node0003").state is NodeState.DRAINED
+    assert [step.state for step in service.steps()[-2:]] == [StepState.FAILED, StepState.CANCELLED]
     service.close()

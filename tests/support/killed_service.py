@@ -2,8 +2,8 @@
 
 The parts are the daemon's: agent, responder and actor on a SQLite file, taken apart and put together anew at each
 start. The cluster lives on meanwhile. What a step leaves behind are *marks*, in the order in which they are made:
-the decision on record, and of each step that it was begun, carried out, ended and told of. Between two marks nothing
-lasting happens, so ClusterWatch can be killed in one more way than there are marks.
+the decision on record, and of each step that it was begun, carried out and ended. Between two marks nothing lasting
+happens: whoever is killed there is killed after the one and before the other.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ from clusterwatch.model import (
     Decision,
     Event,
     Mode,
+    Node,
     Outcome,
     Reading,
     Step,
@@ -95,7 +96,7 @@ class MarkedStore(Store):
         status: CollectorStatus | None,
         now: datetime,
     ) -> int:
-        if collector == "actor" or self.marks.every_write:
+        if self.marks.every_write:
             self.marks.making(" ".join([f"record of {collector}", *(event.origin for event in events[:1])]))
         return super().record(node, collector, events, position, status, now)
 
@@ -109,9 +110,9 @@ class MarkedStore(Store):
         self.marks.making(f"begin {step_id}")
         return super().begin_step(step_id, now)
 
-    def finish_step(self, outcome: Outcome) -> bool:
+    def finish_step(self, outcome: Outcome, told: Event | None = None) -> bool:
         self.marks.making(f"finish {outcome.step_id}")
-        return super().finish_step(outcome)
+        return super().finish_step(outcome, told)
 
 
 @dataclass
@@ -211,6 +212,10 @@ class KilledService:
     def attempts(self) -> Sequence[Attempt]:
         """Return the attempts of the job, in order."""
         return self.job().attempts
+
+    def node(self, name: str) -> Node:
+        """Return what is on record of a node."""
+        return next(node for node in self.store.read.nodes() if node.name == name)
 
     def decisions(self) -> list[Decision]:
         """Return every decision, oldest first."""

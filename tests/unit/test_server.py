@@ -132,7 +132,7 @@ def test_who_lost_the_lease_stops_at_once_and_forgets(store):
     assert first.world is None
 
 
-POINTS = ["begin_step", "finish_step", "record"]
+POINTS = ["begin_step", "finish_step"]
 
 
 @pytest.mark.parametrize(("point", "when"), list(itertools.product(POINTS, ["before", "after"])))

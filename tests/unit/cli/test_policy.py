@@ -119,6 +119,52 @@ def test_backtest_against_another_policy_needs_a_trace():
     assert "--trace" in done.stderr
 
 
+def test_person_has_a_node_drained_with_name_and_reason(database):
+    told = answer("nodes", "drain", "node001", "--why", "new firmware", "--by", "ada", "--database", database)
+
+    store = Store.open(database)
+    made = store.read.decision(told["id"])
+    assert (made.mode, made.rule, made.reason) == (
+        Mode.AUTO,
+        "asked by a person",
+        "ada asked for node001 to be drained: new firmware.",
+    )
+    assert [(step.kind, step.state, step.target) for step in made.steps] == [("drain", StepState.RECORDED, "job-1")]
+    assert made.steps[0] in store.steps_to_perform({"recording": None})
+    assert told["brakes"] == []
+    store.close()
+    again = run("nodes", "drain", "node001", "--why", "again", "--database", database)
+    assert again.exit_code == 1
+    assert run("incidents", "show", made.incident_id, "--database", database).exit_code == 0
+
+
+def test_brakes_are_shown_to_a_person_who_may_override_them(database):
+    run("nodes", "hold", "node001", "--why", "mine", "--database", database)
+    asked = ("nodes", "drain", "node001", "--why", "it smells", "--by", "ada", "--database", database)
+
+    refused, done = run(*asked), answer(*asked, "--override")
+
+    assert refused.exit_code == 1
+    assert "it is held (mine)" in refused.stderr + str(refused.exception)
+    assert done["brakes"] == ["it is held (mine)"]
+    assert "Although it is held (mine)." in done["reason"]
+
+
+@pytest.mark.parametrize(
+    ("asked", "because"),
+    [
+        (("drain", "node999"), "no node is called node999"),
+        (("return", "node999"), "no node is called node999"),
+        (("return", "node001"), "node001 is not out of service"),
+    ],
+)
+def test_what_cannot_be_asked_of_a_node_is_said(database, asked, because):
+    done = run("nodes", *asked, "--why", "because", "--database", database)
+
+    assert done.exit_code == 1
+    assert because in done.stderr + str(done.exception)
+
+
 def test_approved_decision_may_be_carried_out(database):
     made = the_decision(database)
 
