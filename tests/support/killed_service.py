@@ -167,6 +167,7 @@ class KilledService:
         limits: Limits,
         marks: Marks | None = None,
         tells: Callable[[Step], WorldState] | None = None,
+        longest_seconds: float = LONGEST_SECONDS,
     ) -> None:
         self.fleet = fleet
         self.marks = marks or Marks()
@@ -174,10 +175,16 @@ class KilledService:
         self.clock = ManualClock(fleet.start)
         self.starts = 0
         self._mail = Mail(fleet)
+        self._longest_seconds = longest_seconds
         self._database, self._catalog, self._limits = database, catalog, limits
         self._start()
         for window in fleet.maintenance():
             self.store.add_maintenance(window, fleet.start)
+
+    @property
+    def seconds(self) -> float:
+        """How long it is since the start."""
+        return (self.clock.now() - self.fleet.start).total_seconds()
 
     def live_until(self, seconds: float) -> None:
         """Let time pass until *seconds* after the start; who is killed comes back."""
@@ -249,7 +256,7 @@ class KilledService:
         """Return how long nothing is due; collectors look once a second, and nothing is left alone for long."""
         due = (self.fleet.next_at(), self._responder.wake_at, self._responder.silent_at)
         soonest = min((at for at in due if at is not None), default=self.clock.now())
-        return min(max((soonest - self.clock.now()).total_seconds(), 1.0), LONGEST_SECONDS)
+        return min(max((soonest - self.clock.now()).total_seconds(), 1.0), self._longest_seconds)
 
     def _live(self) -> None:
         self._agent.run(self._mail.name)
