@@ -64,10 +64,9 @@ def veto(store: Store, text: str, who: str, why: str, now: datetime) -> tuple[De
         ClusterWatchError: Nothing of it can be cancelled any more.
     """
     decision = decision_named(store, text)
-    cancelled = store.veto(decision.id, who, why, now)
+    cancelled = store.veto(decision.id, who, why, now, lambda step: _told(step, now))
     if not cancelled:
         raise ClusterWatchError(f"{decision.id} has no step left to cancel: everything was begun or has ended")
-    store.record("", "operator", [_told(step, now) for step in cancelled], {}, None, now)
     return decision, cancelled
 
 

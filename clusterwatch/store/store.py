@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 
 import sqlalchemy as sa
@@ -219,10 +219,18 @@ class Store:
         with self._database.write() as connection:
             steps.approve(connection, decision_id, actor, reason, now)
 
-    def veto(self, decision_id: str, actor: str, reason: str, now: datetime) -> list[Step]:
-        """Cancel the steps of a decision that were not begun, on the word of *actor*; return those steps."""
+    def veto(
+        self, decision_id: str, actor: str, reason: str, now: datetime, told: Callable[[Step], Event] | None = None
+    ) -> list[Step]:
+        """Cancel the steps of a decision that were not begun, on the word of *actor*; return those steps.
+
+        *told* gives the event by which the responder learns of a cancelled step; it is written with it or not at all.
+        """
         with self._database.write() as connection:
-            return steps.veto(connection, decision_id, actor, reason, now)
+            cancelled = steps.veto(connection, decision_id, actor, reason, now)
+            if told is not None:
+                inbox.add_events(connection, [told(step) for step in cancelled], now)
+            return cancelled
 
     def hold(self, hold: Hold, now: datetime) -> None:
         """Write what automation must leave alone, or that it need not any more, with an audit row."""
