@@ -21,10 +21,12 @@ from clusterwatch.model import (
     Changes,
     Component,
     ComponentKind,
+    Decision,
     Edge,
     Event,
     Hold,
     Knowledge,
+    Mode,
     Outcome,
     Step,
     StepKind,
@@ -128,7 +130,7 @@ class Responder:
 
     @property
     def has_asked(self) -> bool:
-        """Whether the last turn called a person."""
+        """Whether the last turn called a person, to look or to approve."""
         return self._office is not None and self._office.has_asked
 
     def turn(self) -> bool:
@@ -185,7 +187,7 @@ class Responder:
         self._store.commit_turn(office.lease, turn.changes, cursor, now)
         steps = [step for decision in turn.changes.decisions for step in decision.steps]
         office.has_planned = bool(steps)
-        office.has_asked = any(step.kind is StepKind.ASK and step.state is StepState.RECORDED for step in steps)
+        office.has_asked = any(map(_waits_for_a_person, turn.changes.decisions))
         office.world, office.cursor, office.wake_at = turn.world, cursor, turn.wake_at
         lag = now - events[0].observed_at if events else timedelta()
         self._metrics.turn_taken(self._clock.monotonic() - began, max(lag, timedelta()) / timedelta(seconds=1))
@@ -371,7 +373,9 @@ class Actor:
 
     def _finish(self, step: Step, outcome: Outcome) -> bool:
         finished = self.store.finish_step(outcome, _event_of(step, outcome))
-        log.info(
+        # What nobody can tell, a person has to look at, whether or not the job waits for it.
+        tell = log.error if outcome.state is StepState.UNKNOWN else log.info
+        tell(
             "step ended",
             step=step.id,
             kind=step.kind.value,
@@ -381,6 +385,12 @@ class Actor:
         )
         self.metrics.step_changed(replace(step, state=outcome.state))
         return finished
+
+
+def _waits_for_a_person(decision: Decision) -> bool:
+    """Say whether somebody is asked, or has to approve."""
+    waiting = [step for step in decision.steps if step.state is StepState.RECORDED]
+    return any(step.kind is StepKind.ASK or decision.mode is Mode.APPROVE for step in waiting)
 
 
 def _event_of_breaker(hold: Hold) -> Event:

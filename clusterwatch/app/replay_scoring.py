@@ -29,6 +29,7 @@ from clusterwatch.model import (
     Edge,
     Event,
     Interruption,
+    Mode,
     StepKind,
     StepState,
     kinds,
@@ -324,7 +325,10 @@ def _automation(
     asked = {event.fields.get("step_id") for event in ended if event.fields.get("step_kind") in _BY_PERSON}
     restarts = [event for event in ended if event.fields.get("step_kind") == StepKind.REQUEUE]
     return Automation(
-        manual_interventions=len(asked) + manual_total + _left_alone(view, decisions, ended),
+        manual_interventions=len(asked)
+        + len(_to_approve(decisions))
+        + manual_total
+        + _left_alone(view, decisions, ended),
         decisions=sum(any(step.state in _CARRIED_OUT for step in decision.steps) for decision in decisions),
         healthy_nodes_drained=len(_healthy(drained, strikes)),
         healthy_nodes_excluded=len(_healthy(excluded, strikes)),
@@ -343,12 +347,17 @@ def _was_struck(event: Event, strikes: Sequence[Strike]) -> bool:
     return any(strike.struck_at <= event.happened_at and node in strike.neighbours | strike.nodes for strike in strikes)
 
 
+def _to_approve(decisions: Sequence[Decision]) -> set[str]:
+    """Return the decisions that waited for a person."""
+    return {decision.id for decision in decisions if decision.mode is Mode.APPROVE and decision.steps}
+
+
 def _left_alone(view: JobView, decisions: Sequence[Decision], ended: Sequence[Event]) -> int:
     """Count the interruptions that lasted long and that no step ended."""
     acted = {event.fields.get("step_id") for event in ended}
     by_incident: dict[str | None, bool] = {}
     for decision in decisions:
-        is_acted = any(step.id in acted for step in decision.steps)
+        is_acted = any(step.id in acted or decision.mode is Mode.APPROVE for step in decision.steps)
         by_incident[decision.incident_id] = by_incident.get(decision.incident_id, False) or is_acted
     return sum(
         _lasted(stop) >= DOWN_WITHOUT_STEP and not by_incident.get(stop.incident_id, False)

@@ -91,6 +91,13 @@ def test_policy_that_keeps_what_is_broken_is_struck_again():
     assert replayed(policy="requeue").interruptions["repeats"] > replayed(policy="oracle").interruptions["repeats"] == 0
 
 
+def test_person_comes_where_a_plan_waits_for_approval():
+    cautious = replayed(policy="cautious")
+
+    assert cautious.interruptions["total"] == 5
+    assert cautious.automation.manual_interventions == 5
+
+
 def test_cluster_that_may_only_be_watched_is_not_touched():
     watched = replayed(mode=Mode.OBSERVE)
 

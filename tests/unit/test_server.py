@@ -4,6 +4,7 @@ import itertools
 from dataclasses import replace
 
 import pytest
+from structlog.testing import capture_logs
 
 from clusterwatch import pipeline
 from clusterwatch.app import operating
@@ -171,11 +172,13 @@ def test_step_the_world_cannot_tell_about_calls_a_person(store):
     first = store.steps_to_perform({"recording": None})[0]
     store.begin_step(first.id, clock.now())
 
-    while Actor(store, [actuator], clock, Metrics()).turn():
-        continue
+    with capture_logs() as logged:
+        while Actor(store, [actuator], clock, Metrics()).turn():
+            continue
 
     assert actuator.performed == []
     assert steps_of(store) == {StepKind.CHOOSE_CHECKPOINT: StepState.UNKNOWN, StepKind.REQUEUE: StepState.CANCELLED}
+    assert [(entry["log_level"], entry["state"]) for entry in logged] == [("error", "unknown")]
 
 
 def test_step_that_is_too_late_is_refused(store):
