@@ -15,6 +15,9 @@ from clusterwatch.errors import StoreError
 from clusterwatch.store import jsontext
 from clusterwatch.store.failures import plain_errors
 
+_CACHE_KIB = 64 * 1024
+"""What much is written to at once, and need not be safe, is kept in memory; events have random keys."""
+
 BUSY_SECONDS = 10
 """How long a writer waits for its turn before it gives up; "?timeout=SECONDS" in the URL overrules it."""
 
@@ -132,6 +135,8 @@ def _do_not_wait_for_the_disk(connection: Any, _record: object) -> None:
     # What is committed still survives the end of a process.
     is_sqlite = isinstance(connection, sqlite3.Connection)
     connection.execute("PRAGMA synchronous=OFF" if is_sqlite else "SET synchronous_commit = off")
+    if is_sqlite:
+        connection.execute(f"PRAGMA cache_size=-{_CACHE_KIB}")
     # Otherwise the first transaction, rolled back, would take the setting with it.
     connection.commit()
 

@@ -16,6 +16,24 @@ from clusterwatch.store.writing import add
 
 APPROVED, VETOED = "approved", "vetoed"
 
+# Made once: each is made of more parts than it takes to run it.
+_IS_APPROVED = sa.exists().where(approvals.c.decision_id == decisions.c.id, approvals.c.verdict == APPROVED)
+_NOT_ENDED = (
+    sa.select(steps, decisions.c.mode, _IS_APPROVED.label("approved"))
+    .join(decisions)
+    .where(steps.c.state.not_in(ENDED_STEP_STATES))
+    .order_by(decisions.c.happened_at, decisions.c.id, steps.c.position)
+)
+_STEP = sa.select(steps).where(steps.c.id == sa.bindparam("step"))
+_MOVED_TO = {
+    state: sa.update(steps)
+    .where(steps.c.id == sa.bindparam("step"), steps.c.state.in_(before))
+    .values({name: sa.bindparam(name) for name in ("state", "changed_at", "detail")})
+    for state in StepState
+    if (before := [earlier for earlier, following in NEXT_STEP_STATES.items() if state in following])
+}
+"""How a step gets to a state, from those that lead there."""
+
 
 def to_perform(connection: sa.Connection, actuators: Mapping[str, frozenset[str] | None]) -> list[Step]:
     """Return the first step that has not ended of each decision, where it may be done and is for *actuators*."""
@@ -32,7 +50,7 @@ def finish(connection: sa.Connection, outcome: Outcome) -> bool:
     if not _move(connection, outcome.step_id, outcome.state, outcome.at, outcome.detail):
         return False
     add(connection, OUTCOME, [outcome], outcome.at)
-    step = connection.execute(sa.select(steps).where(steps.c.id == outcome.step_id)).one()
+    step = connection.execute(_STEP, {"step": outcome.step_id}).one()
     write_audit(connection, step.actuator, f"step {outcome.state}", step.id, outcome.detail, outcome.at)
     if outcome.state is not StepState.DONE:
         _cancel_after(connection, step.decision_id, step.position, outcome)
@@ -71,22 +89,12 @@ def change(connection: sa.Connection, changed: Iterable[Step], now: datetime) ->
 
 
 def _next_steps(connection: sa.Connection) -> Iterator[Step]:
-    query = (
-        sa.select(steps, decisions.c.mode, _is_approved().label("approved"))
-        .join(decisions)
-        .where(steps.c.state.not_in(ENDED_STEP_STATES))
-        .order_by(decisions.c.happened_at, decisions.c.id, steps.c.position)
-    )
     seen: set[str] = set()
-    for row in connection.execute(query).mappings():
+    for row in connection.execute(_NOT_ENDED).mappings():
         is_first = row["decision_id"] not in seen
         seen.add(row["decision_id"])
         if is_first and (row["mode"] == Mode.AUTO or row["approved"] or row["kind"] == StepKind.ASK):
             yield STEP.record(row)
-
-
-def _is_approved() -> sa.Exists:
-    return sa.exists().where(approvals.c.decision_id == decisions.c.id, approvals.c.verdict == APPROVED)
 
 
 def _is_for(step: Step, actuators: Mapping[str, frozenset[str] | None]) -> bool:
@@ -95,9 +103,8 @@ def _is_for(step: Step, actuators: Mapping[str, frozenset[str] | None]) -> bool:
 
 
 def _move(connection: sa.Connection, step_id: str, state: StepState, now: datetime, detail: str = "") -> bool:
-    before = [earlier for earlier, following in NEXT_STEP_STATES.items() if state in following]
-    update = sa.update(steps).where(steps.c.id == step_id, steps.c.state.in_(before))
-    return connection.execute(update.values(state=state, changed_at=now, detail=detail)).rowcount == 1
+    new = {"state": state, "changed_at": now, "detail": detail}
+    return connection.execute(_MOVED_TO[state], {"step": step_id, **new}).rowcount == 1
 
 
 def _cancel_after(connection: sa.Connection, decision_id: str, position: int, outcome: Outcome) -> None:
