@@ -152,7 +152,7 @@ def _of_frames(hits: Sequence[Hit]) -> Sequence[Hit]:
 
 
 def _rank_inside(line: str) -> int | None:
-    found = _RANK_INSIDE.search(line, 0, _LOOKED_AT_FOR_RANK)
+    found = _RANK_INSIDE.search(line, 0, _LOOKED_AT_FOR_RANK) if "ank" in line else None
     return int(found[1] or found[2]) if found else None
 
 

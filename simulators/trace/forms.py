@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import fields
+from dataclasses import fields, replace
+from datetime import UTC
 from functools import cache
 from typing import Any
 
@@ -65,7 +66,8 @@ def header_in(line: str | bytes) -> Schedule:
     if unknown or "assumptions" not in table:
         raise FormError(*unknown, *([] if "assumptions" in table else [("assumptions", "is missing")]))
     found: Schedule = _validated(Schedule, line)
-    return found
+    # Python's own UTC: all times of a replay descend from this one, and to compare times in two kinds of it takes long.
+    return found if found.start.tzinfo is None else replace(found, start=found.start.astimezone(UTC))
 
 
 def record_in(line: str | bytes) -> Record:
