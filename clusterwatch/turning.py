@@ -46,6 +46,7 @@ from clusterwatch.model import (
     World,
     kinds,
 )
+from clusterwatch.model.world import world_with
 
 _ADDRESS = re.compile(r"[\d.]{7,15}|[\da-fA-F]{0,4}:[\da-fA-F:.]{2,40}")
 
@@ -125,7 +126,7 @@ class Turning:
                 for incident_id, made in self.world.decisions.items()
             }
             recent = tuple(_with_states(decision, states) for decision in self.world.recent)
-            self.world = replace(self.world, decisions=decisions, recent=recent)
+            self.world = world_with(self.world, decisions=decisions, recent=recent)
 
     def note_resumed(self) -> None:
         """Take over from which checkpoint an attempt was to go on where its start did not tell: no scheduler does."""
@@ -147,7 +148,7 @@ class Turning:
         self.attempts[attempt.job_id, attempt.number] = attempt
         known = self.world.attempts.get(attempt.job_id, ())
         told = tuple(attempt if each.number == attempt.number else each for each in known)
-        self.world = replace(self.world, attempts={**self.world.attempts, attempt.job_id: told})
+        self.world = world_with(self.world, attempts={**self.world.attempts, attempt.job_id: told})
 
     def group(self, events: Iterable[Event]) -> None:
         """Put the events into incidents, but for what ClusterWatch made happen itself: that is nobody's fault."""
@@ -162,7 +163,7 @@ class Turning:
         left = [event for event in (*known, *filter(self._may_matter, events)) if event.id not in joined]
         self._count_murmurs(event for event in left if event.happened_at < since)
         waiting = [event for event in left if event.happened_at >= since]
-        self.world = replace(self.world, unexplained=tuple(waiting[-MOST_UNEXPLAINED:]))
+        self.world = world_with(self.world, unexplained=tuple(waiting[-MOST_UNEXPLAINED:]))
 
     def _is_murmur(self, event: Event) -> bool:
         """Say whether warnings of its kind are so common that one before a stop is chance."""
@@ -176,7 +177,7 @@ class Turning:
         for event in events:
             counted[event.kind] = counted.get(event.kind, 0.0) + 1.0
         kept = {kind: count for kind, count in counted.items() if count > _FORGOTTEN}
-        self.world = replace(self.world, murmurs=kept, murmured_at=self.now)
+        self.world = world_with(self.world, murmurs=kept, murmured_at=self.now)
 
     def _correlate(self, events: Iterable[Event]) -> None:
         jobs = {**self.jobs_before, **self.world.jobs}
@@ -280,13 +281,13 @@ class Turning:
         self.nodes = track.node_states(self.world, named, blamed, doubted, self.now)
         known = {node.name: node for node in self.nodes}
         if known or self.world.heard:
-            self.world = replace(self.world, nodes={**self.world.nodes, **known}, heard=frozenset())
+            self.world = world_with(self.world, nodes={**self.world.nodes, **known}, heard=frozenset())
 
     def world_after(self) -> World:
         """Return the world without what has ended."""
         open_incidents = {key: incident for key, incident in self.world.incidents.items() if incident.is_open}
         ended = [value for key, value in self.world.diagnoses.items() if key not in open_incidents]
-        return replace(
+        return world_with(
             self.world,
             history=self.world.history.after(ended) if ended else self.world.history,
             incidents=open_incidents,
@@ -335,7 +336,7 @@ class Turning:
 
     def _put(self, incident: Incident) -> None:
         self.incidents[incident.id] = incident
-        self.world = replace(self.world, incidents={**self.world.incidents, incident.id: incident})
+        self.world = world_with(self.world, incidents={**self.world.incidents, incident.id: incident})
 
     def _move(self, incident: Incident, state: IncidentState) -> None:
         if incident.state is not state:
@@ -361,7 +362,7 @@ class Turning:
             return
         linked = replace(interruption, incident_id=incident.id)
         self.interruptions[linked.id] = linked
-        self.world = replace(self.world, interruptions={**self.world.interruptions, linked.job_id: linked})
+        self.world = world_with(self.world, interruptions={**self.world.interruptions, linked.job_id: linked})
 
     def _explaining(self, interruption: Interruption, at: datetime, recent_from: datetime) -> Incident | None:
         """Return the incident that best explains that a job stopped *at*.
@@ -422,7 +423,7 @@ class Turning:
             return before
         self.doubted += [before] if before is not None else []
         self.diagnoses[incident.id] = made
-        self.world = replace(self.world, diagnoses={**self.world.diagnoses, incident.id: made})
+        self.world = world_with(self.world, diagnoses={**self.world.diagnoses, incident.id: made})
         self._put(replace(incident, revision=made.revision))
         return made
 
@@ -549,23 +550,23 @@ class Turning:
         breaker = policy.breaker_before(self._cluster(), self.limits.policy, self.now)
         if breaker is not None and breaker.made_at == self.now:
             self.holds.append(breaker)
-            self.world = replace(self.world, holds={**self.world.holds, breaker.subject: breaker})
+            self.world = world_with(self.world, holds={**self.world.holds, breaker.subject: breaker})
         self.decisions[decision.id] = decision
         made = self.world.decisions.get(decision.incident_id, ())
         decisions = {**self.world.decisions, decision.incident_id: _with(made, decision)}
-        self.world = replace(self.world, decisions=decisions, recent=_with(self.world.recent, decision))
+        self.world = world_with(self.world, decisions=decisions, recent=_with(self.world.recent, decision))
 
     def _note_decided(self, job: Job) -> None:
         attempts = self.world.attempts.get(job.id, ())
         if attempts and attempts[-1].decided_at is None:
             decided = replace(attempts[-1], decided_at=self.now)
             self.attempts[decided.job_id, decided.number] = decided
-            self.world = replace(self.world, attempts={**self.world.attempts, job.id: (*attempts[:-1], decided)})
+            self.world = world_with(self.world, attempts={**self.world.attempts, job.id: (*attempts[:-1], decided)})
         interruption = self.world.interruptions[job.id]
         if Edge.DECIDED not in interruption.edges:
             marked = replace(interruption, edges={**interruption.edges, Edge.DECIDED: self.now})
             self.interruptions[marked.id] = marked
-            self.world = replace(self.world, interruptions={**self.world.interruptions, job.id: marked})
+            self.world = world_with(self.world, interruptions={**self.world.interruptions, job.id: marked})
 
     def _follow_plan(self, incident: Incident) -> None:
         """Move on when the steps of all plans have ended: to recovering, or back to a person."""

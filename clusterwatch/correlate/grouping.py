@@ -89,7 +89,7 @@ def add_events(
     telling = [event for event in events if knowledge[event.kind].role is not Role.CONTEXT]
     if not telling:
         return Correlated()
-    jobs_on = _jobs_by_node(jobs, {event.node for event in telling})
+    jobs_on = _jobs_by_node(jobs, {event.node for event in telling if event.job is None})
     grouping = _Grouping(open_incidents, knowledge, jobs_on, topology, limits, now, over)
     grouping.index(telling)
 
@@ -111,8 +111,9 @@ def incident_for_interruption(event: Event, limits: Limits, now: datetime) -> In
 
 
 def _jobs_by_node(jobs: Mapping[str, Job], nodes: Iterable[str]) -> dict[str, frozenset[str]]:
+    """Return the ids of the jobs on each of *nodes*, those of events that do not tell their job."""
     found: dict[str, set[str]] = {name: set() for name in nodes}
-    for job in jobs.values():
+    for job in jobs.values() if found else ():
         for name in found.keys() & _as_set(job.nodes):
             found[name].add(job.id)
     return {name: frozenset(ids) for name, ids in found.items()}

@@ -11,7 +11,7 @@ The rules:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from operator import attrgetter
@@ -24,6 +24,7 @@ from clusterwatch.model import (
     Event,
     Job,
     JobState,
+    MaintenanceWindow,
     Placement,
     Progress,
     StepKind,
@@ -31,6 +32,7 @@ from clusterwatch.model import (
     World,
     kinds,
 )
+from clusterwatch.model.world import world_with
 from clusterwatch.track.book import Book
 from clusterwatch.track.maintenance import announced_windows
 from clusterwatch.track.restarts import RESTART_HANDLERS
@@ -69,13 +71,13 @@ def follow(world: World, events: Iterable[Event]) -> Tracked:
             apply(book, event)
     announced = announced_windows(events)
     known = {window.id: window for window in (*world.maintenance, *announced)}
-    followed = replace(_world_of(world, book), maintenance=tuple(known.values()))
-    return Tracked(followed, replace(_changes_of(book), maintenance=announced))
+    followed = world_with(_world_of(world, book), maintenance=tuple(known.values()))
+    return Tracked(followed, _changes_of(book, announced))
 
 
 def _world_of(world: World, book: Book) -> World:
     active = {job_id: job for job_id, job in book.jobs.items() if job.is_active}
-    return replace(
+    return world_with(
         world,
         jobs=active,
         attempts={job_id: value for job_id, value in book.attempts.items() if job_id in active},
@@ -85,7 +87,7 @@ def _world_of(world: World, book: Book) -> World:
     )
 
 
-def _changes_of(book: Book) -> Changes:
+def _changes_of(book: Book, announced: tuple[MaintenanceWindow, ...]) -> Changes:
     return Changes(
         jobs=tuple(book.jobs[job_id] for job_id in book.changed_jobs),
         attempts=tuple(
@@ -98,6 +100,7 @@ def _changes_of(book: Book) -> Changes:
         checkpoints=tuple(book.new_checkpoints),
         progress=tuple(book.progress),
         interruptions=tuple(book.changed_interruptions.values()),
+        maintenance=announced,
     )
 
 
@@ -250,12 +253,19 @@ def _put_checkpoint(book: Book, job: Job, checkpoint: Checkpoint) -> None:
     """Put *checkpoint* on the list, or off it if it is not complete, and say which one is the job's last."""
     is_new = book.save_checkpoint(checkpoint) and checkpoint.complete
     complete = book.checkpoints.get(job.id, ())
-    last = max(complete, key=attrgetter("saved_at"), default=None)
+    last = _latest(complete, job)
     seconds = _normal_checkpoint_seconds(book, job, checkpoint) if is_new else job.checkpoint_seconds
     changes = (last.step if last else None, last.saved_at if last else None, seconds)
     if changes != (job.last_checkpoint_step, job.last_checkpoint_at, job.checkpoint_seconds):
         step, at, seconds = changes
         book.change_job(job.id, last_checkpoint_step=step, last_checkpoint_at=at, checkpoint_seconds=seconds)
+
+
+def _latest(complete: Sequence[Checkpoint], job: Job) -> Checkpoint | None:
+    """Return the checkpoint that was saved last: the one of the highest step, but for a job that went back."""
+    if complete and job.last_checkpoint_at is not None and complete[-1].saved_at > job.last_checkpoint_at:
+        return complete[-1]
+    return max(complete, key=attrgetter("saved_at"), default=None)
 
 
 def _normal_checkpoint_seconds(book: Book, job: Job, checkpoint: Checkpoint) -> float | None:
