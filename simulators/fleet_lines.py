@@ -67,6 +67,8 @@ are the moment the line is printed, as Slurm, glog and torchrun's failure table 
 DERIVED = ("glog", "iso", "report_time", "sel_time", "sel_time_long")
 """Placeholders that follow from *clock* and *milli* where they are not put in."""
 
+_OF_THE_MOMENT = ("clock", "milli", *DERIVED)
+
 
 class Harm(StrEnum):
     """What a fault does to the job it meets."""
@@ -122,7 +124,12 @@ class FleetLine:
 
     def printed(self, values: Mapping[str, Scalar]) -> list[str]:
         """Return the lines of the template with *values* put in."""
-        return self.text.format_map(_with_derived(values) if _asks_for_derived(self.text) else values).splitlines()
+        return self.text.format_map(_with_derived(values) if _asks_for(self.text, DERIVED) else values).splitlines()
+
+    @property
+    def tells_time(self) -> bool:
+        """Whether it holds the moment at which it is printed."""
+        return _asks_for(self.text, _OF_THE_MOMENT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,8 +209,8 @@ def filled(template: Scalar, values: Mapping[str, Scalar]) -> Scalar:
 
 
 @cache
-def _asks_for_derived(template: str) -> bool:
-    return any(name in template for name in DERIVED)
+def _asks_for(template: str, names: tuple[str, ...]) -> bool:
+    return any(name in template for name in names)
 
 
 def _with_derived(values: Mapping[str, Scalar]) -> Mapping[str, Scalar]:

@@ -16,6 +16,7 @@ LONGEST_TEXT = 400
 _event = maker(Event)
 
 _PCI = re.compile(r"(?:[0-9a-f]{4})?([0-9a-f]{4}):([0-9a-f]{1,2}):([0-9a-f]{1,2})(?:\.[0-9a-f])?")
+_WORD = re.compile(r"\w")
 _NAME = re.compile(r"\{(\w+)\}")
 PCI_NAMED = frozenset({ComponentKind.GPU, ComponentKind.NVSWITCH})
 """Kinds of component whose id is a PCI address where one is known."""
@@ -82,7 +83,7 @@ def component_of(rule: Rule, fields: Mapping[str, Scalar], reading: Reading, ran
         return node_component(node) if node else default_component(reading, rank)
     # "{pci}|{gpu}": the first that the line holds, because drivers leave one or the other out.
     names = (filled(template, fields) for template in rule.component_id.split("|"))
-    named = next((name for name in names if re.search(r"\w", name)), "")
+    named = next((name for name in names if _WORD.search(name)), "")
     if not named:
         return default_component(reading, rank)
     return Component(rule.component_kind, component_id(rule.component_kind, named), node)

@@ -109,7 +109,10 @@ class Book:
 
     def checkpoint(self, job_id: str, path: str) -> Checkpoint | None:
         """Return the complete checkpoint of the job at *path*; None when there is none."""
-        return next((known for known in self.checkpoints.get(job_id, ()) if known.path == path), None)
+        for known in self.checkpoints.get(job_id, ()):
+            if known.path == path:
+                return known
+        return None
 
     def save_checkpoint(self, checkpoint: Checkpoint) -> bool:
         """Add a checkpoint and return whether its path was not on the list.

@@ -107,7 +107,7 @@ class Voices:
         self.strike(variant, scene, node, gpu, exit_code, seed, at, loss=0.0)
 
     def _say(self, line: FleetLine, scene: Scene, node: str, gpu: int, values: Mapping[str, Scalar], at: float) -> None:
-        for text in line.printed({**values, **self._clock(at)}):
+        for text in line.printed(self._values_at(line, values, at)):
             self._tell[line.who](self, scene, node, gpu, text, at)
 
     def _tell_kernel(self, scene: Scene, node: str, gpu: int, text: str, at: float) -> None:
@@ -154,7 +154,7 @@ class Voices:
             "last_at": self.iso(last_at),
         }
         whose = Whose(scene.whose.job, scene.whose.attempt, first)
-        for text in line.printed({**values, **self._clock(at)}):
+        for text in line.printed(self._values_at(line, values, at)):
             self._outbox.printed(whose, node, text, at + _FOLD_SECONDS, folded=folded)
 
     def _sample(
@@ -178,6 +178,9 @@ class Voices:
     def iso(self, at: float) -> str:
         """Return the moment *at* as text."""
         return (self._start + timedelta(seconds=round(at, 3))).isoformat()
+
+    def _values_at(self, line: FleetLine, values: Mapping[str, Scalar], at: float) -> Mapping[str, Scalar]:
+        return {**values, **self._clock(at)} if line.tells_time else values
 
     def _clock(self, at: float) -> dict[str, Scalar]:
         moment = self._start + timedelta(seconds=round(at, 3))
