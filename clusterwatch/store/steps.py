@@ -21,7 +21,8 @@ _IS_APPROVED = sa.exists().where(approvals.c.decision_id == decisions.c.id, appr
 _NOT_ENDED = (
     sa.select(steps, decisions.c.mode, _IS_APPROVED.label("approved"))
     .join(decisions)
-    .where(steps.c.state.not_in(ENDED_STEP_STATES))
+    # By name: an index finds those that are in a state, none those that are not.
+    .where(steps.c.state.in_([state for state in StepState if state not in ENDED_STEP_STATES]))
     .order_by(decisions.c.happened_at, decisions.c.id, steps.c.position)
 )
 _STEP = sa.select(steps).where(steps.c.id == sa.bindparam("step"))
