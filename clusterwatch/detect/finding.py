@@ -13,11 +13,11 @@ from collections.abc import Iterable, Sequence
 from functools import cached_property
 from itertools import accumulate
 
-from clusterwatch.detect.engines import Scan, marker, scanner
+from clusterwatch.detect.engines import LineEnds, Scan, line_ends, line_marker, marker, scanner
 from clusterwatch.detect.stems import stems
 
 LEARNED_AFTER_BYTES = 64 * 1024 * 1024
-"""To search so much takes about as long as learning does."""
+"""Learning takes about as long as to search four times as much, and what has come so far mostly goes on."""
 
 _PIECES = 64
 _PIECE_BYTES = 4 * 1024
@@ -26,9 +26,6 @@ _TOO_MANY = 2
 # Of a stretch between two times of learning; fewer are no cost.
 _FEW_LINES = 5_000
 
-
-Span = tuple[int, int]
-"""A line: offsets of its first byte and of its line feed."""
 
 HeldLine = tuple[int, int, int]
 """A line that holds literals: offsets of its first byte and of its line feed, and the highest index of a literal."""
@@ -44,68 +41,69 @@ class Finder:
         self._engine = engine
         self._stretch_bytes = learned_after_bytes
         self._mark = marker(literals, engine)
-        self._has_learned = False
+        self._ends_by_stems: LineEnds | None = None
         self._sample: deque[bytes] = deque(maxlen=2 * _PIECES)
-        self._searched_bytes = self._pieces_total = self._spans_total = 0
-        self._usual_spans: int | None = 0
+        self._searched_bytes = self._pieces_total = self._lines_total = 0
+        self._usual_lines: int | None = 0
 
-    def spans(self, text: bytes | bytearray, size: int) -> list[Span]:
-        """Return all lines that hold a literal of the first *size* bytes of *text*, and maybe others, in order."""
-        with memoryview(text) as view, view[:size] as part:
-            found = spans(text, size, self._mark(part))
+    def line_ends(self, text: bytes | bytearray, size: int) -> list[int]:
+        """Return where the lines end that hold a literal of the first *size* bytes of *text*, in order.
+
+        Each is the offset of the line feed, or *size*. There may be others among them, which hold none.
+        """
+        found = self._ends_by_stems(text, size) if self._ends_by_stems else line_ends(text, size, self._mark)
         self._note(text, size, len(found))
         return found
 
     def held_lines(self, text: bytes | bytearray, size: int) -> list[HeldLine]:
         """Return the lines that surely hold a literal of the first *size* bytes of *text*, in order."""
-        found = self.spans(text, size)
+        found = self.line_ends(text, size)
         if not found:
             return []
-        ends = list(accumulate(end - start + 1 for start, end in found))
-        joined = b"\n".join([text[start:end] for start, end in found])
+        lines = lines_at(text, found)
         held = [-1] * len(found)
+        stops = list(accumulate([len(line) + 1 for line in lines]))
         at = 0
-        for end, literal in self._scan(memoryview(joined)):
-            while end > ends[at]:
+        for end, literal in self._scan(memoryview(b"\n".join(lines))):
+            while end > stops[at]:
                 at += 1
             if literal > held[at]:
                 held[at] = literal
-        return [(*span, last) for span, last in zip(found, held, strict=True) if last >= 0]
+        return [(end - len(line), end, last) for end, line, last in zip(found, lines, held, strict=True) if last >= 0]
 
     @cached_property
     def _scan(self) -> Scan:
         return scanner(self._literals, self._engine)
 
-    def _note(self, text: bytes | bytearray, size: int, spans_total: int) -> None:
+    def _note(self, text: bytes | bytearray, size: int, lines_total: int) -> None:
         if self._searched_bytes * _PIECES >= self._pieces_total * self._stretch_bytes:
             self._sample.append(bytes(text[: min(size, _PIECE_BYTES)]))
             self._pieces_total += 1
         self._searched_bytes += size
-        self._spans_total += spans_total
+        self._lines_total += lines_total
         if self._searched_bytes >= self._stretch_bytes:
             self._end_stretch()
 
     def _end_stretch(self) -> None:
-        if self._usual_spans is None:
-            self._usual_spans = self._spans_total
-        elif not self._has_learned or self._spans_total > _TOO_MANY * self._usual_spans + _FEW_LINES:
-            self._mark = marker(stems(self._literals, b"\n".join(self._sample)), self._engine)
-            self._has_learned, self._usual_spans = True, None
+        if self._usual_lines is None:
+            self._usual_lines = self._lines_total
+        elif self._ends_by_stems is None or self._lines_total > _TOO_MANY * self._usual_lines + _FEW_LINES:
+            self._ends_by_stems = line_marker(stems(self._literals, self._lines_without_literals()), self._engine)
+            self._usual_lines = None
         else:
-            self._usual_spans = min(self._usual_spans, self._spans_total)
-        self._searched_bytes = self._pieces_total = self._spans_total = 0
+            self._usual_lines = min(self._usual_lines, self._lines_total)
+        self._searched_bytes = self._pieces_total = self._lines_total = 0
+
+    def _lines_without_literals(self) -> bytes:
+        """Return what of the sample a search should pass over; what only the others hold often finds none more."""
+        sample = b"\n".join(self._sample)
+        held = set(line_ends(sample, len(sample), self._mark))
+        lines = sample.split(b"\n")
+        ends = accumulate(map(len, lines), lambda end, length: end + 1 + length)
+        return b"\n".join([line for line, end in zip(lines, ends, strict=True) if end not in held])
 
 
-def spans(text: bytes | bytearray, size: int, ends: Iterable[int]) -> list[Span]:
-    """Return the lines of the first *size* bytes of *text* that hold what ends at one of *ends*, in order."""
-    lines: list[Span] = []
-    rfind, find = text.rfind, text.find
-    line_end = -1
-    for end in ends:
-        if end > line_end:
-            start = rfind(b"\n", line_end + 1, end) + 1 or line_end + 1
-            line_end = find(b"\n", end, size)
-            if line_end < 0:
-                line_end = size
-            lines.append((start, line_end))
-    return lines
+def lines_at(text: bytes | bytearray, ends: Iterable[int]) -> list[bytes | bytearray]:
+    """Return the lines of *text* that end at *ends*, without their line feeds."""
+    rfind = text.rfind
+    return [text[rfind(b"\n", 0, end) + 1 : end] for end in ends]

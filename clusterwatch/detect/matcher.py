@@ -10,14 +10,14 @@
 from __future__ import annotations
 
 import re
-from bisect import bisect_right
+from bisect import bisect_left
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property
 from itertools import accumulate
 from typing import NamedTuple, TypeVar
 
 from clusterwatch.detect.engines import Scan, scanner
-from clusterwatch.detect.finding import Finder
+from clusterwatch.detect.finding import Finder, lines_at
 from clusterwatch.detect.rules import Rule
 from clusterwatch.detect.shapes import Match, is_told_by_shape, may_match, shape_of
 
@@ -29,7 +29,6 @@ _MOST_REMEMBERED = 4_096
 _LONGEST_REMEMBERED = 2_048
 
 
-Key = TypeVar("Key")
 Value = TypeVar("Value")
 
 
@@ -40,8 +39,23 @@ class Hit(NamedTuple):
     match: Match
 
 
-HitLine = tuple[int, int, tuple[Hit, ...]]
-"""A line with hits: offsets of its first byte and of its line feed, and the hits in the order of the rules."""
+class Located(NamedTuple):
+    """A rule that matches a line, and where: what it captured is cut out of the line when it is asked for.
+
+    Attributes:
+        tried: The match on a line of the same shape, whose groups stand at the same places.
+    """
+
+    rule: Rule
+    tried: re.Match[str]
+
+    def hit(self, line: str) -> Hit:
+        """Return the hit on *line*."""
+        return Hit(self.rule, Match(line, self.tried))
+
+
+HitLine = tuple[int, int, tuple[Located, ...]]
+"""A line with hits: offsets of its first byte and of its line feed, and what matches it in the order of the rules."""
 
 
 class Try(NamedTuple):
@@ -65,21 +79,6 @@ Tries = tuple[Try, ...]
 """In the turn they are tried: what beats most goes first."""
 
 
-class Known(NamedTuple):
-    """What is known of all lines of a shape.
-
-    Attributes:
-        hits: The rules that match them, and where; nothing is tried on them any more.
-        left: Otherwise the rules to be tried on each.
-    """
-
-    hits: tuple[tuple[Rule, re.Match[str]], ...] = ()
-    left: Tries = ()
-
-
-_NOTHING = Known()
-
-
 class Matcher:
     """Finds the rules that match lines. Made by `compile_rules`. Not for two threads at once."""
 
@@ -90,25 +89,25 @@ class Matcher:
         """What is searched for, in order."""
         self._finder = Finder([_bytes(literal) for literal in self.literals], engine)
         self._tries_for: dict[tuple[int, ...], Tries] = {}
-        self._known_of: dict[bytes, Known] = {}
-        self._remembered: dict[str, tuple[Hit, ...]] = {}
+        self._told_by: dict[bytes, tuple[Located, ...]] = {}
+        self._left_of: dict[bytes, Tries] = {}
+        self._remembered: dict[bytes, tuple[Located, ...]] = {}
 
     def hits_in(self, text: bytes | bytearray, size: int | None = None) -> list[HitLine]:
-        """Return the lines of *text* (UTF-8, lines ended by line feeds) that a rule matches, with their hits.
+        """Return the lines of *text* (UTF-8, lines ended by line feeds) that a rule matches, and where it does.
 
         *size* is how much of *text* counts; None for all. Rules that another hit of the line beats for certain may be
         missing.
         """
-        spans = self._finder.spans(text, len(text) if size is None else size)
-        if not spans:
+        ends = self._finder.line_ends(text, len(text) if size is None else size)
+        if not ends:
             return []
-        lines = [text[start : min(end, start + _LONGEST_LINE_BYTES)] for start, end in spans]
+        lines = lines_at(text, ends)
         shapes = shape_of(b"\n".join(lines)).split(b"\n")
         return [
-            (*span, hits)
-            for span, line, shape in zip(spans, lines, shapes, strict=True)
-            if (known := self._known(shape)) is not _NOTHING
-            and (hits := self._hits_on(line.decode("utf-8", "replace"), known))
+            (end - len(line), end, located)
+            for end, line, shape, told in zip(ends, lines, shapes, map(self._told_by.get, shapes), strict=True)
+            if (located := self._located_in(bytes(line), shape) if told is None else told)
         ]
 
     def hits(self, lines: Sequence[str]) -> dict[int, tuple[Hit, ...]]:
@@ -116,41 +115,44 @@ class Matcher:
 
         Rules that another hit of the line beats for certain may be missing.
         """
-        texts = _bytes("\n".join(lines)).split(b"\n")
+        # Half of a pair of surrogates is no text; where one stands the line must stay as long as it is.
+        texts = "\n".join(lines).encode("utf-8", "replace").split(b"\n")
         if len(texts) != len(lines):  # what was written as one line may be several
-            texts = [_bytes(line) for line in lines]
-        known = [self._known_of.get(shape_of(text)) for text in texts]
-        for index in self._held([index for index, each in enumerate(known) if each is None], texts):
-            known[index] = self._known(shape_of(texts[index]))
+            texts = [line.encode("utf-8", "replace") for line in lines]
+        shapes = [shape_of(text) for text in texts]
+        told = [self._told_by.get(shape, self._remembered.get(text)) for shape, text in zip(shapes, texts, strict=True)]
+        for index in self._held([index for index, each in enumerate(told) if each is None], texts):
+            told[index] = self._located_in(texts[index], shapes[index])
         return {
-            index: hits
-            for index, each in enumerate(known)
-            if each is not None and each is not _NOTHING and (hits := self._hits_on(lines[index], each))
+            index: tuple([located.hit(lines[index][:LONGEST_LINE]) for located in each])
+            for index, each in enumerate(told)
+            if each
         }
 
     def _held(self, indices: Sequence[int], texts: Sequence[bytes]) -> set[int]:
         """Return those of *indices* whose texts may hold a literal."""
         joined = b"\n".join([texts[index] for index in indices])
-        starts = list(accumulate((len(texts[index]) + 1 for index in indices), initial=0))
-        return {indices[bisect_right(starts, start) - 1] for start, _ in self._finder.spans(joined, len(joined))}
+        stops = list(accumulate(len(texts[index]) + 1 for index in indices))
+        return {indices[bisect_left(stops, end)] for end in self._finder.line_ends(joined, len(joined))}
 
-    def _known(self, shape: bytes) -> Known:
-        known = self._known_of.get(shape)
-        if known is None:
-            known = self._learned(shape)
-            if len(shape) <= _LONGEST_REMEMBERED:
-                _remember(self._known_of, shape, known)
-        return known
+    def _located_in(self, line: bytes, shape: bytes) -> tuple[Located, ...]:
+        """Return what matches *line*, which is of *shape* and may hold a literal."""
+        located = self._remembered.get(line)
+        if located is not None:
+            return located
+        left = self._left_of.get(shape)
+        if left is None:
+            left = self._left_in(shape)
+            if all(is_told_by_shape(each.rule) and not each.literals for each in left):
+                return _remember(self._told_by, shape, _tried_on(_text(shape), left))
+            _remember(self._left_of, shape, left)
+        return _remember(self._remembered, line, _tried_on(_text(line), left))
 
-    def _learned(self, shape: bytes) -> Known:
+    def _left_in(self, shape: bytes) -> Tries:
+        """Return the rules that may match lines of *shape*."""
         held = tuple(sorted({literal for _, literal in self._scan_shape(memoryview(shape))}))
-        line = shape.decode("utf-8", "replace")[:LONGEST_LINE]
-        left = tuple(each for each in self._tries(held) if may_match(each.rule, line))
-        if not left:
-            return _NOTHING
-        if any(each.literals or not is_told_by_shape(each.rule) for each in left):
-            return Known(left=left)
-        return Known(hits=tuple((hit.rule, hit.match.tried) for hit in _tried_on(line, left)))
+        line = _text(shape)
+        return tuple(each for each in self._tries(held) if may_match(each.rule, line))
 
     def _tries(self, held: tuple[int, ...]) -> Tries:
         """Return the rules that shapes of literals stand for; lines hold few different sets of them."""
@@ -163,7 +165,9 @@ class Matcher:
                 for order, rule in looking.items()
             ]
             tries = tuple(sorted(found, key=lambda each: (-len(each.beats), each.place)))
-            _remember(self._tries_for, held, tries)
+            if len(self._tries_for) >= _MOST_REMEMBERED:
+                self._tries_for.clear()
+            self._tries_for[held] = tries
         return tries
 
     @cached_property
@@ -184,38 +188,30 @@ class Matcher:
                 looking_for[number[shape]].append(order)
         return looking_for
 
-    def _hits_on(self, line: str, known: Known) -> tuple[Hit, ...]:
-        line = line[:LONGEST_LINE]
-        if not known.left:
-            return tuple([Hit(rule, Match(line, tried)) for rule, tried in known.hits])
-        hits = self._remembered.get(line)
-        if hits is None:
-            hits = _tried_on(line, known.left)
-            _remember(self._remembered, line, hits)
-        return hits
+
+def _remember(known: dict[bytes, Value], key: bytes, value: Value) -> Value:
+    if len(key) <= _LONGEST_REMEMBERED:
+        if len(known) >= _MOST_REMEMBERED:
+            known.clear()
+        known[key] = value
+    return value
 
 
-def _remember(known: dict[Key, Value], key: Key, value: Value) -> None:
-    if len(known) >= _MOST_REMEMBERED:
-        known.clear()
-    known[key] = value
-
-
-def _tried_on(line: str, tries: Tries) -> tuple[Hit, ...]:
-    found: list[tuple[int, Hit]] = []
+def _tried_on(line: str, tries: Tries) -> tuple[Located, ...]:
+    found: list[tuple[int, Located]] = []
     beaten: frozenset[str] = frozenset()
     for place, rule, find, beats, literals in tries:
         if rule.name in beaten or (match := find(line)) is None:
             continue
         if not literals or any(literal in line for literal in literals):
-            found.append((place, Hit(rule, Match(line, match))))
+            found.append((place, Located(rule, match)))
             beaten = beats | beaten if beaten else beats
     if len(found) > 1:
         found.sort(key=_place)
-    return tuple([hit for _, hit in found])
+    return tuple([located for _, located in found])
 
 
-def _place(found: tuple[int, Hit]) -> int:
+def _place(found: tuple[int, Located]) -> int:
     return found[0]
 
 
@@ -249,3 +245,7 @@ def unbeaten(hits: Iterable[Hit]) -> tuple[Hit, ...]:
 
 def _bytes(text: str) -> bytes:
     return text.encode("utf-8", "surrogatepass")
+
+
+def _text(line: bytes | bytearray) -> str:
+    return line[:_LONGEST_LINE_BYTES].decode("utf-8", "replace")[:LONGEST_LINE]

@@ -52,7 +52,12 @@ class Match:
 
     def groupdict(self) -> dict[str, str | None]:
         """Return the named groups; None for one that took no part."""
-        return {name: self[name] for name in self.tried.re.groupindex}
+        string, places = self.string, self.tried.regs
+        return {
+            name: string[start:end] if start >= 0 else None
+            for name, group in self.tried.re.groupindex.items()
+            for start, end in [places[group]]
+        }
 
 
 def shape_of(text: bytes) -> bytes:
@@ -81,18 +86,18 @@ def shadow(pattern: re.Pattern[str]) -> re.Pattern[str] | None:
     None for a pattern that refers to a group: what it matched in the line is not what it matches in the shape.
     """
     items: Any = parsed(pattern)
-    if _is_digit_blind(items, pattern.flags):
-        return pattern
     if _refers(items):
         return None
+    if _is_digit_blind(items, pattern.flags):
+        return pattern
     _widen(items, pattern.flags)
     widened: re.Pattern[str] = compiler.compile(items, pattern.flags)
     return widened
 
 
 def _is_digit_blind(items: Items, flags: int) -> bool:
-    """Return whether *items* match a line just where they match its shape."""
-    return not _refers(items) and all(
+    """Return whether *items*, which refer to no group, match a line just where they match its shape."""
+    return all(
         characters(kind, value, flags) & _DIGITS in (0, _DIGITS)
         and all(_is_digit_blind(inner, flags) for inner in _within(kind, value))
         for kind, value in items

@@ -2,10 +2,10 @@
 
 Each round runs ours and the other, one after the other, so that a busy machine slows both; the ratio of a round is what
 counts, and the median of the rounds is printed. All begin with a file that the machine has cached; grep and ripgrep
-print how many lines hold a literal, ours decodes those lines, tries the rules on them and captures. Ours is once the
-matcher on plain text, and once what "clusterwatch diagnose" does: it also looks for escapes and control characters, and
-for literals as JSON writes them. The first round includes what ours learns of the log. BENCH_MB sets the size;
-"taskset -c 0 make bench" keeps all of it on one core.
+print how many lines hold a literal, ours says which rules match those lines and where what they capture stands. Ours is
+the matcher on plain text; the same with every captured text cut out by name; and what "clusterwatch diagnose" does: it
+also looks for escapes and control characters, and for literals as JSON writes them. The first round includes what ours
+learns of the log. BENCH_MB sets the size; "taskset -c 0 make bench" keeps all of it on one core.
 """
 
 from __future__ import annotations
@@ -51,11 +51,12 @@ def page() -> Iterator[None]:
     write_page(
         "matching",
         "Matching",
-        f"What `bench_matching.py` measured last, on logs of {MEGABYTES} MB: from a cached file to hits with what they"
-        f" captured, of {len(CATALOG.rules)} rules with {literals} literals, beside `rg -cF -f` and `grep -cF -f` over"
-        f" the same literals. The ratio is how many times as fast ours is, the median of {ROUNDS} paired rounds. The"
-        f" usual log has {USUAL.failures:.1%} failures and {USUAL.progress:.1%} progress lines. As diagnose: with what"
-        " `clusterwatch diagnose` does before that, such as looking for escapes and for literals as JSON writes them.",
+        f"What `bench_matching.py` measured last, on logs of {MEGABYTES} MB: from a cached file to hits and the places"
+        f" of what they captured, of {len(CATALOG.rules)} rules with {literals} literals, beside `rg -cF -f` and"
+        " `grep -cF -f` over the same literals. The ratio is how many times as fast ours is, the median of"
+        f" {ROUNDS} paired rounds. The usual log has {USUAL.failures:.1%} failures and {USUAL.progress:.1%} progress"
+        " lines. Captured texts: each cut out, in a dictionary. As diagnose: with what `clusterwatch diagnose` does"
+        " before that, such as looking for escapes and for literals as JSON writes them.",
         ROWS,
     )
 
@@ -104,6 +105,17 @@ def test_matching_beside_a_search_for_the_same_literals(log: Log, engine: str, r
         assert median(ratios) >= 1.0
 
 
+def test_captured_texts_beside_a_search(log: Log):
+    if shutil.which("rg") is None:
+        print("rg is not installed here: nothing to compare with")
+        return
+    matcher = compile_rules(CATALOG.rules)
+
+    _ratios(log, lambda: _captured(matcher, log), "rg", "file to captured texts, hyperscan")
+
+    assert _captured(matcher, log) >= log.failed_total
+
+
 def test_selecting_and_matching_as_diagnose_does_beside_a_search(log: Log):
     if shutil.which("rg") is None:
         print("rg is not installed here: nothing to compare with")
@@ -133,7 +145,7 @@ def _ratios(log: Log, ours: Callable[[], object], rival: str, what: str) -> list
     ratios = [theirs / mine for mine, theirs in rounds]
     mine_mb, theirs_mb = (MEGABYTES / median(each) for each in zip(*rounds, strict=True))
     print(
-        f"{what:<26} {mine_mb:8.1f} MB/s | {rival} -cF -f literals {theirs_mb:8.1f} MB/s |"
+        f"{what:<34} {mine_mb:8.1f} MB/s | {rival} -cF -f literals {theirs_mb:8.1f} MB/s |"
         f" ratio {median(ratios):6.2f} ({min(ratios):.2f} to {max(ratios):.2f}, {ROUNDS} rounds)"
     )
     span = f"{min(ratios):.2f} to {max(ratios):.2f}"
@@ -145,6 +157,17 @@ def _hits(matcher: Matcher, log: Log) -> int:
     """Return how many lines of the file a rule matches."""
     with log.path.open("rb", buffering=0) as file:
         return sum(len(matcher.hits_in(block.buffer, block.end)) for block in blocks(file))
+
+
+def _captured(matcher: Matcher, log: Log) -> int:
+    """Return how many hits the file has, each with the texts its rule captured."""
+    with log.path.open("rb", buffering=0) as file:
+        return sum(
+            len([each.hit(line).match.groupdict() for each in located])
+            for block in blocks(file)
+            for start, end, located in matcher.hits_in(block.buffer, block.end)
+            if (line := block.buffer[start:end].decode("utf-8", "replace"))
+        )
 
 
 def _hits_of_selected(selector: Selector, matcher: Matcher, log: Log) -> int:

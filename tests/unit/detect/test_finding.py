@@ -28,7 +28,7 @@ def test_lines_come_with_their_last_literal_before_and_after_it_learned(engine: 
 
 def test_line_that_holds_a_stem_alone_is_not_found():
     finder = Finder(LITERALS, learned_after_bytes=1_000)
-    finder.spans(HEALTHY, len(HEALTHY))
+    finder.line_ends(HEALTHY, len(HEALTHY))
 
     text = b"off the cuff\nfallen into place\nlost\n"
 
@@ -38,16 +38,27 @@ def test_line_that_holds_a_stem_alone_is_not_found():
 def test_log_that_begins_to_speak_of_other_things_is_learned_anew():
     finder = Finder(LITERALS, learned_after_bytes=100_000)
     for _ in range(50):
-        finder.spans(HEALTHY, len(HEALTHY))
+        finder.line_ends(HEALTHY, len(HEALTHY))
 
-    often = len(finder.spans(OTHER, len(OTHER)))
-    seldom = len(finder.spans(OTHER, len(OTHER)))
+    often = len(finder.line_ends(OTHER, len(OTHER)))
+    seldom = len(finder.line_ends(OTHER, len(OTHER)))
 
     assert (often, seldom) == (20_000, 0)
 
 
 def test_only_the_size_told_is_searched():
-    assert Finder(LITERALS).spans(bytearray(b"x\nlost\nlost"), 6) == [(2, 6)]
+    assert Finder(LITERALS).line_ends(bytearray(b"x\nlost\nlost"), 6) == [6]
+
+
+def test_what_is_common_only_in_lines_that_are_found_anyway_is_searched_for():
+    finder = Finder([b"lost the bus", b"lost the way"], learned_after_bytes=10_000)
+    told = b"all is well\n" * 500 + b"it has lost the bus\n" * 500
+    finder.line_ends(told, len(told))
+
+    # One part of both literals is looked for, which a line like the second one holds as well.
+    text = b"the bus is late\nsomebody lost the key\nit has lost the way\n"
+
+    assert finder.line_ends(text, len(text)) == [37, 57]
 
 
 @given(
@@ -55,6 +66,6 @@ def test_only_the_size_told_is_searched():
 )
 def test_learning_changes_nothing_that_is_found(text: bytes):
     plain, learned = Finder(LITERALS), Finder(LITERALS, learned_after_bytes=1)
-    learned.spans(HEALTHY, len(HEALTHY))
+    learned.line_ends(HEALTHY, len(HEALTHY))
 
     assert found(learned, text) == found(plain, text)

@@ -89,7 +89,10 @@ def test_text_in_bytes_gives_the_hits_of_its_lines(lines: list[str], times: int)
     matcher = compile_rules(RULES)
     text = "\n".join(lines * times).encode("utf-8", "replace")
 
-    in_bytes = [(text[:start].count(b"\n"), [hit.match[0] for hit in hits]) for start, _, hits in matcher.hits_in(text)]
+    in_bytes = [
+        (text[:start].count(b"\n"), [each.hit(text[start:end].decode()).match[0] for each in located])
+        for start, end, located in matcher.hits_in(text)
+    ]
 
     in_lines = matcher.hits(text.decode().split("\n"))
     assert in_bytes == [(index, [hit.match[0] for hit in hits]) for index, hits in sorted(in_lines.items())]
