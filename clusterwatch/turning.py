@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -67,9 +67,6 @@ CLEAR_FROM = 0.8
 
 MOST_UNEXPLAINED = 500
 """Warnings that are kept because they may explain what follows; a storm of them explains nothing."""
-
-CHANCE = 0.2
-"""Warnings of a kind that are expected in the time before a stop by chance alone, from which on one says nothing."""
 
 _FORGOTTEN = 0.05
 
@@ -157,25 +154,25 @@ class Turning:
         self._correlate(events)
         known = self.world.unexplained
         if self.incidents and known:
-            self._correlate(event for event in known if not self._is_murmur(event))
+            self._correlate(known)
         joined = {event_id for _, event_id in self.memberships}
         since = self.now - self.limits.correlate.before
         left = [event for event in (*known, *filter(self._may_matter, events)) if event.id not in joined]
-        self._count_murmurs(event for event in left if event.happened_at < since)
+        self._count_murmurs((event.kind, event.node) for event in left if event.happened_at < since)
         waiting = [event for event in left if event.happened_at >= since]
         self.world = world_with(self.world, unexplained=tuple(waiting[-MOST_UNEXPLAINED:]))
 
-    def _is_murmur(self, event: Event) -> bool:
-        """Say whether warnings of its kind are so common that one before a stop is chance."""
-        expected = self.world.murmurs.get(event.kind, 0.0) * (self.limits.correlate.before / timedelta(days=1))
-        return expected > CHANCE
+    def _count_murmurs(self, told: Iterable[tuple[str, str]]) -> None:
+        """Count what nothing came of on nodes with jobs, by kind; what was counted fades within a day or two.
 
-    def _count_murmurs(self, events: Iterable[Event]) -> None:
-        """Count warnings that nothing came of; what was counted fades within a day or two."""
+        What nodes without a job do, such as being rebooted, says nothing of how often it happens where one runs.
+        """
         passed = (self.now - (self.world.murmured_at or self.now)) / timedelta(days=1)
         counted = {kind: count * math.exp(-passed) for kind, count in self.world.murmurs.items()}
-        for event in events:
-            counted[event.kind] = counted.get(event.kind, 0.0) + 1.0
+        for kind, node in told:
+            if not any(node in job.nodes for job in self.world.jobs.values()):
+                continue
+            counted[kind] = counted.get(kind, 0.0) + 1.0
         kept = {kind: count for kind, count in counted.items() if count > _FORGOTTEN}
         self.world = world_with(self.world, murmurs=kept, murmured_at=self.now)
 
@@ -410,7 +407,7 @@ class Turning:
     def _diagnose(self, incident: Incident) -> Diagnosis:
         """Return the latest diagnosis; a new revision when the evidence says something else than before."""
         before = self.world.diagnoses.get(incident.id)
-        if before is not None and incident.id not in self.incidents:
+        if before is not None and incident.id not in self.incidents and not self._goes_on(incident):
             return before
         made = classify.diagnose(
             replace(incident, evidence=self._evidence_that_counts(incident)),
@@ -435,7 +432,43 @@ class Turning:
             planned=self._planned(incident),
             topology=self.world.topology,
             history=self.world.history,
+            stops=self._stops(incident),
+            cured_without=self._cured_without(incident),
+            murmurs=self.world.murmurs,
         )
+
+    def _ended_by(self, incident: Incident) -> set[tuple[str, int]]:
+        """Return the attempts that *incident* ended, as (job id, number)."""
+        decided = {(each.job_id or "", each.attempt or 0) for each in self.world.decisions.get(incident.id, ())}
+        explained = (each for each in self.world.interruptions.values() if each.incident_id == incident.id)
+        return decided | {(each.job_id, each.attempt) for each in explained}
+
+    def _stops(self, incident: Incident) -> tuple[datetime, ...]:
+        """Return when the attempts that *incident* ended made their last steps, or from when on those were slow."""
+        ended = self._ended_by(incident)
+        attempts = (each for job_id in incident.jobs for each in self.world.attempts.get(job_id, ()))
+        stopped = (
+            each.slowed_at or each.last_step_at or each.interrupted_at
+            for each in attempts
+            if (each.job_id, each.number) in ended
+        )
+        return tuple(at for at in stopped if at is not None)
+
+    def _cured_without(self, incident: Incident) -> frozenset[str]:
+        """Return the nodes without which a job makes new steps that it did not make with them, time and again."""
+        restarts = [
+            each
+            for each in self.world.decisions.get(incident.id, ())
+            if any(step.kind is StepKind.REQUEUE for step in each.steps)
+        ]
+        if len(restarts) < 2 or not self._goes_on(incident):
+            return frozenset()
+        left_out = (step for step in restarts[-1].steps if step.kind is StepKind.EXCLUDE)
+        return frozenset(str(step.arguments.get("node")) for step in left_out if step.state is StepState.DONE)
+
+    def _goes_on(self, incident: Incident) -> bool:
+        """Say whether a job makes new steps since this turn that *incident* had interrupted."""
+        return any(each.is_over for each in self.interruptions.values() if each.incident_id == incident.id)
 
     def _planned(self, incident: Incident) -> frozenset[str]:
         """Return the nodes on which work was announced for when the incident began."""
@@ -460,21 +493,32 @@ class Turning:
             for step in decision.steps
             if step.kind is StepKind.EXCLUDE and step.state is StepState.DONE
         }
-        return tuple(each for each in incident.evidence if each.component.node not in ruled_out) or incident.evidence
+        counts = (each for each in incident.evidence if each.component.node not in ruled_out or self._is_proven(each))
+        return tuple(counts) or incident.evidence
+
+    def _is_proven(self, evidence: Evidence) -> bool:
+        """Say whether a fault that the node told of itself is meant: it happened, whatever came after."""
+        return self.knowledge[evidence.kind].role is Role.FAULT and evidence.trust is Trust.NODE
 
     def _outlived(self, incident: Incident) -> datetime | None:
-        """Return until when the jobs that the incident interrupts still made steps; None when it interrupts none."""
-        explained = [each for each in self.world.interruptions.values() if each.incident_id == incident.id]
-        last_steps = [each.edges[Edge.LAST_STEP] for each in explained if Edge.LAST_STEP in each.edges]
-        return min(last_steps, default=None)
+        """Return until when the jobs that the incident interrupted still made steps; None when it interrupted none."""
+        return min(self._stops(incident), default=None)
 
     def _placements(self, incident: Incident) -> tuple[Placement, ...]:
-        """Return where ranks run: as seen, else, of the ranks that the evidence names, as the scheduler says."""
-        seen = [placement for job_id in incident.jobs for placement in self.world.placements.get(job_id, ())]
+        """Return where ranks ran in the attempt that the incident ended first: as seen, else as the scheduler says."""
+        ended = self._ended_by(incident)
+        return tuple(each for job_id in incident.jobs for each in self._placements_of(job_id, ended, incident))
+
+    def _placements_of(
+        self, job_id: str, ended: AbstractSet[tuple[str, int]], incident: Incident
+    ) -> Iterator[Placement]:
+        attempts = self.world.attempts.get(job_id, ())
+        whose = next((each for each in attempts if (job_id, each.number) in ended), next(iter(attempts[-1:]), None))
+        seen = [each for each in self.world.placements.get(job_id, ()) if whose is None or each.attempt == whose.number]
+        yield from seen
         unseen = _ranks_named(incident.evidence) - {placement.rank for placement in seen}
-        current = [attempts[-1] for job_id in incident.jobs if (attempts := self.world.attempts.get(job_id))]
-        told = (attempt.placement(rank) for attempt in current for rank in sorted(unseen))
-        return (*seen, *(placement for placement in told if placement is not None))
+        told = (whose.placement(rank) for rank in sorted(unseen)) if whose is not None else ()
+        yield from (placement for placement in told if placement is not None)
 
     def _settle(self, incident: Incident, diagnosis: Diagnosis) -> None:
         if incident.state is not IncidentState.SETTLING:
@@ -611,6 +655,8 @@ class Turning:
         if interrupted and self._may_be_told_late(incident) and self.now < late_at:
             self.wake_ups.append(late_at)
         elif interrupted or ended_job or incident.stale or self.now >= quiet_at:
+            if not interrupted and not ended_job:
+                self._count_murmurs((evidence.kind, evidence.component.node) for evidence in incident.evidence)
             self._cancel_what_waits(incident)
             self._move(incident, IncidentState.CLOSED)
         else:

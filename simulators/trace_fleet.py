@@ -154,7 +154,8 @@ class TraceFleet:
             at = self._advance(now)
             if step.id not in self._outcomes:
                 detail, facts = self._act(step, at)
-                self._outcomes[step.id] = Outcome(step.id, StepState.DONE, now, detail, facts)
+                state = StepState.FAILED if facts.get("failed") else StepState.DONE
+                self._outcomes[step.id] = Outcome(step.id, state, now, detail, facts)
             return self._outcomes[step.id]
 
     def state_of(self, step: Step) -> WorldState:
@@ -208,6 +209,10 @@ class TraceFleet:
             raise ActionError(f"{node} failed its check")
         return f"{node} passed its check", {"node": node, "healthy": True}
 
+    def _survey(self, step: Step, at: float) -> Done:
+        failed = self._world.survey(at)
+        return f"{', '.join(failed) or 'no node'} failed the check", {"failed": ",".join(failed)}
+
     def _start_anew(self, step: Step, at: float) -> Done:
         # What is broken stays broken until it is repaired.
         node = _node_in(step)
@@ -257,6 +262,7 @@ _ACTIONS: Mapping[StepKind, Callable[[TraceFleet, Step, float], Done]] = {
     StepKind.RELEASE: TraceFleet._release,
     StepKind.VERIFY: TraceFleet._check,
     StepKind.CHECK: TraceFleet._check,
+    StepKind.SURVEY: TraceFleet._survey,
     StepKind.RESET: TraceFleet._start_anew,
     StepKind.REBOOT: TraceFleet._start_anew,
     StepKind.CHOOSE_CHECKPOINT: TraceFleet._choose,

@@ -12,14 +12,14 @@ from datetime import datetime
 
 from clusterwatch.act.slurm_commands import SilentError, SlurmCommands
 from clusterwatch.act.slurm_jobs import JobSteps
-from clusterwatch.act.slurm_nodes import NodeSteps
+from clusterwatch.act.slurm_nodes import Found, NodeSteps
 from clusterwatch.clock import SystemClock
 from clusterwatch.errors import ActionError
 from clusterwatch.model import Mode, Outcome, Step, StepKind, StepState, WorldState
 from clusterwatch.seams import Clock
 
 Result = tuple[StepState, str]
-Perform = Callable[[Step], Result]
+Perform = Callable[[Step], Result | Found]
 Ask = Callable[[Step], WorldState]
 
 
@@ -76,6 +76,7 @@ class Slurm:
             "release": (jobs.release, jobs.state_of_release),
             "verify": (jobs.verify, _safe_to_repeat),
             "stop": (jobs.stop, jobs.state_of_stop),
+            "survey": (nodes.survey, _safe_to_repeat),
         }
         self._on_nodes: Mapping[str, tuple[Perform, Ask]] = {
             "drain": (nodes.drain, nodes.state_of_drain),
@@ -88,8 +89,9 @@ class Slurm:
 
     @property
     def kinds(self) -> frozenset[StepKind]:
-        """The kinds of steps it knows how to do; check and reset only where the site gave a command for them."""
-        given = {StepKind.CHECK: self._options.check_command, StepKind.RESET: self._options.reset_command}
+        """The kinds of steps it knows how to do; checks and resets only where the site gave a command for them."""
+        given = dict.fromkeys((StepKind.CHECK, StepKind.SURVEY), self._options.check_command)
+        given[StepKind.RESET] = self._options.reset_command
         known = self._on_jobs.keys() | self._on_nodes.keys()
         return frozenset(kind for kind in StepKind if kind.value in known and given.get(kind, True))
 
@@ -111,10 +113,10 @@ class Slurm:
                 step.id, StepState.REFUSED, self._clock.now(), "the actuator is read-only ([slurm] read_only)"
             )
         try:
-            state, detail = known[0](step)
+            state, detail, *facts = known[0](step)
         except SilentError as silence:
-            state, detail = self._after_silence(step, known[1], silence)
-        return Outcome(step.id, state, self._clock.now(), detail)
+            state, detail, *facts = self._after_silence(step, known[1], silence)
+        return Outcome(step.id, state, self._clock.now(), detail, *facts)
 
     def state_of(self, step: Step) -> WorldState:
         """Ask Slurm whether *step* was done; whoever does not answer cannot tell."""

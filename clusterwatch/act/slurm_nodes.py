@@ -9,16 +9,23 @@ Source:
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from clusterwatch.act.slurm_commands import SlurmCommands, run
-from clusterwatch.act.slurm_names import holds_id, is_ours, node_of, reason
+from clusterwatch.act.slurm_names import holds_id, is_ours, node_name, node_of, reason
 from clusterwatch.errors import ActionError
-from clusterwatch.model import Step, StepState, WorldState
+from clusterwatch.model import Scalar, Step, StepState, WorldState
 from clusterwatch.reading.slurm import SlurmNode
 from clusterwatch.reading.text import printable
 
 Result = tuple[StepState, str]
+Found = tuple[StepState, str, Mapping[str, Scalar]]
+"""A result with its facts: "failed" are the names of the nodes that did not pass, with commas between them."""
+
+AT_ONCE = 64
+"""How many nodes are checked at the same time."""
 
 _REBOOTING = frozenset({"REBOOT_REQUESTED", "REBOOT_ISSUED", "REBOOT"})
 
@@ -75,6 +82,20 @@ class NodeSteps:
         """Say whether the node passes the site's check."""
         return self._ran(self.check_command, "check_command", step)
 
+    def survey(self, step: Step) -> Found:
+        """Check all nodes that *step* names, many at a time; a node that fails is named."""
+        names = [node_name(name) for name in str(step.arguments.get("nodes") or "").split(",") if name]
+        if not names:
+            return StepState.DONE, "there is no node to check", {}
+        with ThreadPoolExecutor(max_workers=min(len(names), AT_ONCE)) as at_once:
+            results = list(at_once.map(self._checked, names))
+        failed = [name for name, (state, _) in zip(names, results, strict=True) if state is not StepState.DONE]
+        if not failed:
+            return StepState.DONE, f"{len(names)} nodes passed their check", {}
+        why = dict(zip(names, (detail for _, detail in results), strict=True))[failed[0]]
+        more = f" and {len(failed) - 1} more" if len(failed) > 1 else ""
+        return StepState.FAILED, f"{failed[0]}{more} failed the check: {why}", {"failed": ",".join(failed)}
+
     def reset(self, step: Step) -> Result:
         """Have the site's command reset the node's GPUs."""
         return self._ran(self.reset_command, "reset_command", step)
@@ -98,8 +119,13 @@ class NodeSteps:
             return WorldState.DONE
         return WorldState.NOT_DONE
 
+    def _checked(self, name: str) -> Result:
+        return self._ran_on(name, self.check_command, "check_command")
+
     def _ran(self, command: tuple[str, ...], setting: str, step: Step) -> Result:
-        name = node_of(step)
+        return self._ran_on(node_of(step), command, setting)
+
+    def _ran_on(self, name: str, command: tuple[str, ...], setting: str) -> Result:
         if not command:
             return StepState.REFUSED, f"[slurm] {setting} names no command"
         said = run([word.replace("{node}", name) for word in command], self.check_within_seconds)

@@ -85,6 +85,7 @@ STEPS: dict[StepKind, str] = {
     StepKind.RESET: "Reset the GPUs of the node",
     StepKind.REBOOT: "Reboot the node",
     StepKind.CHECK: "Check the node",
+    StepKind.SURVEY: "Check all nodes of the job",
 }
 
 STEP_STATES: dict[StepState, str] = {

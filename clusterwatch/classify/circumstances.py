@@ -4,17 +4,19 @@
 2. What strikes several nodes at once under one switch, rack or power domain sits there.
 3. A component that was to blame before is so again more likely than one that never was.
 4. Work on a node that was not announced and that takes the node from a running job is no planned stop of the job.
-5. Where adapters, disks and GPUs of one node go together, what they hang on went.
+5. What comes back until a node is left out sits in that node.
+6. Where adapters, disks and GPUs of one node go together, what they hang on went.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from clusterwatch.model import (
+    HARDWARE_CAUSES,
     Cause,
     Component,
     ComponentKind,
@@ -36,7 +38,7 @@ _PLANNED_WEIGHT = 8.0
 _PER_TIME_BLAMED, _MOST_FOR_HISTORY = 0.7, 1.5
 
 _NETWORK = {Cause.NETWORK_SWITCH_CABLE: 2.5}
-_POWER = {Cause.POWER_SUPPLY: 2.0, Cause.HOST_MAINTENANCE: 1.0, Cause.SERVER_CHASSIS: 0.5}
+_POWER = {Cause.POWER_SUPPLY: 2.0, Cause.HOST_MAINTENANCE: 1.0, Cause.SERVER_CHASSIS: 0.5, Cause.FAULTY_GPU: -1.5}
 _SHARED_CAUSE: Mapping[Cause | None, Mapping[Cause, float]] = {
     Cause.NETWORK_SWITCH_CABLE: _NETWORK,
     Cause.NIC: _NETWORK,
@@ -63,6 +65,13 @@ _UNANNOUNCED_WEIGHT = 3.5
 _ON_A_BOARD = frozenset({ComponentKind.GPU, ComponentKind.NIC, ComponentKind.DISK})
 _BOARD_WEIGHT = 2.5
 
+AGAIN_WITHIN = timedelta(minutes=5)
+"""What comes again comes this near to both stops."""
+
+_AGAIN_WEIGHT = 2.0
+_CURED_WEIGHT = 3.5
+"""Of a mistake in a program nine in ten come back on other nodes; of a broken part none."""
+
 _SWITCHES = ("switch", "leaf", "tor", "spine", "rail", "net")
 
 
@@ -77,6 +86,9 @@ class Circumstances:
         planned: Nodes on which work was announced for the time of the incident.
         topology: Who is near whom.
         history: Of ended incidents.
+        stops: When the attempts that the incident ended made their last steps.
+        cured_without: Nodes without which a job goes on that had not gone on with them more than once.
+        murmurs: How often in a day each kind of evidence comes of late and nothing follows.
     """
 
     watched: frozenset[str] = frozenset()
@@ -85,6 +97,9 @@ class Circumstances:
     planned: frozenset[str] = frozenset()
     topology: Topology = field(default_factory=Topology)
     history: History = field(default_factory=History)
+    stops: tuple[datetime, ...] = ()
+    cured_without: frozenset[str] = frozenset()
+    murmurs: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,9 +120,11 @@ def remarks(evidence: Iterable[Evidence], knowledge: Knowledge, known: Circumsta
     return (
         *_planned(telling, known),
         *_unannounced(telling, evidence, knowledge, known),
-        *_shared(faults, knowledge, known),
+        *_shared([each for each in telling if each.trust is Trust.NODE or each in faults], knowledge, known),
         *_behind_one_board(own, knowledge),
         *_repeated(telling, known),
+        *_again(telling, knowledge, known),
+        *_cured(telling, knowledge, known),
     )
 
 
@@ -139,20 +156,20 @@ def _planned(telling: Iterable[Evidence], known: Circumstances) -> Iterator[Rema
         yield Remark(f"Work was announced on {_listed(nodes)}", {Cause.PLANNED_MAINTENANCE: _PLANNED_WEIGHT})
 
 
-def _shared(faults: Iterable[Evidence], knowledge: Knowledge, known: Circumstances) -> Iterator[Remark]:
-    by_node: dict[str, Evidence] = {}
-    for each in sorted(faults, key=lambda fault: fault.first_at):
+def _shared(telling: Iterable[Evidence], knowledge: Knowledge, known: Circumstances) -> Iterator[Remark]:
+    """Yield what it says that nodes which share a place say the same of themselves at once: of the most nodes."""
+    by_cause: dict[Cause | None, dict[str, Evidence]] = {}
+    for each in sorted(telling, key=lambda one: one.first_at) if known.topology.neighbourhoods else ():
         if each.component.node:
-            by_node.setdefault(each.component.node, each)
-    if len(by_node) < FEWEST_NODES or not known.topology.neighbourhoods:
-        return
-    times = [each.first_at for each in by_node.values()]
-    place = _common_place(by_node, known.topology)
-    causes = Counter(knowledge[each.kind].leading_cause for each in by_node.values())
-    weights = _SHARED_CAUSE.get(causes.most_common(1)[0][0])
-    if place and weights and max(times) - min(times) <= MOST_APART:
-        words = f"{len(by_node)} nodes that share {place} failed within {(max(times) - min(times)).seconds} s"
-        yield Remark(words, weights, (_place_component(place),))
+            by_cause.setdefault(knowledge[each.kind].leading_cause, {}).setdefault(each.component.node, each)
+    for cause, by_node in sorted(by_cause.items(), key=lambda pair: -len(pair[1])):
+        times = [each.first_at for each in by_node.values()]
+        weights = _SHARED_CAUSE.get(cause) if len(by_node) >= FEWEST_NODES else None
+        place = _common_place(by_node, known.topology) if weights else ""
+        if place and weights and max(times) - min(times) <= MOST_APART:
+            words = f"{len(by_node)} nodes that share {place} failed within {(max(times) - min(times)).seconds} s"
+            yield Remark(words, weights, (_place_component(place),))
+            return
 
 
 def _common_place(nodes: Iterable[str], topology: Topology) -> str:
@@ -174,6 +191,44 @@ def _repeated(telling: Iterable[Evidence], known: Circumstances) -> Iterator[Rem
         cause, count = max(times.items(), key=lambda pair: (pair[1], pair[0]))
         words = f"{component} was to blame for {cause.value} {count} time{'s' if count > 1 else ''} before"
         yield Remark(words, {cause: min(_PER_TIME_BLAMED * count, _MOST_FOR_HISTORY)}, (component,))
+
+
+def comes_again(evidence: Iterable[Evidence], stops: Sequence[datetime]) -> bool:
+    """Say whether *evidence* of one part stands at two of the *stops*: of all parts of a fleet, hardly by chance."""
+    times = {at for each in evidence if each.component.node for at in (each.first_at, each.last_at)}
+    nearest = ((at, min(stops, key=lambda stop: abs(at - stop))) for at in times if stops)
+    return len({stop for at, stop in nearest if abs(at - stop) <= AGAIN_WITHIN}) > 1
+
+
+def _again(telling: Iterable[Evidence], knowledge: Knowledge, known: Circumstances) -> Iterator[Remark]:
+    """Yield what the same GPU says that told of itself at two stops: a program's mistake seldom picks one of many."""
+    of_gpu: dict[Component, list[Evidence]] = {}
+    for each in telling:
+        if each.component.kind is ComponentKind.GPU:
+            of_gpu.setdefault(each.component, []).append(each)
+    for gpu, told in of_gpu.items():
+        causes = _hardware_in(told, knowledge)
+        if causes and comes_again(told, known.stops):
+            words = f"{gpu} told of itself before, when the job stopped the time before"
+            yield Remark(words, dict.fromkeys(causes, _AGAIN_WEIGHT), (gpu,))
+            return
+
+
+def _cured(telling: Iterable[Evidence], knowledge: Knowledge, known: Circumstances) -> Iterator[Remark]:
+    """Yield what a job says that went on once a node was left out: what a program does it would do elsewhere too."""
+    telling = tuple(telling)
+    for node in sorted(known.cured_without):
+        told = [each for each in telling if each.component.node == node]
+        causes = _hardware_in(told, knowledge)
+        if causes and comes_again(told, known.stops):
+            words = f"It came back until {node} was left out"
+            yield Remark(words, dict.fromkeys(causes, _CURED_WEIGHT), (node_component(node),))
+
+
+def _hardware_in(told: Iterable[Evidence], knowledge: Knowledge) -> frozenset[Cause]:
+    """Return the faults of hardware that *told* speaks for at all."""
+    weights = (knowledge[each.kind].weights for each in told)
+    return HARDWARE_CAUSES & {cause for each in weights for cause, weight in each.items() if weight > 0}
 
 
 def _listed(names: Iterable[str]) -> str:

@@ -69,6 +69,7 @@ def diagnose(incident: Incident, knowledge: Knowledge, known: Circumstances, rev
         node_confirmed=any(
             evidence.trust is Trust.NODE and witness.weight(cause) > 0
             for witness in weighed.witnesses
+            if not witness.may_be_chance
             for evidence in witness.evidence
         ),
     )
@@ -111,13 +112,14 @@ def _suspects(cause: Cause, weighed: Weighed, placements: Mapping[int, Placement
         # Who says the same as many others is one of the many that were hit, hardly the one that hit them.
         voices_total = len({(evidence.component, _rank_of(evidence)) for evidence in witness.evidence})
         said_total = sum(evidence.count for evidence in witness.evidence)
-        for evidence in witness.evidence:
+        loudest = max(witness.heard, default=1.0)
+        for evidence, heard in zip(witness.evidence, witness.heard, strict=True):
             blame = _blame(cause, witness, evidence, placements)
             if blame is not None:
                 key = (blame.component, blame.rank)
                 # Of the peers that ranks name, the one that most of them name hit them.
                 share = evidence.count / said_total if _names_a_peer(evidence, placements) else 1 / voices_total
-                blames[key] = max(blames.get(key, 0.0), blame.weight * share)
+                blames[key] = max(blames.get(key, 0.0), blame.weight * share * heard / loudest)
                 since[key] = min(since.get(key, evidence.first_at), evidence.first_at)
     for remark in weighed.remarks:
         for component in remark.suspects if remark.weights.get(cause, 0.0) > 0 else ():

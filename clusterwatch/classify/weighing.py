@@ -15,7 +15,8 @@ The rules:
 6. An expected signal that is absent speaks too, but only where its source was watching.
 7. What a job lived on after for longer than clocks differ did not stop it, and is no witness.
 8. Circumstances speak as well: announced work, a place that the struck nodes share, what was to blame before.
-9. `unknown` stands at zero; base rates decide only between causes that the evidence leaves alike. They are those of
+9. What comes all day and nothing follows says little, and the less the farther it is from the stop: `chance`.
+10. `unknown` stands at zero; base rates decide only between causes that the evidence leaves alike. They are those of
    Table 5 at first, and become the cluster's own as its history grows.
 """
 
@@ -24,8 +25,9 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 
+from clusterwatch.classify.chance import heard
 from clusterwatch.classify.circumstances import Circumstances, Remark, remarks
 from clusterwatch.model import (
     TABLE5_ROW,
@@ -55,6 +57,9 @@ TABLE5_WORTH = 50
 _OUTLIVED = 0.7
 """How loud is what the job lived on after for a while, where nothing nearer explains why it stopped."""
 
+_SURE = 0.5
+"""From how loud on a fault explains what is around it: below, it stands there as likely by chance."""
+
 _FOLLOWS = 0.2
 """How loud is what follows from something else that is there."""
 
@@ -70,12 +75,19 @@ class Witness:
 
     Attributes:
         told: The cause it comes to, as another witness tells more exactly; None where none does.
+        heard: How loud each piece of its evidence is beside what comes by chance (0-1); the loudest speaks for it.
     """
 
     signal: Signal
     evidence: tuple[Evidence, ...]
     loudness: float
     told: Cause | None = None
+    heard: tuple[float, ...] = ()
+
+    @property
+    def may_be_chance(self) -> bool:
+        """Whether its like comes often enough that it may stand there by chance."""
+        return max(self.heard, default=1.0) < 1.0
 
     def weight(self, cause: Cause) -> float:
         """Return what it says for *cause*, in nats: everything for the cause that was told, where one was."""
@@ -101,7 +113,7 @@ class Weighed:
 
 def weigh(incident: Incident, knowledge: Knowledge, known: Circumstances) -> Weighed:
     """Return how likely each cause of *incident* is, by its evidence and what else is *known*."""
-    witnesses = _witnesses(incident, knowledge, known.outlived_at)
+    witnesses = _witnesses(incident, knowledge, known)
     absent = _absent(witnesses, known.watched)
     beside = remarks((each for witness in witnesses for each in witness.evidence), knowledge, known)
     told = {cause for witness in witnesses for cause in witness.signal.weights}
@@ -113,8 +125,9 @@ def weigh(incident: Incident, knowledge: Knowledge, known: Circumstances) -> Wei
     return Weighed(witnesses, absent, beside, _softmax(scores))
 
 
-def _witnesses(incident: Incident, knowledge: Knowledge, outlived_at: datetime | None) -> tuple[Witness, ...]:
+def _witnesses(incident: Incident, knowledge: Knowledge, known: Circumstances) -> tuple[Witness, ...]:
     by_meaning: dict[str, list[Evidence]] = {}
+    outlived_at = known.outlived_at
     fresh = [each for each in incident.evidence if outlived_at is None or each.last_at >= outlived_at - CLOCK_SKEW]
     is_told = any(knowledge[each.kind].role in (Role.FAULT, Role.SUSPECT) for each in fresh)
     outlived = frozenset() if is_told else {each.kind for each in incident.evidence} - {each.kind for each in fresh}
@@ -122,11 +135,22 @@ def _witnesses(incident: Incident, knowledge: Knowledge, outlived_at: datetime |
         by_meaning.setdefault(knowledge[evidence.kind].kind, []).append(evidence)
     signals = {kind: knowledge[kind] for kind in by_meaning}
     roles = {kind: _role_beside(signals[kind], by_meaning) for kind in by_meaning}
+    audible = _audible(incident.evidence, by_meaning, knowledge, known)
+    loudest = {kind: max(each) for kind, each in audible.items()}
     first_fault = min(
-        (evidence.first_at for kind, found in by_meaning.items() if roles[kind] is Role.FAULT for evidence in found),
+        (
+            evidence.first_at
+            for kind, found in by_meaning.items()
+            if roles[kind] is Role.FAULT and loudest[kind] >= _SURE
+            for evidence in found
+        ),
         default=None,
     )
-    by_suspect = _EXPLAINED_BY_SUSPECT if Role.SUSPECT in roles.values() else _UNEXPLAINED
+    # Suspects that may stand there by chance explain the symptoms only so far.
+    suspected = max((loudest[kind] for kind, role in roles.items() if role is Role.SUSPECT), default=0.0)
+    by_suspect = {
+        role: suspected * _EXPLAINED_BY_SUSPECT[role] + (1.0 - suspected) * _UNEXPLAINED[role] for role in Role
+    }
 
     def loudness(kind: str, found: Sequence[Evidence]) -> float:
         follows = any(_follows(kind, found, signals[other], by_meaning[other]) for other in by_meaning if other != kind)
@@ -139,10 +163,27 @@ def _witnesses(incident: Incident, knowledge: Knowledge, outlived_at: datetime |
         is_later = min(each.first_at for each in found) > first_fault + CLOCK_SKEW
         return (_EXPLAINED_BY_EARLIER if is_later else _EXPLAINED_BY_FAULT)[roles[kind]]
 
-    return tuple(
-        Witness(signals[kind], tuple(found), loudness(kind, found), _told(signals[kind], by_meaning, knowledge))
+    def witness(kind: str, found: Sequence[Evidence]) -> Witness:
+        told = _told(signals[kind], by_meaning, knowledge)
+        return Witness(signals[kind], tuple(found), loudness(kind, found) * loudest[kind], told, audible[kind])
+
+    return tuple(witness(kind, found) for kind, found in by_meaning.items())
+
+
+def _audible(
+    evidence: Iterable[Evidence],
+    by_meaning: Mapping[str, Sequence[Evidence]],
+    knowledge: Knowledge,
+    known: Circumstances,
+) -> dict[str, tuple[float, ...]]:
+    """Return how loud each piece of evidence is heard beside what comes by chance, by its kind."""
+    near: dict[str, list[Evidence]] = {}
+    for each in evidence if known.murmurs and known.stops else ():
+        near.setdefault(each.component.node, []).append(each)
+    return {
+        kind: tuple(heard(each, knowledge, known, near.get(each.component.node, ())) for each in found)
         for kind, found in by_meaning.items()
-    )
+    }
 
 
 def _role_beside(signal: Signal, by_meaning: Mapping[str, Sequence[Evidence]]) -> Role:
@@ -212,9 +253,12 @@ def _absent(witnesses: Iterable[Witness], watched: frozenset[str]) -> tuple[Expe
 def _score(
     cause: Cause, witnesses: Iterable[Witness], absent: Iterable[Expectation], beside: Iterable[Remark]
 ) -> float:
-    weights = [witness.weight(cause) for witness in witnesses]
-    speaking_for = sorted((weight for weight in weights if weight > 0), reverse=True)
-    speaking_against = sum(weight for weight in weights if weight < 0)
+    weights = [(witness.weight(cause), witness.may_be_chance) for witness in witnesses]
+    # One flap of a link is told by its driver, its port and NCCL: of what may be chance the loudest speaks for all.
+    chance = sorted((weight for weight, may_be_chance in weights if may_be_chance and weight > 0), reverse=True)[:1]
+    certain = [weight for weight, may_be_chance in weights if not may_be_chance]
+    speaking_for = sorted((*chance, *(weight for weight in certain if weight > 0)), reverse=True)
+    speaking_against = sum(weight for weight, _ in weights if weight < 0)
     missing = sum(expectation.weights.get(cause, 0.0) for expectation in absent)
     supported = sum(weight / 2.0**place for place, weight in enumerate(speaking_for))
     return supported + speaking_against + missing + sum(remark.weights.get(cause, 0.0) for remark in beside)

@@ -34,6 +34,7 @@ class StepKind(StrEnum):
     RESET = "reset"
     REBOOT = "reboot"
     CHECK = "check"
+    SURVEY = "survey"
 
 
 NODE_STEP_KINDS = frozenset(

@@ -87,6 +87,7 @@ class Attempt:
         communicators_ready_at, checkpoint_loading_at, checkpoint_loaded_at: Before its first step, where lines tell.
         resumed_step: Step of the checkpoint it started from; 0 from scratch.
         first_step, last_step: Steps it reported; None before the first.
+        slowed_at: Since when its steps take longer than the job's normal ones; None while they do not.
         first_new_step_at: End of its first step beyond the highest the job had ever done.
         interrupted_at: The first event of what interrupted it; decided_at: when the plan for that was recorded.
         hung: Its processes still ran when it stopped making progress.
@@ -108,6 +109,7 @@ class Attempt:
     first_step: int | None = None
     last_step: int | None = None
     last_step_at: datetime | None = None
+    slowed_at: datetime | None = None
     first_new_step_at: datetime | None = None
     interrupted_at: datetime | None = None
     decided_at: datetime | None = None

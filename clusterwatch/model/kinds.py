@@ -94,6 +94,9 @@ STEP_CHANGED = "action.step"
 Fields: step_id, step_kind, state, detail, the step's arguments and the facts of its outcome.
 """
 
+CHECK_FAILED = "node.check_failed"
+"""A check of all nodes of a job found this one broken. Fields: step_id."""
+
 BREAKER_OPENED = "automation.breaker_opened"
 """ClusterWatch stopped its own automation: too much happened at once. Fields: reason."""
 

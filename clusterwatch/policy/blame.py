@@ -16,6 +16,9 @@ from enum import StrEnum
 from clusterwatch.model import Diagnosis, Topology
 
 SINGLED_OUT = 0.4
+NEXT_TO_IT = 0.8
+"""Share of the worst node's blame from which another one may as well be meant: then neither is singled out."""
+
 ABOUT_AS_MUCH = 0.5
 """Share of the worst node's blame from which another one is as suspect as it."""
 
@@ -77,7 +80,8 @@ def _among_nodes(
         if behind:
             together = behind if len(alike) >= MOST_OF_IT * len(behind) else tuple(alike)
             return Blame(Scope.RACK, tuple(sorted(together, key=lambda name: -scores.get(name, 0.0))), ranked)
-    if scores[ranked[0]] >= SINGLED_OUT:
+    runner_up = max((scores[name] for name in ranked[1:2]), default=0.0)
+    if scores[ranked[0]] >= SINGLED_OUT and runner_up < NEXT_TO_IT * scores[ranked[0]]:
         return Blame(Scope.NODE, ranked[:1], ranked)
     return Blame(Scope.MANY if len(alike) > 1 else Scope.NONE, (), ranked)
 

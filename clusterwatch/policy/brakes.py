@@ -58,7 +58,11 @@ def stopped(view: View, plan: Plan, job: Job, limits: Limits) -> Plan | None:
 
 
 def _changes_something(plan: Plan) -> bool:
-    return plan.has(StepKind.EXCLUDE) or any(dict(arguments).get(ROLLED_BACK) for _, arguments in plan.steps)
+    return (
+        plan.has(StepKind.EXCLUDE)
+        or plan.has(StepKind.SURVEY)
+        or any(dict(arguments).get(ROLLED_BACK) for _, arguments in plan.steps)
+    )
 
 
 def _begun_within(view: View, within: timedelta) -> int:
@@ -173,7 +177,10 @@ def breaker_reason(cluster: Cluster, limits: Limits, now: datetime) -> str:
     restarts = sum(step.kind is StepKind.REQUEUE and step.state is not StepState.CANCELLED for step in recent)
     if restarts > limits.cluster_restarts_per_hour:
         return f"{restarts} restarts within an hour in all jobs together, {limits.cluster_restarts_per_hour} may be"
-    failed = sum(step.state in (StepState.FAILED, StepState.UNKNOWN) for step in recent)
+    # A survey that found something has done its work.
+    failed = sum(
+        step.state in (StepState.FAILED, StepState.UNKNOWN) for step in recent if step.kind is not StepKind.SURVEY
+    )
     if failed > limits.failed_steps_per_hour:
         return f"{failed} steps failed within an hour, {limits.failed_steps_per_hour} may"
     return ""

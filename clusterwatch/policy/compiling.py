@@ -36,7 +36,7 @@ _NUMBERS = {
 _WHOLE = frozenset({"nodes_at_most", "suspects"})
 _RULE_KEYS = frozenset({"name", "why", "when", "do", "mode", "without_spares", "sources"}) | _NUMBERS.keys()
 _ALONE = frozenset({Action.WAIT, Action.ASK, Action.STOP})
-_OF_RESTART = frozenset({Action.EXCLUDE, Action.ROLL_BACK, Action.CHECK})
+_OF_RESTART = frozenset({Action.EXCLUDE, Action.ROLL_BACK, Action.CHECK, Action.SURVEY})
 _OF_DRAIN = frozenset({Action.RESET, Action.REBOOT})
 
 CHOICES: Mapping[str, frozenset[str]] = {

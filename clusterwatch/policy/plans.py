@@ -101,6 +101,8 @@ def _restart(view: View, rule: Rule, job: Job) -> Plan:
     steps += [(StepKind.EXCLUDE, (attempt, ("node", node))) for node in left_out if Action.EXCLUDE in rule.do]
     if Action.CHECK in rule.do:
         steps += [(StepKind.CHECK, (attempt, ("node", node))) for node in _suspects(view, rule)]
+    if Action.SURVEY in rule.do:
+        steps.append((StepKind.SURVEY, (attempt, ("nodes", ",".join(job.nodes)))))
     steps.append((StepKind.CHOOSE_CHECKPOINT, (attempt, *resume, *rolled)))
     steps.append(
         (StepKind.REQUEUE, (attempt, ("next_attempt", job.attempt + 1), *resume, *_size(view, rule, job, steps)))

@@ -21,6 +21,7 @@ class Action(StrEnum):
     RESET = "reset"
     REBOOT = "reboot"
     CHECK = "check"
+    SURVEY = "survey"
     WAIT = "wait"
     ASK = "ask"
     STOP = "stop"

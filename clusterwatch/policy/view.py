@@ -150,6 +150,17 @@ class View:
         return sum(self._restarts(each) and each.cause == self.cause for each in self.of_job)
 
     @cached_property
+    def surveys(self) -> int:
+        """How often all nodes of the job were checked in the last day because of this incident."""
+        incident_id = self.situation.incident.id
+        return sum(
+            step.kind is StepKind.SURVEY and step.state is not StepState.CANCELLED
+            for each in self.of_job
+            if each.incident_id == incident_id
+            for step in each.steps
+        )
+
+    @cached_property
     def failed_plans(self) -> int:
         """How many plans for this attempt failed so far."""
         attempt = self.situation.job.attempt if self.situation.job is not None else None

@@ -202,16 +202,16 @@ class Store:
         with self._database.write() as connection:
             return steps.begin(connection, step_id, now)
 
-    def finish_step(self, outcome: Outcome, told: Event | None = None) -> bool:
+    def finish_step(self, outcome: Outcome, *told: Event) -> bool:
         """Write what became of a step, with an audit row; False if it was not begun or has ended already.
 
-        If it was not done, the later steps of the decision are cancelled. *told* is the event by which the responder
-        learns of it: it is written with it or not at all, for nobody tells it again.
+        If it was not done, the later steps of the decision are cancelled. *told* are the events by which the responder
+        learns of it: they are written with it or not at all, for nobody tells them again.
         """
         with self._database.write() as connection:
             has_finished = steps.finish(connection, outcome)
-            if has_finished and told is not None:
-                inbox.add_events(connection, [told], outcome.at)
+            if has_finished and told:
+                inbox.add_events(connection, told, outcome.at)
             return has_finished
 
     def approve(self, decision_id: str, actor: str, reason: str, now: datetime) -> None:

@@ -250,6 +250,7 @@ attempts = _record(
     _whole("first_step", optional=True),
     _whole("last_step", optional=True),
     _time("last_step_at"),
+    _time("slowed_at"),
     _time("first_new_step_at"),
     _time("interrupted_at"),
     _time("decided_at"),

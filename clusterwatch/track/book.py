@@ -15,6 +15,7 @@ from clusterwatch.model import (
     Edge,
     Interruption,
     Job,
+    JobState,
     Mode,
     Placement,
     Progress,
@@ -23,10 +24,12 @@ from clusterwatch.model import (
     World,
 )
 from clusterwatch.model.making import changer
-from clusterwatch.model.world import CHECKPOINTS_KEPT
+from clusterwatch.model.world import CHECKPOINTS_KEPT, GivenUp
 
 ENDED_WITHIN = timedelta(minutes=2)
 """Processes that a plan ends are gone by then, if it is carried out."""
+
+GIVEN_UP_KEPT = 16
 
 # They change with each step that a job reports, and `dataclasses.replace` takes longer than all else that is done then.
 _changed_job, _changed_attempt = changer(Job), changer(Attempt)
@@ -43,6 +46,7 @@ class Book:
     placements: dict[str, tuple[Placement, ...]]
     checkpoints: dict[str, tuple[Checkpoint, ...]]
     interruptions: dict[str, Interruption]
+    given_up: dict[str, GivenUp] = field(default_factory=dict)
     endings: dict[tuple[str, int], datetime] = field(default_factory=dict)
     placed: dict[str, dict[int, Placement]] = field(default_factory=dict)
     progress: list[Progress] = field(default_factory=list)
@@ -61,8 +65,24 @@ class Book:
             dict(world.placements),
             dict(world.checkpoints),
             dict(world.interruptions),
+            dict(world.given_up),
             dict(_endings(world)),
         )
+
+    def give_up(self, job_id: str, outcome: str, at: datetime) -> None:
+        """End the job, and keep what it takes to go on with it."""
+        attempts, checkpoints = self.attempts.get(job_id, ()), self.checkpoints.get(job_id, ())
+        kept = GivenUp(self.jobs[job_id], attempts, checkpoints, self.interruptions.get(job_id))
+        self.given_up = {**dict(list(self.given_up.items())[1 - GIVEN_UP_KEPT :]), job_id: kept}
+        self.change_job(job_id, state=JobState.STOPPED, ended_at=at, updated_at=at, outcome=outcome)
+
+    def take_up(self, job_id: str) -> None:
+        """Go on with a job that was given up: somebody started it again."""
+        kept = self.given_up.pop(job_id)
+        self.jobs[job_id], self.attempts[job_id] = kept.job, kept.attempts
+        self.checkpoints[job_id] = kept.checkpoints
+        if kept.interruption is not None:
+            self.interruptions[job_id] = kept.interruption
 
     def attempt(self, job_id: str) -> Attempt | None:
         """Return the current attempt of the job; None before the first."""

@@ -46,6 +46,9 @@ STEP_TIME_CLIP = 4.0
 FAILED_ENDINGS = ("error", "sigkill", "sigsegv", "sigabrt", "sigbus", "signal")
 """How the process of a rank ends that its job will miss. Whoever sends SIGTERM ends the others as well."""
 
+SLOW_FROM, SLOW_STILL = 1.5, 1.05
+"""Times the normal step time from which on something is wrong; growing batches and contexts come in smaller steps."""
+
 MOST_SECTIONS = 32
 """How many named parts of a training loop are remembered with their times."""
 
@@ -66,6 +69,8 @@ def follow(world: World, events: Iterable[Event]) -> Tracked:
     book = Book.of(world)
     events = tuple(events)
     for event in events:
+        if event.kind == kinds.ATTEMPT_STARTED and event.job in book.given_up and event.job not in book.jobs:
+            book.take_up(event.job)
         apply = _HANDLERS.get(event.kind)
         if apply is not None and event.job is not None and (event.job in book.jobs or event.kind == kinds.JOB_STARTED):
             apply(book, event)
@@ -80,6 +85,7 @@ def _world_of(world: World, book: Book) -> World:
     return world_with(
         world,
         jobs=active,
+        given_up=book.given_up,
         attempts={job_id: value for job_id, value in book.attempts.items() if job_id in active},
         placements={job_id: value for job_id, value in book.placements_by_rank().items() if job_id in active},
         checkpoints={job_id: value for job_id, value in book.checkpoints.items() if job_id in active},
@@ -341,8 +347,7 @@ def _given_up(book: Book, event: Event) -> None:
     if current is None or current.ended_at is None or event.fields.get("attempt") not in (None, current.number):
         return
     outcome = f"given up after attempt {current.number}: {current.fingerprint}"
-    at = event.happened_at
-    book.change_job(job.id, state=JobState.STOPPED, ended_at=at, updated_at=at, outcome=outcome)
+    book.give_up(job.id, outcome, event.happened_at)
 
 
 def _progress(book: Book, event: Event) -> None:
@@ -358,7 +363,8 @@ def _progress(book: Book, event: Event) -> None:
     is_late = is_ending or book.is_before_interruption(job, fold.last_at)
     _note_first_steps(book, job, fold, is_late=is_late)
     seconds = _normal_step_seconds(job, fold, _number(event, "step_seconds"))
-    book.change_attempt(job.id, last_step=step, last_step_at=fold.last_at)
+    slowed_at = _slowed_at(job, current, fold, _number(event, "step_seconds"))
+    book.change_attempt(job.id, last_step=step, last_step_at=fold.last_at, slowed_at=slowed_at)
     if is_late and job.id in book.interruptions:
         book.extend_interruption(job, max(job.highest_step, step), fold.last_at)
     book.change_job(
@@ -460,6 +466,16 @@ def _normal_step_seconds(job: Job, fold: _Fold, printed: float | None) -> float 
         return measured
     clipped = min(measured, STEP_TIME_CLIP * job.step_seconds)
     return job.step_seconds + STEP_TIME_SMOOTHING * (clipped - job.step_seconds)
+
+
+def _slowed_at(job: Job, current: Attempt, fold: _Fold, printed: float | None) -> datetime | None:
+    """Return since when steps take longer than is normal for the job: one part that is slow makes all wait."""
+    measured = printed if printed is not None else _measured_step_seconds(job, fold)
+    # What is normal follows what is measured: it is slow until that is caught up with.
+    enough = SLOW_FROM if current.slowed_at is None else SLOW_STILL
+    if measured is None or job.step_seconds is None or measured <= enough * job.step_seconds:
+        return None
+    return current.slowed_at or fold.first_at
 
 
 def _normal_report_seconds(job: Job, fold: _Fold) -> float | None:

@@ -24,6 +24,8 @@ class Terms:
         struck_after_restart_seconds: How long a job trains on a broken part, or until a fault that was due strikes.
         slow_seconds: How long a job goes on slowly before it stops.
         reboot_seconds: Until a node that was taken out for nothing stands by again.
+        survey_seconds: How long a check of all nodes of the job takes.
+        survey_finds: Chance that it finds a part that is broken.
         signal_loss: Share of the signals that are lost, and by how much the signals that a wording may lack are.
     """
 
@@ -37,6 +39,8 @@ class Terms:
     struck_after_restart_seconds: float = 60.0
     slow_seconds: float = 300.0
     reboot_seconds: float = 900.0
+    survey_seconds: float = 300.0
+    survey_finds: float = 0.7
     signal_loss: float = 0.02
     duplicate_share: float = 0.01
     late_share: float = 0.02

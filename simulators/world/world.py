@@ -101,6 +101,7 @@ class World:
         self._outbox = Outbox(schedule.start, terms.channel, schedule.seed)
         self._voices = Voices(self._outbox, schedule.start)
         self._timeline = Timeline()
+        self._began_on = frozenset(schedule.nodes_of(self.plan))
         self.pool = Pool(schedule.nodes_of(self.plan), self._cluster.spares)
         self._pace = Pace(self.plan.step_seconds, self._cluster.diurnal, schedule.start)
         self._training: Training | None = None
@@ -148,6 +149,8 @@ class World:
         """Let everything happen that happens up to *now*."""
         while due := self._timeline.pop(now):
             at, action = due
+            # What was told by then stands apart from the last steps, which are told after it.
+            self._let_pass(at - TOLD_AFTER_SECONDS)
             self._let_pass(at)
             action(at)
         self._let_pass(now - TOLD_AFTER_SECONDS)
@@ -155,6 +158,15 @@ class World:
     def take(self, now: float) -> tuple[Reading, ...]:
         """Return what was read up to *now*."""
         return self._outbox.take(now)
+
+    def survey(self, at: float) -> list[str]:
+        """Check all nodes of the job, which starts no sooner than that takes; return those that were found broken."""
+        self._free_from = at + self.terms.survey_seconds
+        return [node for node in self.pool.job if node in self.pool.broken and self._finds(node)]
+
+    def _finds(self, node: str) -> bool:
+        rng = seeded(self.schedule.seed, "survey", node, self.attempt)
+        return rng.random() < self.terms.survey_finds
 
     def is_healthy(self, node: str) -> bool:
         """Return whether a check of *node* would pass."""
@@ -447,10 +459,18 @@ class World:
         kind = self._kinds[noise.kind]
         variant = kind.variants[int(seeded(noise.seed, "variant").random() * len(kind.variants))]
         gpu = int(seeded(noise.seed, "gpu").random() * self._cluster.gpus_per_node)
+        nodes = [self._still_outside(node, noise) for node in noise.nodes]
         for number in range(noise.count):
             at = noise.at + noise.over_seconds * number / noise.count
-            node = noise.nodes[number % len(noise.nodes)]
+            node = nodes[number % len(nodes)]
             self._voices.strike(variant, self._scene(), node, gpu, 0, noise.seed, at, self._loss_factor)
+
+    def _still_outside(self, node: str, noise: Noise) -> str:
+        """Return a node outside of the job for one that came to it since: nobody else works where the job runs."""
+        if node not in self.pool.slots or node in self._began_on:
+            return node
+        outside = [name for name in (*self._cluster.spares, *self._cluster.others) if name not in self.pool.slots]
+        return outside[int(seeded(noise.seed, "outside").random() * len(outside))] if outside else node
 
     def _end_attempt(self, at: float, exit_code: int) -> None:
         if self.is_alive:
@@ -485,8 +505,10 @@ class World:
         if kind.blast is Blast.NODE or not self._cluster.has_node(node):
             return (node,)
         if kind.blast is Blast.TOR:
-            return self._cluster.nodes_of_tor(self._cluster.tor_of(node))
-        return self._cluster.nodes_of_power_domain(self._cluster.power_domain_of(node))
+            tor = self._cluster.tor_of(node)
+            return (tor, *self._cluster.nodes_of_tor(tor))
+        domain = self._cluster.power_domain_of(node)
+        return (domain, *self._cluster.nodes_of_power_domain(domain))
 
     def _peers(self, node: str) -> list[str]:
         """Return the nodes whose ranks hold a connection to those of *node*."""

@@ -110,9 +110,9 @@ class MarkedStore(Store):
         self.marks.making(f"begin {step_id}")
         return super().begin_step(step_id, now)
 
-    def finish_step(self, outcome: Outcome, told: Event | None = None) -> bool:
+    def finish_step(self, outcome: Outcome, *told: Event) -> bool:
         self.marks.making(f"finish {outcome.step_id}")
-        return super().finish_step(outcome, told)
+        return super().finish_step(outcome, *told)
 
 
 @dataclass

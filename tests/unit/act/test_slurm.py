@@ -94,8 +94,8 @@ def test_step_that_slurm_cannot_do_is_refused(called: Path):
 
 
 def test_it_can_check_and_reset_only_with_a_command_for_that():
-    assert set(StepKind) - Slurm().kinds == {StepKind.ASK, StepKind.CHECK, StepKind.RESET}
-    assert StepKind.CHECK in Slurm(SlurmOptions(check_command=("check", "{node}"))).kinds
+    assert set(StepKind) - Slurm().kinds == {StepKind.ASK, StepKind.CHECK, StepKind.SURVEY, StepKind.RESET}
+    assert {StepKind.CHECK, StepKind.SURVEY} <= Slurm(SlurmOptions(check_command=("check", "{node}"))).kinds
 
 
 def test_it_only_observes_until_it_is_switched():
@@ -140,3 +140,28 @@ def test_check_of_the_site_is_run_with_the_name_of_the_node(tmp_path: Path):
 
     assert (passed.state, passed.detail) == (StepState.DONE, "checked node1")
     assert (failed.state, failed.detail) == (StepState.FAILED, "exit code 1: checked node2")
+
+
+def survey_of(nodes: str):
+    options = SlurmOptions(
+        check_command=("sh", "-c", 'test "$0" != node002 || { echo "GPU 3 fails"; exit 3; }', "{node}")
+    )
+    return Slurm(options).perform(step(StepKind.SURVEY, attempt=1, nodes=nodes), NOON)
+
+
+def test_survey_checks_every_node_and_names_those_that_fail():
+    outcome = survey_of("node001,node002,node003")
+
+    assert (outcome.state, outcome.facts) == (StepState.FAILED, {"failed": "node002"})
+    assert outcome.detail == "node002 failed the check: exit code 3: GPU 3 fails"
+
+
+def test_survey_that_finds_nothing_is_done():
+    outcome = survey_of("node001,node003")
+
+    assert (outcome.state, outcome.detail, outcome.facts) == (StepState.DONE, "2 nodes passed their check", {})
+
+
+def test_survey_of_a_name_that_is_none_runs_nothing():
+    with pytest.raises(ActionError):
+        survey_of("node001,$(reboot)")

@@ -192,3 +192,21 @@ def test_step_is_not_to_be_begun_when_its_evidence_is_stale():
     decision = decision_for()
 
     assert decision.steps[0].not_after == NOON + seconds(62) + Limits().act_within
+
+
+FRUITLESS = replace(DIED, number=2, first_new_step_at=None)
+HANG = replace(BUG, cause=Cause.UNKNOWN, confidence=0.4)
+AGAIN = replace(JOB, attempt=2)
+
+
+def test_what_nothing_explains_and_comes_back_has_every_node_checked_before_the_next_try():
+    first = decision_for(HANG)
+    second = decision_for(HANG, job=AGAIN, attempts=(DIED, FRUITLESS))
+
+    assert StepKind.SURVEY not in kinds_of(first)
+    assert kinds_of(second) == [StepKind.SURVEY, StepKind.CHOOSE_CHECKPOINT, StepKind.REQUEUE]
+    assert second.steps[0].arguments["nodes"] == "node001,node002"
+
+
+def test_what_is_clear_needs_no_check_of_every_node():
+    assert StepKind.SURVEY not in kinds_of(decision_for(GPU, job=AGAIN, attempts=(DIED, FRUITLESS)))

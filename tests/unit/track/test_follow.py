@@ -463,3 +463,25 @@ def test_job_that_is_stopped_while_it_runs_is_over_when_its_end_is_seen():
     tracked = following(*training_job(), *steps(1, 3, NOON), stopping(50, attempt=1))
 
     assert tracked.world.jobs["job-1"].is_active
+
+
+def test_job_that_was_given_up_goes_on_when_somebody_starts_it_again():
+    started = event(kinds.ATTEMPT_STARTED, JOB, NOON + seconds(900), job="job-1", attempt=2, resumed_step=0)
+    given_up = following(*training_job(), *steps(1, 3, NOON), ended(1, NOON + seconds(40)), stopping(50, attempt=1))
+
+    world = follow(given_up.world, [started]).world
+
+    assert (world.jobs["job-1"].state, world.jobs["job-1"].attempt) == (JobState.RECOVERING, 2)
+    assert [attempt.number for attempt in world.attempts["job-1"]] == [1, 2]
+    assert world.jobs["job-1"].highest_step == 3
+
+
+def test_attempt_knows_since_when_its_steps_take_longer():
+    quick = [progress("job-1", 1, step, NOON + seconds(10 * step)) for step in range(1, 10)]
+    slow = [progress("job-1", 1, 9 + more, NOON + seconds(90 + 25 * more)) for more in range(1, 8)]
+    quick_again = [progress("job-1", 1, 16 + more, NOON + seconds(265 + 10 * more)) for more in range(1, 4)]
+
+    during = following(*training_job(), *quick, *slow).world.attempts["job-1"][-1]
+    after = following(*training_job(), *quick, *slow, *quick_again).world.attempts["job-1"][-1]
+
+    assert (during.slowed_at, after.slowed_at) == (NOON + seconds(115), None)
