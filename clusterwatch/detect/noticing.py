@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from heapq import heapify, heappop, heappush
 from itertools import takewhile
@@ -16,7 +16,7 @@ from clusterwatch.detect.sampled import SAMPLES, compare, sample_key
 from clusterwatch.detect.sightings import Sighting, event_of
 from clusterwatch.detect.state import ObserverState, Repeats
 from clusterwatch.detect.states import sighting_of_state
-from clusterwatch.model import LINE, Event, Reading, Severity
+from clusterwatch.model import LINE, Event, Reading, Scalar, Severity
 from clusterwatch.model.kinds import ATTEMPT_ENDED, JOB_ENDED, PROCESS_EXITED, PROGRESS
 
 # Before these are told, the last step is: how far a job had come must not be learned after what ended it.
@@ -58,7 +58,8 @@ class _Turn:
     def __init__(self, state: ObserverState, catalog: Catalog) -> None:
         self._knowledge = catalog.knowledge
         self._refinements = catalog.refinements
-        self._samples = dict(state.samples)
+        self._samples = state.samples
+        self._changed_samples: dict[str, Mapping[str, Scalar]] = {}
         self._assemblies = dict(state.assemblies)
         self._trails = dict(state.trails)
         self._repeats = dict(state.repeats)
@@ -70,7 +71,9 @@ class _Turn:
         self._find_next_window()
 
     def state(self) -> ObserverState:
-        return ObserverState(self._samples, self._assemblies, self._trails, self._repeats, self._windows)
+        # There are as many samples as devices in a fleet, and in most calls none.
+        samples = {**self._samples, **self._changed_samples} if self._changed_samples else self._samples
+        return ObserverState(samples, self._assemblies, self._trails, self._repeats, self._windows)
 
     def take(self, reading: Reading, body_of_line: tuple[int | None, str], hits: Sequence[Hit]) -> None:
         for sighting in self._sightings(reading, body_of_line, hits):
@@ -107,7 +110,8 @@ class _Turn:
             return self._read_line(reading, body_of_line, hits)
         if reading.subject in SAMPLES:
             key = sample_key(reading)
-            self._samples[key], noticed = compare(self._samples.get(key), reading)
+            previous = self._changed_samples.get(key, self._samples.get(key))
+            self._changed_samples[key], noticed = compare(previous, reading)
             return noticed
         return [sighting_of_state(reading)]
 

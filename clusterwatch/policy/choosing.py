@@ -60,6 +60,8 @@ def _trusted(view: View) -> list[Checkpoint]:
     ]
     behind = [(at, int(step.arguments.get("step") or 0)) for at, step in chosen if step.arguments.get(ROLLED_BACK)]
     gone = [(at, step.arguments.get("checkpoint")) for at, step in chosen if step.state is StepState.FAILED]
+    if not behind and not gone:
+        return list(view.situation.checkpoints)
     return [
         saved
         for saved in view.situation.checkpoints
