@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from operator import attrgetter
+from sys import intern
 
 from clusterwatch.model import (
     Attempt,
@@ -138,7 +139,8 @@ def _attempt_started(book: Book, event: Event) -> None:
     number = event.attempt or job.attempt + 1
     if number <= job.attempt:
         return
-    listed = tuple(name for name in _text(event, "nodes").split(",") if name)
+    # Each name once for all attempts: there may be thousands of names and hundreds of attempts.
+    listed = tuple(intern(name) for name in _text(event, "nodes").split(",") if name)
     ranks_per_node = _integer(event, "gpus_per_node") or 0
     book.add_attempt(
         Attempt(
