@@ -433,6 +433,7 @@ class Turning:
             topology=self.world.topology,
             history=self.world.history,
             stops=self._stops(incident),
+            slowed=self._slowed(incident),
             cured_without=self._cured_without(incident),
             murmurs=self.world.murmurs,
         )
@@ -442,6 +443,12 @@ class Turning:
         decided = {(each.job_id or "", each.attempt or 0) for each in self.world.decisions.get(incident.id, ())}
         explained = (each for each in self.world.interruptions.values() if each.incident_id == incident.id)
         return decided | {(each.job_id, each.attempt) for each in explained}
+
+    def _slowed(self, incident: Incident) -> tuple[datetime, ...]:
+        """Return since when those of the attempts that *incident* ended were slow that were."""
+        ended = self._ended_by(incident)
+        attempts = (each for job_id in incident.jobs for each in self.world.attempts.get(job_id, ()))
+        return tuple(each.slowed_at for each in attempts if each.slowed_at and (each.job_id, each.number) in ended)
 
     def _stops(self, incident: Incident) -> tuple[datetime, ...]:
         """Return when the attempts that *incident* ended made their last steps, or from when on those were slow."""

@@ -68,6 +68,8 @@ _BOARD_WEIGHT = 2.5
 AGAIN_WITHIN = timedelta(minutes=5)
 """What comes again comes this near to both stops."""
 
+SLOWED_WITHIN = timedelta(minutes=1)
+_SLOWED_WEIGHT = 1.5
 _AGAIN_WEIGHT = 2.0
 _CURED_WEIGHT = 3.5
 """Of a mistake in a program nine in ten come back on other nodes; of a broken part none."""
@@ -87,6 +89,7 @@ class Circumstances:
         topology: Who is near whom.
         history: Of ended incidents.
         stops: When the attempts that the incident ended made their last steps.
+        slowed: Since when those of them were slow that were.
         cured_without: Nodes without which a job goes on that had not gone on with them more than once.
         murmurs: How often in a day each kind of evidence comes of late and nothing follows.
     """
@@ -98,6 +101,7 @@ class Circumstances:
     topology: Topology = field(default_factory=Topology)
     history: History = field(default_factory=History)
     stops: tuple[datetime, ...] = ()
+    slowed: tuple[datetime, ...] = ()
     cured_without: frozenset[str] = frozenset()
     murmurs: Mapping[str, float] = field(default_factory=dict)
 
@@ -123,6 +127,7 @@ def remarks(evidence: Iterable[Evidence], knowledge: Knowledge, known: Circumsta
         *_shared([each for each in telling if each.trust is Trust.NODE or each in faults], knowledge, known),
         *_behind_one_board(own, knowledge),
         *_repeated(telling, known),
+        *_slowed(telling, knowledge, known),
         *_again(telling, knowledge, known),
         *_cured(telling, knowledge, known),
     )
@@ -198,6 +203,17 @@ def comes_again(evidence: Iterable[Evidence], stops: Sequence[datetime]) -> bool
     times = {at for each in evidence if each.component.node for at in (each.first_at, each.last_at)}
     nearest = ((at, min(stops, key=lambda stop: abs(at - stop))) for at in times if stops)
     return len({stop for at, stop in nearest if abs(at - stop) <= AGAIN_WITHIN}) > 1
+
+
+def _slowed(telling: Iterable[Evidence], knowledge: Knowledge, known: Circumstances) -> Iterator[Remark]:
+    """Yield what it says that a part told of itself when the job became slow: all others wait for the slowest."""
+    for each in telling:
+        cause = knowledge[each.kind].leading_cause
+        is_at_once = any(abs(each.first_at - at) <= SLOWED_WITHIN for at in known.slowed)
+        if cause in HARDWARE_CAUSES and cause is not None and each.trust is Trust.NODE and is_at_once:
+            words = f"{each.component} told of itself when the job became slow"
+            yield Remark(words, {cause: _SLOWED_WEIGHT}, (each.component,))
+            return
 
 
 def _again(telling: Iterable[Evidence], knowledge: Knowledge, known: Circumstances) -> Iterator[Remark]:

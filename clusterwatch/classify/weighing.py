@@ -48,8 +48,8 @@ CLOCK_SKEW = timedelta(seconds=60)
 PRIOR_STRENGTH = 0.1
 """How much of the log base rate counts: enough to break ties, too little to outvote a line of evidence."""
 
-OWN_PRIOR_STRENGTH = 0.4
-"""The same for the cluster's own history, once it is long."""
+OWN_PRIOR_STRENGTH = 0.2
+"""The same for the cluster's own history, once it is long: what was never seen here may yet be there."""
 
 TABLE5_WORTH = 50
 """How many incidents of its own weigh as much as Table 5."""
@@ -146,11 +146,9 @@ def _witnesses(incident: Incident, knowledge: Knowledge, known: Circumstances) -
         ),
         default=None,
     )
-    # Suspects that may stand there by chance explain the symptoms only so far.
-    suspected = max((loudest[kind] for kind, role in roles.items() if role is Role.SUSPECT), default=0.0)
-    by_suspect = {
-        role: suspected * _EXPLAINED_BY_SUSPECT[role] + (1.0 - suspected) * _UNEXPLAINED[role] for role in Role
-    }
+    # A suspect that may stand there by chance explains no symptom: it has to speak louder than those.
+    is_suspected = any(role is Role.SUSPECT and loudest[kind] == 1.0 for kind, role in roles.items())
+    by_suspect = _EXPLAINED_BY_SUSPECT if is_suspected else _UNEXPLAINED
 
     def loudness(kind: str, found: Sequence[Evidence]) -> float:
         follows = any(_follows(kind, found, signals[other], by_meaning[other]) for other in by_meaning if other != kind)

@@ -47,7 +47,10 @@ STEP_TIME_CLIP = 4.0
 FAILED_ENDINGS = ("error", "sigkill", "sigsegv", "sigabrt", "sigbus", "signal")
 """How the process of a rank ends that its job will miss. Whoever sends SIGTERM ends the others as well."""
 
-SLOW_FROM, SLOW_STILL = 1.5, 1.05
+NORMAL_AFTER = timedelta(minutes=30)
+"""What is slow for so long is on its way to be the new normal."""
+
+SLOW_FROM = 1.5
 """Times the normal step time from which on something is wrong; growing batches and contexts come in smaller steps."""
 
 MOST_SECTIONS = 32
@@ -364,8 +367,9 @@ def _progress(book: Book, event: Event) -> None:
     is_ending = current.ended_at is not None or book.is_being_ended(job, fold.last_at)
     is_late = is_ending or book.is_before_interruption(job, fold.last_at)
     _note_first_steps(book, job, fold, is_late=is_late)
-    seconds = _normal_step_seconds(job, fold, _number(event, "step_seconds"))
     slowed_at = _slowed_at(job, current, fold, _number(event, "step_seconds"))
+    is_slow = slowed_at is not None and fold.last_at - slowed_at < NORMAL_AFTER
+    seconds = job.step_seconds if is_slow else _normal_step_seconds(job, fold, _number(event, "step_seconds"))
     book.change_attempt(job.id, last_step=step, last_step_at=fold.last_at, slowed_at=slowed_at)
     if is_late and job.id in book.interruptions:
         book.extend_interruption(job, max(job.highest_step, step), fold.last_at)
@@ -473,9 +477,7 @@ def _normal_step_seconds(job: Job, fold: _Fold, printed: float | None) -> float 
 def _slowed_at(job: Job, current: Attempt, fold: _Fold, printed: float | None) -> datetime | None:
     """Return since when steps take longer than is normal for the job: one part that is slow makes all wait."""
     measured = printed if printed is not None else _measured_step_seconds(job, fold)
-    # What is normal follows what is measured: it is slow until that is caught up with.
-    enough = SLOW_FROM if current.slowed_at is None else SLOW_STILL
-    if measured is None or job.step_seconds is None or measured <= enough * job.step_seconds:
+    if measured is None or job.step_seconds is None or measured <= SLOW_FROM * job.step_seconds:
         return None
     return current.slowed_at or fold.first_at
 
