@@ -20,21 +20,29 @@ SHARE_NEAR = 0.8
 FAR = timedelta(minutes=10)
 """Assumptions: how near to the stop what belongs to it comes; later where a signal is known to be told late."""
 
+CERTAIN = 4.0
+"""Nats from which on chance is left out of account: it is one in fifty."""
+
 _DAY = timedelta(days=1)
 
 
-def heard(evidence: Evidence, knowledge: Knowledge, known: Circumstances, beside: Iterable[Evidence] = ()) -> float:
-    """Return how loud *evidence* is heard, 0-1: how much of its weight may be more than chance.
+def heard(nats: float, signal: Signal) -> float:
+    """Return how loud evidence of *signal* is heard that may say at most *nats*, 0-1 of its weight."""
+    strongest = max(signal.weights.values(), default=0.0)
+    return 1.0 if strongest <= nats else nats / strongest
+
+
+def nats_at_most(
+    evidence: Evidence, knowledge: Knowledge, known: Circumstances, beside: Iterable[Evidence] = ()
+) -> float:
+    """Return the most that *evidence* may say, in nats; infinite where nothing speaks for chance.
 
     *beside* is other evidence of the incident: where it tells of the same, the commoner kind counts, because a link
     that flaps is told by its driver each time and by NCCL now and then.
     """
-    signal = knowledge[evidence.kind]
-    strongest = max(signal.weights.values(), default=0.0)
     kinds = {evidence.kind, *(each.kind for each in beside if _tells_of_the_same(each, evidence, knowledge))}
     a_day = max(known.murmurs.get(kind, 0.0) for kind in kinds)
-    most = _nats_at_most(evidence, signal, a_day, known)
-    return 1.0 if strongest <= most else most / strongest
+    return _nats_at_most(evidence, knowledge[evidence.kind], a_day, known)
 
 
 def _tells_of_the_same(one: Evidence, other: Evidence, knowledge: Knowledge) -> bool:

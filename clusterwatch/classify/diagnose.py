@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
+from clusterwatch.classify.chance import heard
 from clusterwatch.classify.circumstances import Circumstances
 from clusterwatch.classify.weighing import Weighed, Witness, weigh
 from clusterwatch.model import (
@@ -112,14 +114,14 @@ def _suspects(cause: Cause, weighed: Weighed, placements: Mapping[int, Placement
         # Who says the same as many others is one of the many that were hit, hardly the one that hit them.
         voices_total = len({(evidence.component, _rank_of(evidence)) for evidence in witness.evidence})
         said_total = sum(evidence.count for evidence in witness.evidence)
-        loudest = max(witness.heard, default=1.0)
-        for evidence, heard in zip(witness.evidence, witness.heard, strict=True):
+        loudest = heard(max(witness.nats, default=math.inf), witness.signal)
+        for evidence, nats in zip(witness.evidence, witness.nats, strict=True):
             blame = _blame(cause, witness, evidence, placements)
             if blame is not None:
                 key = (blame.component, blame.rank)
                 # Of the peers that ranks name, the one that most of them name hit them.
                 share = evidence.count / said_total if _names_a_peer(evidence, placements) else 1 / voices_total
-                blames[key] = max(blames.get(key, 0.0), blame.weight * share * heard / loudest)
+                blames[key] = max(blames.get(key, 0.0), blame.weight * share * (heard(nats, witness.signal) / loudest))
                 since[key] = min(since.get(key, evidence.first_at), evidence.first_at)
     for remark in weighed.remarks:
         for component in remark.suspects if remark.weights.get(cause, 0.0) > 0 else ():

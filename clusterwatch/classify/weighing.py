@@ -27,7 +27,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
-from clusterwatch.classify.chance import heard
+from clusterwatch.classify.chance import CERTAIN, heard, nats_at_most
 from clusterwatch.classify.circumstances import Circumstances, Remark, remarks
 from clusterwatch.model import (
     TABLE5_ROW,
@@ -75,19 +75,19 @@ class Witness:
 
     Attributes:
         told: The cause it comes to, as another witness tells more exactly; None where none does.
-        heard: How loud each piece of its evidence is beside what comes by chance (0-1); the loudest speaks for it.
+        nats: The most that each piece of its evidence may say beside what comes by chance; the loudest speaks for it.
     """
 
     signal: Signal
     evidence: tuple[Evidence, ...]
     loudness: float
     told: Cause | None = None
-    heard: tuple[float, ...] = ()
+    nats: tuple[float, ...] = ()
 
     @property
     def may_be_chance(self) -> bool:
         """Whether its like comes often enough that it may stand there by chance."""
-        return max(self.heard, default=1.0) < 1.0
+        return max(self.nats, default=math.inf) < CERTAIN
 
     def weight(self, cause: Cause) -> float:
         """Return what it says for *cause*, in nats: everything for the cause that was told, where one was."""
@@ -136,7 +136,7 @@ def _witnesses(incident: Incident, knowledge: Knowledge, known: Circumstances) -
     signals = {kind: knowledge[kind] for kind in by_meaning}
     roles = {kind: _role_beside(signals[kind], by_meaning) for kind in by_meaning}
     audible = _audible(incident.evidence, by_meaning, knowledge, known)
-    loudest = {kind: max(each) for kind, each in audible.items()}
+    loudest = {kind: heard(max(nats), signals[kind]) for kind, nats in audible.items()}
     first_fault = min(
         (
             evidence.first_at
@@ -147,7 +147,7 @@ def _witnesses(incident: Incident, knowledge: Knowledge, known: Circumstances) -
         default=None,
     )
     # A suspect that may stand there by chance explains no symptom: it has to speak louder than those.
-    is_suspected = any(role is Role.SUSPECT and loudest[kind] == 1.0 for kind, role in roles.items())
+    is_suspected = any(role is Role.SUSPECT and max(audible[kind]) >= CERTAIN for kind, role in roles.items())
     by_suspect = _EXPLAINED_BY_SUSPECT if is_suspected else _UNEXPLAINED
 
     def loudness(kind: str, found: Sequence[Evidence]) -> float:
@@ -174,12 +174,12 @@ def _audible(
     knowledge: Knowledge,
     known: Circumstances,
 ) -> dict[str, tuple[float, ...]]:
-    """Return how loud each piece of evidence is heard beside what comes by chance, by its kind."""
+    """Return the most that each piece of evidence may say beside what comes by chance, by its kind."""
     near: dict[str, list[Evidence]] = {}
     for each in evidence if known.murmurs and known.stops else ():
         near.setdefault(each.component.node, []).append(each)
     return {
-        kind: tuple(heard(each, knowledge, known, near.get(each.component.node, ())) for each in found)
+        kind: tuple(nats_at_most(each, knowledge, known, near.get(each.component.node, ())) for each in found)
         for kind, found in by_meaning.items()
     }
 

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clusterwatch.classify import Circumstances, diagnose
-from clusterwatch.classify.chance import heard
+from clusterwatch.classify import Circumstances, chance, diagnose
+from clusterwatch.classify.chance import nats_at_most
 from clusterwatch.correlate import Limits, add_events
 from clusterwatch.model import (
     Cause,
@@ -31,6 +31,10 @@ BUG = Signal(
 )
 KNOWLEDGE = Knowledge([FLAP, PORT, HANG, BUG])
 GPU = Component(ComponentKind.GPU, "0000:3b:00", "node001")
+
+
+def heard(told, knowledge, circumstances, beside=()):
+    return chance.heard(nats_at_most(told, knowledge, circumstances, beside), knowledge[told.kind])
 
 
 def evidence(kind="link.flap", at=0.0, until=None, count=1, component=None):
@@ -145,3 +149,28 @@ def test_first_strike_alone_does_not_blame_the_node_that_was_left_out():
     circumstances = replace(known((0.0, 900.0)), cured_without=frozenset({"node001"}))
 
     assert diagnosis_of(evidence("gpu.bug", component=GPU), circumstances=circumstances).cause is Cause.SOFTWARE_BUG
+
+
+def test_part_that_tells_of_itself_when_the_job_becomes_slow_is_suspect():
+    hot = Signal("gpu.hot", "a GPU is hot", Severity.WARNING, Role.SUSPECT, {Cause.GPU_THERMAL: 1.5})
+    knowledge = Knowledge([hot, HANG])
+    (incident,) = add_events(
+        {}, [event("job.hang", "node001", NOON)], knowledge, {}, Topology(), Limits(), NOON
+    ).incidents.values()
+    told = replace(incident, evidence=(evidence("gpu.hot", at=-320.0, component=GPU), *incident.evidence))
+
+    beside, at_once = (
+        diagnose(told, knowledge, Circumstances(stops=(NOON,), slowed=slowed), 1, NOON)
+        for slowed in ((), (NOON + seconds(-310),))
+    )
+
+    assert at_once.cause is Cause.GPU_THERMAL
+    assert at_once.confidence > beside.confidence
+    assert "told of itself when the job became slow" in at_once.explanation
+
+
+def test_what_may_be_chance_confirms_no_node():
+    rates = known(link_flap=50.0)
+
+    assert not diagnosis_of(evidence(at=-5.0), circumstances=rates).node_confirmed
+    assert diagnosis_of(evidence(at=-5.0), circumstances=known(link_flap=0.1)).node_confirmed
