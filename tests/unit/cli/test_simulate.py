@@ -116,5 +116,20 @@ def test_file_that_cannot_be_read_exits_with_one(tmp_path, capsys):
     assert "none.toml cannot be read" in capsys.readouterr().err
 
 
-def test_what_is_assumed_is_said_beside_the_answer():
-    assert "is assumed" in run(*FEW).stderr
+NOT_MEASURED = """
+[clusterwatch]
+measured = false
+false_restarts_per_day = 0.0
+detect.all = { p50 = 8, p95 = 45, p99 = 60 }
+decide.all = { p50 = 3, p95 = 20, p99 = 60 }
+located.all = 0.99
+mislocated.all = 0.002
+diagnosed.all.same = 0.98
+"""
+
+
+def test_what_is_assumed_is_said_beside_the_answer(tmp_path):
+    (tmp_path / "mine.toml").write_text(NOT_MEASURED)
+
+    assert "is assumed" in run(*FEW, "--measured", str(tmp_path / "mine.toml")).stderr
+    assert "is assumed" not in run(*FEW).stderr
