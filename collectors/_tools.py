@@ -39,6 +39,7 @@ class Tools:
     def __init__(self) -> None:
         self._stuck: dict[str, subprocess.Popen[bytes]] = {}
         self._asked: subprocess.Popen[bytes] | None = None
+        self._closed_times = 0
 
     def ask(self, name: str, command: Sequence[str], deadline_seconds: float) -> Said:
         """Return what *command* said.
@@ -47,6 +48,7 @@ class Tools:
             NoToolError: There is no such program.
             NoAnswerError: It did not end in time, or an earlier one under *name* still hangs.
         """
+        closed_times = self._closed_times
         stuck = self._stuck.pop(name, None)
         if stuck is not None and stuck.poll() is None:
             self._stuck[name] = stuck
@@ -63,6 +65,9 @@ class Tools:
         except OSError as refusal:
             raise NoAnswerError(f"{command[0]}: {refusal.strerror}") from refusal
         self._asked = child
+        if self._closed_times != closed_times:
+            # Closed while it was being started: nobody else knows of it.
+            _kill(child)
         try:
             output, errors = child.communicate(timeout=deadline_seconds)
         except subprocess.TimeoutExpired as late:
@@ -73,6 +78,7 @@ class Tools:
     def close(self) -> None:
         """End the tool that still runs, from whatever thread it was asked; the kernel ends those that hang in it."""
         self._stuck.clear()
+        self._closed_times += 1
         if self._asked is not None:
             _kill(self._asked)
 

@@ -1,5 +1,6 @@
 import os
 import signal
+import subprocess
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -72,3 +73,18 @@ def test_tool_that_runs_is_ended_when_its_asker_is_given_up(tmp_path: Path):
         tools.close()
 
         assert asked.result(timeout=20).exit_code == -signal.SIGKILL
+
+
+def test_tool_that_is_only_being_started_when_its_asker_is_given_up_is_ended_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    tools, start = Tools(), subprocess.Popen
+
+    def closed_meanwhile(*arguments, **more):
+        child = start(*arguments, **more)
+        tools.close()
+        return child
+
+    monkeypatch.setattr(subprocess, "Popen", closed_meanwhile)
+
+    assert tools.ask("tool", [script(tmp_path, "exec sleep 600")], 20).exit_code == -signal.SIGKILL
