@@ -25,7 +25,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from clusterwatch.classify.chance import CERTAIN, heard, nats_at_most
 from clusterwatch.classify.circumstances import Circumstances, Remark, remarks
@@ -126,26 +126,13 @@ def weigh(incident: Incident, knowledge: Knowledge, known: Circumstances) -> Wei
 
 
 def _witnesses(incident: Incident, knowledge: Knowledge, known: Circumstances) -> tuple[Witness, ...]:
-    by_meaning: dict[str, list[Evidence]] = {}
-    outlived_at = known.outlived_at
-    fresh = [each for each in incident.evidence if outlived_at is None or each.last_at >= outlived_at - CLOCK_SKEW]
-    is_told = any(knowledge[each.kind].role in (Role.FAULT, Role.SUSPECT) for each in fresh)
-    outlived = frozenset() if is_told else {each.kind for each in incident.evidence} - {each.kind for each in fresh}
-    for evidence in fresh if is_told else incident.evidence:
-        by_meaning.setdefault(knowledge[evidence.kind].kind, []).append(evidence)
+    by_meaning, outlived = _by_meaning(incident, knowledge, known.outlived_at)
     signals = {kind: knowledge[kind] for kind in by_meaning}
     roles = {kind: _role_beside(signals[kind], by_meaning) for kind in by_meaning}
     audible = _audible(incident.evidence, by_meaning, knowledge, known)
     loudest = {kind: heard(max(nats), signals[kind]) for kind, nats in audible.items()}
-    first_fault = min(
-        (
-            evidence.first_at
-            for kind, found in by_meaning.items()
-            if roles[kind] is Role.FAULT and loudest[kind] >= _SURE
-            for evidence in found
-        ),
-        default=None,
-    )
+    faults = [kind for kind, role in roles.items() if role is Role.FAULT and loudest[kind] >= _SURE]
+    first_fault = min((each.first_at for kind in faults for each in by_meaning[kind]), default=None)
     # A suspect that may stand there by chance explains no symptom: it has to speak louder than those.
     is_suspected = any(role is Role.SUSPECT and max(audible[kind]) >= CERTAIN for kind, role in roles.items())
     by_suspect = _EXPLAINED_BY_SUSPECT if is_suspected else _UNEXPLAINED
@@ -166,6 +153,22 @@ def _witnesses(incident: Incident, knowledge: Knowledge, known: Circumstances) -
         return Witness(signals[kind], tuple(found), loudness(kind, found) * loudest[kind], told, audible[kind])
 
     return tuple(witness(kind, found) for kind, found in by_meaning.items())
+
+
+def _by_meaning(
+    incident: Incident, knowledge: Knowledge, outlived_at: datetime | None
+) -> tuple[dict[str, list[Evidence]], frozenset[str]]:
+    """Return the evidence by what it means, and the kinds that the job lived on after.
+
+    Those are left out where what came nearer to the stop may be a cause.
+    """
+    fresh = [each for each in incident.evidence if outlived_at is None or each.last_at >= outlived_at - CLOCK_SKEW]
+    is_told = any(knowledge[each.kind].role in (Role.FAULT, Role.SUSPECT) for each in fresh)
+    by_meaning: dict[str, list[Evidence]] = {}
+    for evidence in fresh if is_told else incident.evidence:
+        by_meaning.setdefault(knowledge[evidence.kind].kind, []).append(evidence)
+    outlived = {each.kind for each in incident.evidence} - {each.kind for each in fresh}
+    return by_meaning, frozenset() if is_told else frozenset(outlived)
 
 
 def _audible(
