@@ -206,14 +206,17 @@ def comes_again(evidence: Iterable[Evidence], stops: Sequence[datetime]) -> bool
 
 
 def _slowed(telling: Iterable[Evidence], knowledge: Knowledge, known: Circumstances) -> Iterator[Remark]:
-    """Yield what it says that a part told of itself when the job became slow: all others wait for the slowest."""
+    """Yield what parts say that told of themselves when the job became slow: all others wait for the slowest."""
+    told: dict[Cause, list[Component]] = {}
     for each in telling:
         cause = knowledge[each.kind].leading_cause
         is_at_once = any(abs(each.first_at - at) <= SLOWED_WITHIN for at in known.slowed)
         if cause in HARDWARE_CAUSES and cause is not None and each.trust is Trust.NODE and is_at_once:
-            words = f"{each.component} told of itself when the job became slow"
-            yield Remark(words, {cause: _SLOWED_WEIGHT}, (each.component,))
-            return
+            told.setdefault(cause, []).append(each.component)
+    for cause, parts in told.items():
+        more = f" and {len(set(parts)) - 1} more" if len(set(parts)) > 1 else ""
+        words = f"{parts[0]}{more} told of themselves when the job became slow"
+        yield Remark(words, {cause: _SLOWED_WEIGHT}, tuple(dict.fromkeys(parts)))
 
 
 def _again(telling: Iterable[Evidence], knowledge: Knowledge, known: Circumstances) -> Iterator[Remark]:

@@ -20,10 +20,11 @@ CHECKPOINTS_KEPT = 1000
 
 
 @dataclass(frozen=True, slots=True)
-class GivenUp:
-    """A job that ClusterWatch gave up, as it was when that was done: a person may start it again."""
+class Ended:
+    """A job that ended of late, and as it was before: its last step may be told late, or a person start it again."""
 
     job: Job
+    ended: Job
     attempts: tuple[Attempt, ...] = ()
     checkpoints: tuple[Checkpoint, ...] = ()
     interruption: Interruption | None = None
@@ -51,7 +52,7 @@ class World:
         history: What incidents that ended of late came to.
         recent: Decisions of the last day, of ended incidents too, oldest first: what the brakes count.
         holds: What automation must leave alone, by subject; of the lifted ones that of the cluster.
-        given_up: The last jobs that were given up, by id. Not kept over a restart.
+        ended: The last jobs that ended, by id. Not kept over a restart.
         unexplained: Warnings of the last minutes that belong to no incident yet, in the order they came: what follows
             may come of them. Not kept over a restart.
         murmurs: How often in a day each kind of warning comes of late and nothing follows. Not kept over a restart.
@@ -75,7 +76,7 @@ class World:
     history: History = field(default_factory=History)
     recent: tuple[Decision, ...] = ()
     holds: Mapping[str, Hold] = field(default_factory=dict)
-    given_up: Mapping[str, GivenUp] = field(default_factory=dict)
+    ended: Mapping[str, Ended] = field(default_factory=dict)
     unexplained: tuple[Event, ...] = ()
     murmurs: Mapping[str, float] = field(default_factory=dict)
     murmured_at: datetime | None = None

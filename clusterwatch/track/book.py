@@ -24,12 +24,12 @@ from clusterwatch.model import (
     World,
 )
 from clusterwatch.model.making import changer
-from clusterwatch.model.world import CHECKPOINTS_KEPT, GivenUp
+from clusterwatch.model.world import CHECKPOINTS_KEPT, Ended
 
 ENDED_WITHIN = timedelta(minutes=2)
 """Processes that a plan ends are gone by then, if it is carried out."""
 
-GIVEN_UP_KEPT = 16
+ENDED_KEPT = 16
 
 # They change with each step that a job reports, and `dataclasses.replace` takes longer than all else that is done then.
 _changed_job, _changed_attempt = changer(Job), changer(Attempt)
@@ -46,7 +46,7 @@ class Book:
     placements: dict[str, tuple[Placement, ...]]
     checkpoints: dict[str, tuple[Checkpoint, ...]]
     interruptions: dict[str, Interruption]
-    given_up: dict[str, GivenUp] = field(default_factory=dict)
+    ended: dict[str, Ended] = field(default_factory=dict)
     endings: dict[tuple[str, int], datetime] = field(default_factory=dict)
     placed: dict[str, dict[int, Placement]] = field(default_factory=dict)
     progress: list[Progress] = field(default_factory=list)
@@ -65,24 +65,42 @@ class Book:
             dict(world.placements),
             dict(world.checkpoints),
             dict(world.interruptions),
-            dict(world.given_up),
+            dict(world.ended),
             dict(_endings(world)),
         )
 
-    def give_up(self, job_id: str, outcome: str, at: datetime) -> None:
+    def end(self, job_id: str, state: JobState, outcome: str, at: datetime) -> None:
         """End the job, and keep what it takes to go on with it."""
-        attempts, checkpoints = self.attempts.get(job_id, ()), self.checkpoints.get(job_id, ())
-        kept = GivenUp(self.jobs[job_id], attempts, checkpoints, self.interruptions.get(job_id))
-        self.given_up = {**dict(list(self.given_up.items())[1 - GIVEN_UP_KEPT :]), job_id: kept}
-        self.change_job(job_id, state=JobState.STOPPED, ended_at=at, updated_at=at, outcome=outcome)
+        before, attempts, checkpoints = (
+            self.jobs[job_id],
+            self.attempts.get(job_id, ()),
+            self.checkpoints.get(job_id, ()),
+        )
+        self.change_job(job_id, state=state, ended_at=at, updated_at=at, outcome=outcome)
+        kept = Ended(before, self.jobs[job_id], attempts, checkpoints, self.interruptions.get(job_id))
+        self.ended = {**dict(list(self.ended.items())[1 - ENDED_KEPT :]), job_id: kept}
 
     def take_up(self, job_id: str) -> None:
-        """Go on with a job that was given up: somebody started it again."""
-        kept = self.given_up.pop(job_id)
+        """Go on with a job that had ended: somebody started it again."""
+        kept = self.ended.pop(job_id)
         self.jobs[job_id], self.attempts[job_id] = kept.job, kept.attempts
         self.checkpoints[job_id] = kept.checkpoints
         if kept.interruption is not None:
             self.interruptions[job_id] = kept.interruption
+
+    def note_last_step(self, job_id: str, step: int, at: datetime) -> None:
+        """Take over a step of a job that ended before it was told: schedulers are asked more often than files."""
+        kept = self.ended[job_id]
+        if not kept.attempts or step <= kept.ended.highest_step:
+            return
+        *earlier, last = kept.attempts
+        attempts = (*earlier, replace(last, last_step=step, last_step_at=at))
+        before, ended = (
+            replace(each, last_step=step, last_step_at=at, highest_step=step) for each in (kept.job, kept.ended)
+        )
+        self.ended[job_id] = replace(kept, job=before, ended=ended, attempts=attempts)
+        self.jobs[job_id], self.changed_jobs[job_id] = ended, None
+        self.attempts[job_id], self.changed_attempts[job_id, last.number] = attempts, None
 
     def attempt(self, job_id: str) -> Attempt | None:
         """Return the current attempt of the job; None before the first."""

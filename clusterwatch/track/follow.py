@@ -73,8 +73,8 @@ def follow(world: World, events: Iterable[Event]) -> Tracked:
     book = Book.of(world)
     events = tuple(events)
     for event in events:
-        if event.kind == kinds.ATTEMPT_STARTED and event.job in book.given_up and event.job not in book.jobs:
-            book.take_up(event.job)
+        if event.job in book.ended:
+            _after_the_end(book, event, event.job)
         apply = _HANDLERS.get(event.kind)
         if apply is not None and event.job is not None and (event.job in book.jobs or event.kind == kinds.JOB_STARTED):
             apply(book, event)
@@ -89,7 +89,7 @@ def _world_of(world: World, book: Book) -> World:
     return world_with(
         world,
         jobs=active,
-        given_up=book.given_up,
+        ended=book.ended,
         attempts={job_id: value for job_id, value in book.attempts.items() if job_id in active},
         placements={job_id: value for job_id, value in book.placements_by_rank().items() if job_id in active},
         checkpoints={job_id: value for job_id, value in book.checkpoints.items() if job_id in active},
@@ -216,14 +216,19 @@ def _exception(book: Book, event: Event) -> None:
 
 
 def _job_ended(book: Book, event: Event) -> None:
-    job = _job(book, event)
-    book.change_job(
-        job.id,
-        state=JobState(_text(event, "state") or JobState.STOPPED),
-        ended_at=event.happened_at,
-        updated_at=event.happened_at,
-        outcome=_text(event, "reason"),
-    )
+    state = JobState(_text(event, "state") or JobState.STOPPED)
+    book.end(_job(book, event).id, state, _text(event, "reason"), event.happened_at)
+
+
+def _after_the_end(book: Book, event: Event, job_id: str) -> None:
+    """Take over what is told of a job that has ended: another attempt, or the last step of the last one."""
+    last = book.ended[job_id].job.attempt
+    if event.kind == kinds.ATTEMPT_STARTED and event.attempt is not None and event.attempt > last:
+        book.take_up(job_id)
+    elif event.kind == kinds.PROGRESS and event.attempt in (None, last):
+        step = _integer(event, "step")
+        if step is not None:
+            book.note_last_step(job_id, step, event.happened_at)
 
 
 def _rank_placed(book: Book, event: Event) -> None:
@@ -352,7 +357,7 @@ def _given_up(book: Book, event: Event) -> None:
     if current is None or current.ended_at is None or event.fields.get("attempt") not in (None, current.number):
         return
     outcome = f"given up after attempt {current.number}: {current.fingerprint}"
-    book.give_up(job.id, outcome, event.happened_at)
+    book.end(job.id, JobState.STOPPED, outcome, event.happened_at)
 
 
 def _progress(book: Book, event: Event) -> None:

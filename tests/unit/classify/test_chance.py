@@ -166,7 +166,7 @@ def test_part_that_tells_of_itself_when_the_job_becomes_slow_is_suspect():
 
     assert at_once.cause is Cause.GPU_THERMAL
     assert at_once.confidence > beside.confidence
-    assert "told of itself when the job became slow" in at_once.explanation
+    assert "told of themselves when the job became slow" in at_once.explanation
 
 
 def test_what_may_be_chance_confirms_no_node():

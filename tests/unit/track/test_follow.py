@@ -485,3 +485,22 @@ def test_attempt_knows_since_when_its_steps_take_longer():
     after = following(*training_job(), *quick, *slow, *quick_again).world.attempts["job-1"][-1]
 
     assert (during.slowed_at, after.slowed_at) == (NOON + seconds(115), None)
+
+
+def job_over():
+    over = event(kinds.JOB_ENDED, JOB, NOON + seconds(41), job="job-1", state="completed")
+    return following(*training_job(), *steps(1, 3, NOON), ended(1, NOON + seconds(40)), over)
+
+
+def test_last_step_that_is_told_after_the_job_ended_counts():
+    told = follow(job_over().world, [progress("job-1", 1, 4, NOON + seconds(39))])
+
+    (job,), (attempt,) = told.changes.jobs, told.changes.attempts
+    assert (job.state, job.highest_step, attempt.last_step) == (JobState.COMPLETED, 4, 4)
+    assert not told.world.jobs
+
+
+def test_start_of_an_attempt_that_is_told_again_after_the_job_ended_starts_nothing():
+    again = event(kinds.ATTEMPT_STARTED, JOB, NOON, job="job-1", attempt=1, resumed_step=0)
+
+    assert not follow(job_over().world, [again]).world.jobs
