@@ -446,20 +446,18 @@ class Turning:
 
     def _slowed(self, incident: Incident) -> tuple[datetime, ...]:
         """Return since when those of the attempts that *incident* ended were slow that were."""
-        ended = self._ended_by(incident)
-        attempts = (each for job_id in incident.jobs for each in self.world.attempts.get(job_id, ()))
-        return tuple(each.slowed_at for each in attempts if each.slowed_at and (each.job_id, each.number) in ended)
+        return tuple(each.slowed_at for each in self._attempts_ended_by(incident) if each.slowed_at is not None)
 
     def _stops(self, incident: Incident) -> tuple[datetime, ...]:
         """Return when the attempts that *incident* ended made their last steps, or from when on those were slow."""
+        ended = self._attempts_ended_by(incident)
+        stopped = (each.slowed_at or each.last_step_at or each.interrupted_at for each in ended)
+        return tuple(at for at in stopped if at is not None)
+
+    def _attempts_ended_by(self, incident: Incident) -> Iterator[Attempt]:
         ended = self._ended_by(incident)
         attempts = (each for job_id in incident.jobs for each in self.world.attempts.get(job_id, ()))
-        stopped = (
-            each.slowed_at or each.last_step_at or each.interrupted_at
-            for each in attempts
-            if (each.job_id, each.number) in ended
-        )
-        return tuple(at for at in stopped if at is not None)
+        return (each for each in attempts if (each.job_id, each.number) in ended)
 
     def _cured_without(self, incident: Incident) -> frozenset[str]:
         """Return the nodes without which a job makes new steps that it did not make with them, time and again."""

@@ -4,8 +4,9 @@
 2. What strikes several nodes at once under one switch, rack or power domain sits there.
 3. A component that was to blame before is so again more likely than one that never was.
 4. Work on a node that was not announced and that takes the node from a running job is no planned stop of the job.
-5. What comes back until a node is left out sits in that node.
-6. Where adapters, disks and GPUs of one node go together, what they hang on went.
+5. What the same GPU tells of itself at two stops, and what comes back until a node is left out, sits there.
+6. What tells of itself when the job becomes slow is what the others wait for.
+7. Where adapters, disks and GPUs of one node go together, what they hang on went.
 """
 
 from __future__ import annotations
@@ -121,10 +122,11 @@ def remarks(evidence: Iterable[Evidence], knowledge: Knowledge, known: Circumsta
     telling = [each for each in evidence if knowledge[each.kind].role in (Role.FAULT, Role.SUSPECT)]
     faults = [each for each in telling if knowledge[each.kind].role is Role.FAULT]
     own = [each for each in faults if each.trust is Trust.NODE]
+    of_nodes = [each for each in telling if each.trust is Trust.NODE or knowledge[each.kind].role is Role.FAULT]
     return (
         *_planned(telling, known),
         *_unannounced(telling, evidence, knowledge, known),
-        *_shared([each for each in telling if each.trust is Trust.NODE or each in faults], knowledge, known),
+        *_shared(of_nodes, knowledge, known),
         *_behind_one_board(own, knowledge),
         *_repeated(telling, known),
         *_slowed(telling, knowledge, known),

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import datetime, timedelta
+from functools import partial
 
 from clusterwatch.model import CLUSTER, Decision, Hold, Job, JobState, Mode, Step, StepKind, StepState
 from clusterwatch.policy import brakes
@@ -49,7 +50,7 @@ def decide(situation: Situation, limits: Limits, now: datetime) -> Decision:
         policy=limits.policy.name,
         rule=plan.rule,
         cause=situation.diagnosis.cause.value,
-        considered=tuple(limits.policy.considered(view)) if plan.steps else (),
+        considered=_considered(view, limits) if plan.steps else (),
     )
     if job is None:
         return decision
@@ -95,7 +96,14 @@ def _plan(view: View, limits: Limits) -> Plan:
     given_up = brakes.given_up(view, job, limits)
     if given_up is not None:
         return brakes.able(given_up, job, limits)
-    return brakes.braked(view, planned(view, limits.policy.rule_for(view), job), job, limits)
+    return brakes.braked(
+        view, planned(view, limits.policy.rule_for(view, partial(limits.can, job.actuator)), job), job, limits
+    )
+
+
+def _considered(view: View, limits: Limits) -> tuple[str, ...]:
+    job = view.situation.job
+    return tuple(limits.policy.considered(view, partial(limits.can, job.actuator if job is not None else "")))
 
 
 def _guard(view: View) -> str:

@@ -7,8 +7,11 @@ from dataclasses import dataclass
 from enum import StrEnum
 from fnmatch import fnmatchcase
 
-from clusterwatch.model import Mode
+from clusterwatch.model import Mode, StepKind
 from clusterwatch.policy.view import View
+
+Can = Callable[[StepKind], bool]
+"""Whether the actuator of a job knows how to do a kind of step."""
 
 
 class Action(StrEnum):
@@ -120,12 +123,10 @@ class Rule:
     without_spares: WithoutSpares = WithoutSpares.WAIT
     sources: tuple[str, ...] = ()
 
-    def fits(self, view: View) -> bool:
-        """Say whether every condition holds."""
-        return self.objection(view) is None
-
-    def objection(self, view: View) -> str | None:
-        """Return the first thing that speaks against the rule; None when it fits."""
+    def objection(self, view: View, can: Can) -> str | None:
+        """Return the first thing that speaks against the rule; None when it fits. *can* says what can be done there."""
+        if Action.SURVEY in self.do and not can(StepKind.SURVEY):
+            return "nobody can check all nodes of the job"
         for condition in self.when:
             if not condition.holds(view):
                 return condition.why_not(view)
@@ -146,15 +147,15 @@ class Policy:
     mode: Mode = Mode.AUTO
     rules: tuple[Rule, ...] = ()
 
-    def rule_for(self, view: View) -> Rule:
+    def rule_for(self, view: View, can: Can) -> Rule:
         """Return the first rule that fits."""
-        return next((rule for rule in self.rules if rule.fits(view)), NOTHING_FITS)
+        return next((rule for rule in self.rules if rule.objection(view, can) is None), NOTHING_FITS)
 
-    def considered(self, view: View) -> Iterator[str]:
+    def considered(self, view: View, can: Can) -> Iterator[str]:
         """Yield what spoke against each rule before the one that fits, and the next that would fit too."""
         has_fitted = False
         for rule in self.rules:
-            objection = rule.objection(view)
+            objection = rule.objection(view, can)
             if not has_fitted and objection is not None:
                 yield f"{rule.name}: {objection}"
             elif has_fitted and objection is None:

@@ -11,6 +11,7 @@ import typer
 from typer.testing import CliRunner
 
 from clusterwatch.cli import main, simulate
+from not_measured import NOT_MEASURED
 
 
 @pytest.fixture(autouse=True)
@@ -114,18 +115,6 @@ def test_file_that_cannot_be_read_exits_with_one(tmp_path, capsys):
 
     assert ended.value.code == 1
     assert "none.toml cannot be read" in capsys.readouterr().err
-
-
-NOT_MEASURED = """
-[clusterwatch]
-measured = false
-false_restarts_per_day = 0.0
-detect.all = { p50 = 8, p95 = 45, p99 = 60 }
-decide.all = { p50 = 3, p95 = 20, p99 = 60 }
-located.all = 0.99
-mislocated.all = 0.002
-diagnosed.all.same = 0.98
-"""
 
 
 def test_what_is_assumed_is_said_beside_the_answer(tmp_path):

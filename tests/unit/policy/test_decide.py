@@ -18,7 +18,7 @@ from clusterwatch.model import (
     StepState,
     Suspect,
 )
-from clusterwatch.policy import Limits, Situation, decide
+from clusterwatch.policy import Cluster, Limits, Situation, decide
 from clusterwatch.testing import NOON, seconds
 from shipped import shipped_policy
 
@@ -46,8 +46,10 @@ DIED = Attempt("job-1", 1, NOON, ended_at=NOON + seconds(60), first_new_step_at=
 SAVED = Checkpoint("job-1", 20, "/ck/step_20", "dcp", complete=True, verified=True, saved_at=NOON)
 
 
-def decision_for(diagnosis=BUG, job=JOB, attempts=(DIED,), checkpoints=(SAVED,), incident=INCIDENT, limits=None):
-    situation = Situation(incident, diagnosis, job, attempts, checkpoints)
+def decision_for(
+    diagnosis=BUG, job=JOB, attempts=(DIED,), checkpoints=(SAVED,), incident=INCIDENT, limits=None, cluster=None
+):
+    situation = Situation(incident, diagnosis, job, attempts, checkpoints, cluster or Cluster())
     return decide(situation, limits or LIMITS, NOON + seconds(62))
 
 
@@ -210,3 +212,16 @@ def test_what_nothing_explains_and_comes_back_has_every_node_checked_before_the_
 
 def test_what_is_clear_needs_no_check_of_every_node():
     assert StepKind.SURVEY not in kinds_of(decision_for(GPU, job=AGAIN, attempts=(DIED, FRUITLESS)))
+
+
+def test_where_nobody_can_check_every_node_the_next_rule_decides():
+    limits = replace(LIMITS, abilities={"small_fleet": frozenset(StepKind) - {StepKind.SURVEY}})
+    suspected = replace(HANG, suspects=GPU.suspects)
+    before = replace(decision_for(suspected), cause=Cause.UNKNOWN.value)
+
+    decision = decision_for(
+        suspected, job=AGAIN, attempts=(DIED, FRUITLESS), limits=limits, cluster=Cluster(recent=(before,))
+    )
+
+    assert (decision.rule, decision.steps[0].kind) == ("unknown-again", StepKind.EXCLUDE)
+    assert "no-idea-again: nobody can check all nodes of the job" in decision.considered
