@@ -96,9 +96,8 @@ def _plan(view: View, limits: Limits) -> Plan:
     given_up = brakes.given_up(view, job, limits)
     if given_up is not None:
         return brakes.able(given_up, job, limits)
-    return brakes.braked(
-        view, planned(view, limits.policy.rule_for(view, partial(limits.can, job.actuator)), job), job, limits
-    )
+    rule = limits.policy.rule_for(view, partial(limits.can, job.actuator))
+    return brakes.braked(view, planned(view, rule, job), job, limits)
 
 
 def _considered(view: View, limits: Limits) -> tuple[str, ...]:
