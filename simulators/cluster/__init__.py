@@ -3,7 +3,7 @@
 from simulators.cluster.files import builtin_cluster, cluster_from, read_cluster
 from simulators.cluster.hardware import gpu_pci, nic_device, nic_pci, part_ids
 from simulators.cluster.parallel import AXES, Parallelism
-from simulators.cluster.site import Diurnal, Power, Storage
+from simulators.cluster.site import Diurnal, OtherSaves, Power, Storage
 from simulators.cluster.spec import ClusterSpec, Link
 
 __all__ = [
@@ -11,6 +11,7 @@ __all__ = [
     "ClusterSpec",
     "Diurnal",
     "Link",
+    "OtherSaves",
     "Parallelism",
     "Power",
     "Storage",

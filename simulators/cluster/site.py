@@ -17,6 +17,19 @@ NotNegative = Annotated[float, Range(0.0)]
 
 
 @dataclass(frozen=True, slots=True)
+class OtherSaves:
+    """Checkpoints that other jobs write to the same storage: *bytes_total* every *every_seconds*, from second 0 on."""
+
+    bytes_total: float = 0.0
+    every_seconds: float = 0.0
+
+    @property
+    def are_made(self) -> bool:
+        """Whether there are any."""
+        return self.bytes_total > 0 and self.every_seconds > 0
+
+
+@dataclass(frozen=True, slots=True)
 class Storage:
     """Storage that all jobs share. The defaults are those of the cluster that trained Llama 3.
 
@@ -39,6 +52,21 @@ class Storage:
         moved = bytes_total + min(bytes_total, others_bytes)
         in_burst = min(moved, self.peak_bytes_per_second * self.burst_seconds)
         return in_burst / self.peak_bytes_per_second + (moved - in_burst) / self.sustained_bytes_per_second
+
+    def seconds_at(self, at: float, bytes_total: float, others: OtherSaves) -> float:
+        """Return how long *bytes_total* take from second *at* on, while *others* save as well."""
+        alone = self.seconds_for(bytes_total)
+        if not others.are_made or not bytes_total:
+            return alone
+        since = at % others.every_seconds
+        under_way = max(1.0 - since / self.seconds_for(others.bytes_total), 0.0) * others.bytes_total
+        # What they begin later meets only what is not through by then.
+        not_through = max(1.0 - (others.every_seconds - since) / alone, 0.0) * bytes_total
+        return self.seconds_for(bytes_total, max(under_way, min(others.bytes_total, not_through)))
+
+    def delay_at(self, at: float, bytes_total: float, others: OtherSaves) -> float:
+        """Return how much longer *bytes_total* take than on storage like Llama 3's that nobody else uses."""
+        return max(self.seconds_at(at, bytes_total, others) - Storage().seconds_for(bytes_total), 0.0)
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 
+from simulators.cluster import OtherSaves
 from simulators.world.outbox import Channel
 
 
@@ -15,10 +16,14 @@ class Terms:
     The names are those of the assumptions in the header of a trace; what it does not name is as here.
 
     Attributes:
-        blocking_save_seconds: How long a checkpoint stops training.
+        blocking_save_seconds: How long a checkpoint stops training; storage that is slower than Llama 3's, or that
+            others use as well, adds what it takes longer.
         standby_node_seconds, cold_node_seconds: Until another node is ready.
         process_start_seconds: Until processes run and communicators are up.
-        load_seconds: Until the checkpoint is loaded.
+        load_seconds: Until the checkpoint is loaded; storage adds to it likewise.
+        checkpoint_bytes: What a save writes and a load reads.
+        others_save_bytes, others_save_every_seconds: What other jobs write to the same storage, and how often; 0 for
+            nobody.
         planned_stop_seconds: From a planned stop until it trains again.
         nccl_timeout_seconds: Until the ranks that wait give up.
         struck_after_restart_seconds: How long a job trains on a broken part, or until a fault that was due strikes.
@@ -34,6 +39,9 @@ class Terms:
     cold_node_seconds: float = 600.0
     process_start_seconds: float = 75.0
     load_seconds: float = 60.0
+    checkpoint_bytes: float = 5.67e12
+    others_save_bytes: float = 0.0
+    others_save_every_seconds: float = 0.0
     planned_stop_seconds: float = 300.0
     nccl_timeout_seconds: float = 600.0
     struck_after_restart_seconds: float = 60.0
@@ -52,6 +60,11 @@ class Terms:
         """Return the terms that *assumed* names; other assumptions are not about the world."""
         known = {field.name for field in fields(cls)}
         return cls(**{name: float(value) for name, value in assumed.items() if name in known})
+
+    @property
+    def other_saves(self) -> OtherSaves:
+        """What else the storage is asked to take."""
+        return OtherSaves(self.others_save_bytes, self.others_save_every_seconds)
 
     @property
     def channel(self) -> Channel:

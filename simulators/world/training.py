@@ -5,7 +5,7 @@ Times are seconds since the trace began. A step ends or it does not; a save bloc
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -50,10 +50,11 @@ class Progress:
 
 @dataclass(frozen=True, slots=True)
 class Saved:
-    """A checkpoint of *step* that was complete at *at*."""
+    """A checkpoint of *step* that was complete at *at*; training stood still for *seconds* before that."""
 
     step: int
     at: float
+    seconds: float
 
 
 @dataclass(slots=True)
@@ -61,6 +62,7 @@ class Training:
     """One attempt from the checkpoint it resumed on.
 
     Attributes:
+        save_seconds: How long a save that begins at some second takes.
         step: The last that ended; at: when it ended, or when training began.
         saved_at: When the last save ended, or when training began.
         saving_until: End of a save that began at *at*; *at* itself when none is under way.
@@ -68,7 +70,7 @@ class Training:
 
     pace: Pace
     save_every_seconds: float
-    save_seconds: float
+    save_seconds: Callable[[float], float]
     step: int
     at: float
     saved_at: float = -1.0
@@ -92,8 +94,9 @@ class Training:
                 if self.step >= first:
                     yield Progress(first, first_at, self.step, self.at)
                     first = self.step + 1
-                self.at = self.saved_at = self.saving_until
-                yield Saved(self.step, self.at)
+                seconds, self.at = self.saving_until - self.at, self.saving_until
+                self.saved_at = self.at
+                yield Saved(self.step, self.at, seconds)
             ends = self.at + self.pace.step_seconds(self.at)
             if ends > until:
                 break
@@ -104,7 +107,7 @@ class Training:
                 first_at, minute = ends, ends // FOLD_SECONDS
             self.step, self.at = self.step + 1, ends
             is_due = ends - self.saved_at >= self.save_every_seconds
-            self.saving_until = ends + self.save_seconds if is_due else ends
+            self.saving_until = ends + self.save_seconds(ends) if is_due else ends
         if self.step >= first:
             yield Progress(first, first_at, self.step, self.at)
 

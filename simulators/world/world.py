@@ -54,9 +54,6 @@ _CHECK_SECONDS = 3600.0
 _SPREAD_SECONDS = 1.5
 """Over how long all nodes say the same thing that one cause makes them say."""
 
-_CHECKPOINT_BYTES = 5_670_000_000_000
-"""405 billion parameters at 14 bytes: weights, master weights and two moments (arXiv 2407.21783 gives the model)."""
-
 
 class Phase(StrEnum):
     """What the job does just now. Hung: processes live and no step ends."""
@@ -222,7 +219,8 @@ class World:
         self.phase = Phase.STARTING
         self.attempt += 1
         runs_at = at + replace_seconds
-        trains_at = runs_at + self.terms.process_start_seconds + self.terms.load_seconds
+        loads_at = runs_at + self.terms.process_start_seconds
+        trains_at = loads_at + self._load_seconds(loads_at, step)
         self._while(runs_at, partial(self._run_processes, step))
         self._while(trains_at, partial(self._train, step))
 
@@ -239,7 +237,7 @@ class World:
     def _train(self, step: int, at: float) -> None:
         self.phase = Phase.TRAINING
         self._saved_step, self._is_ailing = step, False
-        self._training = Training(self._pace, self._save_every, self.terms.blocking_save_seconds, step, at)
+        self._training = Training(self._pace, self._save_every, self._save_seconds, step, at)
         strikes_at = at + self.terms.struck_after_restart_seconds
         broken = [node for node in self.pool.job if node in self.pool.broken] if self.pool.broken else []
         for node in broken[:1]:
@@ -353,7 +351,7 @@ class World:
         self.truth.append(
             Strike(stop.id, cause, stop.reason, True, self.attempt, "job", stop.nodes, stop.nodes, stop.at, at, at)
         )
-        self._save(self._training.step, at)
+        self._save(self._training.step, at, self._save_seconds(at))
         variants = self._wordings_of[cause]
         variant = variants[int(seeded(stop.seed, "variant").random() * len(variants))]
         node = stop.nodes[0] if stop.nodes and stop.nodes[0] in self.pool.slots else self.pool.job[0]
@@ -427,7 +425,7 @@ class World:
             if isinstance(done, Progress):
                 self._tell_progress(done)
             else:
-                self._save(done.step, done.at)
+                self._save(done.step, done.at, done.seconds)
 
     def _introduce(self, node: str, at: float) -> None:
         addresses: dict[str, Scalar] = {"addresses": address_of(node)}
@@ -441,11 +439,22 @@ class World:
             "job_log", kinds.PROGRESS, Whose(self.plan.id, self.attempt, 0), self.pool.job[0], fields, done.last_at
         )
 
-    def _save(self, step: int, at: float) -> None:
+    def _save_seconds(self, at: float) -> float:
+        """Return how long a save that begins at *at* stops training."""
+        return self.terms.blocking_save_seconds + self._storage_delay(at)
+
+    def _load_seconds(self, at: float, step: int) -> float:
+        """Return how long loading the checkpoint of *step* takes; before the first one there is nothing to read."""
+        return self.terms.load_seconds + (self._storage_delay(at) if step else 0.0)
+
+    def _storage_delay(self, at: float) -> float:
+        return self._cluster.storage.delay_at(at, self.terms.checkpoint_bytes, self.terms.other_saves)
+
+    def _save(self, step: int, at: float, seconds: float) -> None:
         self._saved_step = self._highest_saved = step
         fields: dict[str, Scalar] = {"path": self._path(step), "step": step, "format": "megatron"}
-        fields |= {"size_bytes": _CHECKPOINT_BYTES, "verified": True}
-        fields["stall_seconds"] = self.terms.blocking_save_seconds
+        fields |= {"size_bytes": int(self.terms.checkpoint_bytes), "verified": True}
+        fields["stall_seconds"] = round(seconds, 3)
         self._outbox.state("checkpoints", kinds.CHECKPOINT_SAVED, self.whose, self.pool.job[0], fields, at)
 
     def _note_torn(self, at: float) -> None:

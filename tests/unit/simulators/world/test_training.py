@@ -15,7 +15,7 @@ EVEN = Pace(((0.0, 10.0),), Diurnal(depth=0.0), START)
 
 
 def training(save_every=100.0, save=2.0, step=0, at=0.0, pace=EVEN):
-    return Training(pace, save_every, save, step, at)
+    return Training(pace, save_every, lambda begins: save, step, at)
 
 
 def steps_of(done):
@@ -40,7 +40,7 @@ def test_progress_is_told_by_the_minute():
 def test_saving_stops_training_between_two_steps():
     told = list(training(save_every=20.0).advance(45.0))
 
-    assert [each for each in told if isinstance(each, Saved)] == [Saved(2, 22.0), Saved(4, 44.0)]
+    assert [each for each in told if isinstance(each, Saved)] == [Saved(2, 22.0, 2.0), Saved(4, 44.0, 2.0)]
 
 
 def test_save_that_was_cut_short_is_none():
@@ -48,8 +48,16 @@ def test_save_that_was_cut_short_is_none():
 
     told = list(trained.advance(21.0))
 
-    assert Saved(2, 22.0) not in told
+    assert not any(isinstance(each, Saved) for each in told)
     assert trained.is_saving(21.0)
+
+
+def test_save_takes_as_long_as_it_does_when_it_begins():
+    trained = Training(EVEN, 20.0, lambda begins: 2.0 if begins < 30.0 else 9.0, 0, 0.0)
+
+    told = list(trained.advance(60.0))
+
+    assert [each for each in told if isinstance(each, Saved)] == [Saved(2, 22.0, 2.0), Saved(4, 51.0, 9.0)]
 
 
 @given(st.lists(st.floats(0.1, 300.0), max_size=20))

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import pytest
 
 from clusterwatch.model import Cause, Component, ComponentKind, kinds
-from simulators.cluster import ClusterSpec, Diurnal, gpu_pci
+from simulators.cluster import ClusterSpec, Diurnal, Storage, gpu_pci
 from simulators.trace.schedule import Assumption, Fault, JobPlan, PlannedStop, Schedule
 from simulators.whatif.latency import fixed
 from simulators.whatif.policies import Policy, Responder
@@ -22,15 +22,15 @@ def gpu_lost(at, node="node0002", name="f1", repair=3600.0):
     return Fault(at, name, Cause.FAULTY_GPU, "gpu_fell_off_bus", broken, (node,), repair, 5)
 
 
-def schedule(*faults, planned=()):
-    spec = ClusterSpec("small", 4, 2, diurnal=Diurnal(depth=0.0))
+def schedule(*faults, planned=(), storage=None):
+    spec = ClusterSpec("small", 4, 2, storage=storage or Storage(), diurnal=Diurnal(depth=0.0))
     job = JobPlan("job-1", "llama", "ada", 4, "megatron", 41, tp=8, pp=2, dp=2, step_seconds=((0.0, 10.0),))
     assumed = {name: Assumption(value, "", "a test", False) for name, value in CLEAN.items()}
     return Schedule("test", 1, START, 1.0, spec, (job,), assumed, tuple(faults), tuple(planned))
 
 
-def world(*faults, planned=(), script=None):
-    built = World(schedule(*faults, planned=planned), Terms(**CLEAN), 100.0, script)
+def world(*faults, planned=(), script=None, storage=None, **terms):
+    built = World(schedule(*faults, planned=planned, storage=storage), Terms(**CLEAN, **terms), 100.0, script)
     built.begin()
     return built
 
@@ -225,3 +225,36 @@ def test_same_schedule_and_steps_give_the_same_readings():
         return fleet.take(3000.0)
 
     assert lived() == lived()
+
+
+def stalls(fleet, until):
+    fleet.advance(until)
+    return [each.fields["stall_seconds"] for each in fleet.take(until) if each.subject == kinds.CHECKPOINT_SAVED]
+
+
+def test_save_blocks_for_the_stated_time_on_storage_like_llama3s():
+    assert set(stalls(world(), 3600.0)) == {2.0}
+
+
+def test_slow_storage_makes_saves_and_loads_longer_and_the_collectors_read_it():
+    storage = Storage(sustained_bytes_per_second=1e12, peak_bytes_per_second=1e12)
+    fleet = world(gpu_lost(1000.0), storage=storage, checkpoint_bytes=1e13)
+    longer = 10.0 - 1e13 / 7e12
+    assert stalls(fleet, 1000.0)[0] == pytest.approx(2.0 + longer, abs=1e-3)
+    fleet.take_out("node0002", 1020.0)
+
+    fleet.restart(1020.0, fleet.saved_step)
+    fleet.advance(1020.0 + 65.0 + RESTART_SECONDS + longer - 1)
+    before = fleet.phase
+    fleet.advance(1020.0 + 65.0 + RESTART_SECONDS + longer)
+
+    assert (before, fleet.phase) == (Phase.STARTING, Phase.TRAINING)
+
+
+def test_saves_of_other_jobs_make_some_saves_longer():
+    others = {"others_save_bytes": 1.4e14, "others_save_every_seconds": 300.0}
+
+    told = stalls(world(checkpoint_bytes=3.5e13, **others), 3600.0)
+
+    assert min(told) == 2.0
+    assert max(told) > 4.0
