@@ -329,7 +329,10 @@ class TraceFleet(SimulatedFleet, Protocol):
         ...
 
     def about(self) -> Mapping[str, object]:
-        """Return what a summary tells of the trace: trace, seed, days, nodes, gpus, job."""
+        """Return what a summary tells of the trace: trace, seed, days, nodes, gpus, job.
+
+        training_megawatts and waiting_megawatts are what the nodes of the job draw, where that is known.
+        """
         ...
 
     def topology(self) -> Topology:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
+from simulators.cluster import with_numbers
 from simulators.trace.schedule import Assumption, Schedule
 from simulators.trace_fleet import TraceFleet
 from simulators.world.regimes import regimes, save_every_seconds
@@ -23,10 +24,15 @@ def open_trace(trace: str, seed: int | None, policy: str, options: Mapping[str, 
 
 
 def assuming(schedule: Schedule, options: Mapping[str, float]) -> Schedule:
-    """Return *schedule* with other values for the assumptions that *options* name."""
+    """Return *schedule* with other values for the assumptions that *options* name.
+
+    Raises:
+        ConfigError: One is out of range.
+    """
     others = {
         name: Assumption(value, "", "asked for at the replay", False)
         for name, value in options.items()
         if name != SAVE_EVERY
     }
-    return replace(schedule, assumptions={**schedule.assumptions, **others})
+    cluster = with_numbers(schedule.cluster, options)
+    return replace(schedule, cluster=cluster, assumptions={**schedule.assumptions, **others})

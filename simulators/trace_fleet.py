@@ -99,7 +99,14 @@ class TraceFleet:
             "nodes": plan.nodes_total,
             "gpus": plan.nodes_total * self.schedule.cluster.gpus_per_node,
             "job": plan.id,
+            "training_megawatts": self._megawatts(is_busy=True),
+            "waiting_megawatts": self._megawatts(is_busy=False),
         }
+
+    def _megawatts(self, *, is_busy: bool) -> float:
+        """Return what the nodes of the job draw while it trains, or while they wait."""
+        cluster, nodes_total = self.schedule.cluster, self.schedule.jobs[0].nodes_total
+        return round(cluster.power.megawatts(nodes_total, cluster.gpus_per_node, is_busy=is_busy), 6)
 
     def topology(self) -> Topology:
         """Return who is near whom."""

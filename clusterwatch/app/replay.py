@@ -12,6 +12,7 @@ from tempfile import TemporaryDirectory
 from clusterwatch import plugins
 from clusterwatch.app import wiring
 from clusterwatch.app.brake_audit import broken_brakes
+from clusterwatch.app.drawing_power import PowerDrawn, power_drawn
 from clusterwatch.app.replay_scoring import Automation, Classification, Goodput, Quantiles, Score, score, strikes_in
 from clusterwatch.app.replaying import Replay, Volume
 from clusterwatch.clock import SystemClock
@@ -91,6 +92,11 @@ class Replayed:
         """How long it took until the job's stop was noticed, decided on and made good."""
         return self.score.latency_seconds
 
+    @property
+    def power(self) -> PowerDrawn | None:
+        """What the nodes of the job drew; None where that is not known."""
+        return power_drawn(self.about, self.interruptions["total"], self.goodput.lost_gpu_hours_by_reason)
+
     def as_json(self) -> dict[str, object]:
         """Return the summary of `clusterwatch replay -o json`."""
         told = asdict(self.score)
@@ -104,6 +110,7 @@ class Replayed:
             "mode": self.mode.value,
             **size,
             **told,
+            "power": asdict(self.power) if self.power else None,
             "volume": volume,
             "wall_seconds": round(self.wall_seconds, 3),
             "database": self.database,

@@ -2,6 +2,7 @@
 
 from simulators.cluster.files import builtin_cluster, cluster_from, read_cluster
 from simulators.cluster.hardware import gpu_pci, nic_device, nic_pci, part_ids
+from simulators.cluster.naming import named_numbers, with_numbers
 from simulators.cluster.parallel import AXES, Parallelism
 from simulators.cluster.site import Diurnal, OtherSaves, Power, Storage
 from simulators.cluster.spec import ClusterSpec, Link
@@ -18,8 +19,10 @@ __all__ = [
     "builtin_cluster",
     "cluster_from",
     "gpu_pci",
+    "named_numbers",
     "nic_device",
     "nic_pci",
     "part_ids",
     "read_cluster",
+    "with_numbers",
 ]

@@ -8,6 +8,7 @@ from functools import cache
 from importlib import resources
 from typing import Any
 
+from simulators.cluster import named_numbers
 from simulators.faults import Placer
 from simulators.fleet_wording import fault_kinds
 from simulators.trace.calming import noise_on, planned_on
@@ -46,7 +47,8 @@ def generate(
 
 def assumed(spec: TraceSpec) -> dict[str, Assumption]:
     """Return every assumption that a trace of *spec* rests on, by name: those it states and those in its tables."""
-    own = {name: _derived(name, float(value(spec))) for name, value in _DERIVED.items()}
+    values = {name: float(value(spec)) for name, value in _DERIVED.items()} | named_numbers(spec.cluster)
+    own = {name: _derived(name, value) for name, value in values.items()}
     counts = [pair for category in spec.category for pair in _of_category(category, spec)]
     return {**own, **dict(counts), **spec.assumptions}
 

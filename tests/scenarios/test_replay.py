@@ -11,9 +11,10 @@ from clusterwatch.app import wiring
 from clusterwatch.app.replay import Asked, replay
 from clusterwatch.app.replaying import Replay
 from clusterwatch.errors import ConfigError
-from clusterwatch.model import Incident, Mode
+from clusterwatch.model import Incident, Mode, kinds
 from clusterwatch.store import Store
 from simulators.schedule import seeded
+from simulators.trace.files import write_file
 from simulators.trace.generating import generate
 from simulators.trace.schedule import Follows
 from simulators.trace.specs import builtin_spec
@@ -59,13 +60,53 @@ def test_summary_has_the_fields_that_scripts_rely_on(tiny):
 
     assert list(summary) == [
         *("trace", "seed", "mode", "days", "nodes", "gpus", "interruptions", "classification", "automation"),
-        *("goodput", "latency_seconds", "volume", "wall_seconds", "database"),
+        *("goodput", "latency_seconds", "power", "volume", "wall_seconds", "database"),
     ]
     assert {"accuracy", "macro_f1", "unseen_wording_accuracy", "culprit_node_accuracy", "unknown", "by_cause"} <= set(
         summary["classification"]
     )
     assert {"p50", "p95", "p99"} <= set(summary["latency_seconds"]["recover"])
     assert set(summary["volume"]) == {"readings", "events", "incidents"}
+
+
+def test_ramps_warm_hours_and_power_that_swings_are_nobodys_fault(tmp_path):
+    tiny, stops = generate(builtin_spec(TINY)), range(20_000, 160_000, 28_000)
+    # The most that is published for warm hours; the steps get longer twice, as batch and context grow.
+    site = replace(tiny.cluster, diurnal=replace(tiny.cluster.diurnal, depth=0.02))
+    job = replace(tiny.jobs[0], step_seconds=((0.0, 5.9), (60_000.0, 6.2), (120_000.0, 6.5)))
+    planned = tuple(replace(tiny.planned[0], at=float(at), id=f"p{at}") for at in stops)
+    warm = replace(tiny, days=2.0, cluster=site, jobs=(job,), faults=(), noise=(), planned=planned)
+    write_file(warm, tmp_path / "warm.jsonl")
+    url = f"sqlite:///{tmp_path / 'warm.db'}"
+
+    lived = replayed(str(tmp_path / "warm.jsonl"), database=url)
+
+    store = Store.open(url)
+    named = Counter(diagnosis.cause.value for _, diagnosis in store.read.incidents(limit=100))
+    hangs = store.read.events(kind=kinds.HANG)
+    store.close()
+    assert lived.interruptions == {"total": 5, "planned": 5, "unexpected": 0, "repeats": 0}
+    assert (set(named) <= {"planned_maintenance", "preemption_or_operator"}, hangs) == (True, [])
+    assert "straggler" not in lived.goodput.lost_gpu_hours_by_reason
+    assert (lived.automation.healthy_nodes_drained, lived.automation.false_restarts) == (0, 0)
+
+
+def test_power_falls_at_every_stop(tiny):
+    power = tiny.power
+
+    assert power is not None
+    assert power.stops == tiny.interruptions["total"]
+    assert power.swing_megawatts == pytest.approx(4 * (8 * 550 + 2_600) / 1e6)
+    elapsed_hours = 24 * float(tiny.about["days"])
+    assert elapsed_hours * power.waiting_megawatts < power.megawatt_hours < elapsed_hours * power.training_megawatts
+
+
+def test_site_is_an_assumption_that_can_be_another():
+    slower = replayed(options={"storage_sustained_bytes_per_second": 1e11, "storage_peak_bytes_per_second": 1e11})
+
+    assert slower.goodput.lost_gpu_hours_by_reason["checkpoint"] > 0.5
+    with pytest.raises(ConfigError, match=r"diurnal\.depth: must be at most 0\.5"):
+        replayed(options={"diurnal_depth": 0.9})
 
 
 def test_same_seed_is_replayed_alike_and_another_is_not(tiny):

@@ -50,6 +50,12 @@ def _summary(replayed: Replayed) -> Iterable[str | Phrase]:
     )
     goodput, volume = score.goodput, replayed.volume
     yield f"effective training time {_percent(goodput.ettr)}, without planned stops {_percent(goodput.ettr_unplanned)}"
+    if power := replayed.power:
+        yield (
+            f"{power.training_megawatts:.1f} MW while it trains, {power.waiting_megawatts:.1f} MW while it does not: "
+            f"{power.swing_megawatts:.1f} MW down and up again {power.stops} times; "
+            f"{power.lost_megawatt_hours:,.0f} of {power.megawatt_hours:,.0f} MWh without new steps"
+        )
     through = f"{volume.readings:,} readings, {volume.events:,} events, {replayed.incidents:,} incidents"
     yield quiet(f"{through} in {replayed.wall_seconds:.1f} s")
 
