@@ -180,18 +180,24 @@ def _evidence(incident: Incident, found: Diagnosis | None) -> tuple[EvidenceLine
         return tuple(_weighed(line) for line in found.evidence[:_SHOWN_LINES])
     seen = [(evidence, sample) for evidence in incident.evidence for sample in evidence.samples[:1]]
     return tuple(
-        EvidenceLine(_text(sample.text), _place(sample.source, sample.origin), "", _times(evidence.count))
+        EvidenceLine(
+            _text(sample.text),
+            _place(sample.source, sample.origin, evidence.component.node),
+            "",
+            _times(evidence.count),
+        )
         for evidence, sample in seen[:_SHOWN_LINES]
     )
 
 
 def _weighed(line: WeighedLine) -> EvidenceLine:
     speaks = "against" if line.weight < 0 else "for"
-    return EvidenceLine(_text(line.text), _place(line.source, line.origin), speaks, _times(line.count))
+    return EvidenceLine(_text(line.text), _place(line.source, line.origin, line.node), speaks, _times(line.count))
 
 
-def _place(source: str, origin: str) -> str:
-    return _text(f"{source}, {origin}" if origin else source)
+def _place(source: str, origin: str, node: str) -> str:
+    place = f"{source}, {origin}" if origin else source
+    return _text(f"{place} on {node}" if node and node not in place else place)
 
 
 def _times(count: int) -> str:

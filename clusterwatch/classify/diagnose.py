@@ -92,6 +92,7 @@ def _lines(cause: Cause, weighed: Weighed) -> tuple[WeighedLine, ...]:
             event_id=sample.event_id,
             weight=round(witness.weight(cause), 2),
             count=evidence.count,
+            node=evidence.component.node,
         )
         for witness in _by_weight(cause, weighed)
         for evidence in witness.evidence

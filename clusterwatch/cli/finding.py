@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 from clusterwatch.errors import ClusterWatchError
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from clusterwatch.model import Job
     from clusterwatch.store import IncidentView, JobView, Reader, Store
 
@@ -75,6 +77,14 @@ def latest_job(read: Reader) -> Job | None:
     """Return the job that changed last; None when there is no job."""
     candidates = [*read.jobs(limit=_SEARCHED), *read.jobs(limit=_SEARCHED, active_only=True)]
     return max(candidates, key=lambda job: job.updated_at, default=None)
+
+
+def present_in(read: Reader) -> datetime:
+    """Return the moment that ages are counted to: now, or as far as the simulated cluster that is recorded has come."""
+    from clusterwatch.clock import SystemClock
+
+    latest = latest_job(read)
+    return latest.updated_at if latest is not None and latest.simulated else SystemClock().now()
 
 
 def _unknown(noun: str, text: str, known: dict[str, str], advice: str) -> str:

@@ -28,20 +28,20 @@ def list_(
     output: OutputOption = Format.TABLE,
 ) -> None:
     """List open incidents, newest first, each with its cause and first suspect."""
-    from clusterwatch.cli.finding import NOTHING_YET, job_named, opened_store
+    from clusterwatch.cli.finding import NOTHING_YET, job_named, opened_store, present_in
     from clusterwatch.cli.output import emit, print_json
     from clusterwatch.cli.views.incidents import incident_columns, incident_json
-    from clusterwatch.clock import SystemClock
 
     with opened_store(config, database) as store:
         job_id = job_named(store.read, job).job.id if job is not None else None
         found = store.read.incidents(open_only=not all_, limit=limit, job=job_id)
         has_any = bool(found or job or store.read.incidents(limit=1) or store.read.jobs(limit=1))
+        now = present_in(store.read)
     if output is Format.JSON:
         print_json([incident_json(explained) for explained in found])
         return
     none = "no incident" if all_ else 'no open incident; past ones: "clusterwatch incidents list --all"'
-    emit(found, output, incident_columns(SystemClock().now()), empty=none if has_any else NOTHING_YET)
+    emit(found, output, incident_columns(now), empty=none if has_any else NOTHING_YET)
 
 
 @app.command()
@@ -52,14 +52,14 @@ def show(
     output: OutputOption = Format.TABLE,
 ) -> None:
     """Show one incident: cause, suspects, evidence, what was done about it and what is left to do."""
-    from clusterwatch.cli.finding import incident_named, opened_store
+    from clusterwatch.cli.finding import incident_named, opened_store, present_in
     from clusterwatch.cli.output import show as answer
     from clusterwatch.cli.views.incidents import incident_page, incident_view_json
-    from clusterwatch.clock import SystemClock
 
     with opened_store(config, database) as store:
         view = incident_named(store.read, incident)
-    answer(incident_view_json(view), incident_page(view, SystemClock().now()), output)
+        now = present_in(store.read)
+    answer(incident_view_json(view), incident_page(view, now), output)
 
 
 @app.command()
@@ -72,11 +72,10 @@ def export(
     """Write the post-mortem of an incident: what happened when, on what evidence, what was done and what it cost."""
     from clusterwatch.app.postmortem import postmortem_of
     from clusterwatch.cli.documents import show_document
-    from clusterwatch.cli.finding import incident_named, opened_store
+    from clusterwatch.cli.finding import incident_named, opened_store, present_in
     from clusterwatch.cli.views.postmortem import postmortem_json, postmortem_page
-    from clusterwatch.clock import SystemClock
 
     with opened_store(config, database) as store:
-        found = postmortem_of(store.read, incident_named(store.read, incident), SystemClock().now())
+        found = postmortem_of(store.read, incident_named(store.read, incident), present_in(store.read))
     title = f"Post-mortem of {found.incident.id}"
     show_document(postmortem_json(found), title, postmortem_page(found), output)

@@ -46,19 +46,19 @@ def list_(
     output: OutputOption = Format.TABLE,
 ) -> None:
     """List jobs, newest first, each with the age of its last step and checkpoint."""
-    from clusterwatch.cli.finding import NOTHING_YET, opened_store
+    from clusterwatch.cli.finding import NOTHING_YET, opened_store, present_in
     from clusterwatch.cli.output import emit, print_json
     from clusterwatch.cli.views.jobs import job_columns, job_json
-    from clusterwatch.clock import SystemClock
 
     with opened_store(config, database) as store:
         found = store.read.jobs(limit=limit, active_only=active)
         has_any = bool(found or store.read.jobs(limit=1))
+        now = present_in(store.read)
     if output is Format.JSON:
         print_json([job_json(job) for job in found])
         return
     none = 'no active job; past ones: "clusterwatch jobs list"' if has_any else NOTHING_YET
-    emit(found, output, job_columns(SystemClock().now()), empty=none)
+    emit(found, output, job_columns(now), empty=none)
 
 
 @app.command()
@@ -70,14 +70,12 @@ def show(
 ) -> None:
     """Show one job: attempts, placement, checkpoints, progress, interruptions and where its time went."""
     from clusterwatch.app.reckoning import whole_ledger
-    from clusterwatch.cli.finding import job_named, opened_store
+    from clusterwatch.cli.finding import job_named, opened_store, present_in
     from clusterwatch.cli.output import show as answer
     from clusterwatch.cli.views.jobs import job_page, job_view_json
-    from clusterwatch.clock import SystemClock
 
     with opened_store(config, database) as store:
-        view = job_named(store.read, job)
-    now = SystemClock().now()
+        view, now = job_named(store.read, job), present_in(store.read)
     ledger = whole_ledger(view, now)
     answer(job_view_json(view, ledger), job_page(view, ledger, now), output)
 
@@ -180,9 +178,8 @@ def release(
 
 def _why(read: Reader, job: str | None, incident: str | None) -> Why | None:
     """Return the answer for *job*; None when no job is known and none was named."""
-    from clusterwatch.cli.finding import job_named, latest_job
+    from clusterwatch.cli.finding import job_named, latest_job, present_in
     from clusterwatch.cli.views.why import Why
-    from clusterwatch.clock import SystemClock
 
     latest = latest_job(read) if job is None else None
     name = latest.id if latest else job
@@ -192,7 +189,7 @@ def _why(read: Reader, job: str | None, incident: str | None) -> Why | None:
     interruption = _interruption(view, incident)
     incident_id = interruption.incident_id if interruption else None
     explained = _followed(read, incident_id) if incident_id else None
-    return Why(view, interruption, explained, SystemClock().now())
+    return Why(view, interruption, explained, present_in(read))
 
 
 def _interruption(view: JobView, incident: str | None) -> Interruption | None:

@@ -21,14 +21,13 @@ def register(root: typer.Typer) -> None:
 @app.command("list")
 def list_(config: ConfigOption = None, database: DatabaseOption = None, output: OutputOption = Format.TABLE) -> None:
     """List all nodes by name."""
-    from clusterwatch.cli.finding import NOTHING_YET, opened_store
+    from clusterwatch.cli.finding import NOTHING_YET, opened_store, present_in
     from clusterwatch.cli.output import emit
     from clusterwatch.cli.views.nodes import node_columns
-    from clusterwatch.clock import SystemClock
 
     with opened_store(config, database) as store:
-        found = store.read.nodes()
-    emit(found, output, node_columns(SystemClock().now()), empty=NOTHING_YET)
+        found, now = store.read.nodes(), present_in(store.read)
+    emit(found, output, node_columns(now), empty=NOTHING_YET)
 
 
 NodeArgument = Annotated[str, typer.Argument(metavar="NODE", help="Name of the node.")]

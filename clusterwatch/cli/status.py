@@ -11,7 +11,6 @@ from clusterwatch.cli.output import Format
 
 if TYPE_CHECKING:
     from clusterwatch.cli.views.status import Status
-    from clusterwatch.seams import Clock
     from clusterwatch.store import Store
 
 WATCH_SECONDS = 2.0
@@ -37,12 +36,13 @@ def status(
     clock = SystemClock()
     with opened_store(config, database) as store:
         if watch:
-            until_interrupted(lambda: _print(_look(store, clock), output, again=True), WATCH_SECONDS, clock)
+            until_interrupted(lambda: _print(_look(store), output, again=True), WATCH_SECONDS, clock)
         else:
-            _print(_look(store, clock), output, again=False)
+            _print(_look(store), output, again=False)
 
 
-def _look(store: Store, clock: Clock) -> Status:
+def _look(store: Store) -> Status:
+    from clusterwatch.cli.finding import present_in
     from clusterwatch.cli.views.status import Status
 
     return Status(
@@ -51,7 +51,7 @@ def _look(store: Store, clock: Clock) -> Status:
         jobs=store.read.jobs(limit=_LISTED, active_only=True),
         incidents=store.read.incidents(limit=_LISTED, open_only=True),
         nodes=store.read.nodes(),
-        now=clock.now(),
+        now=present_in(store.read),
     )
 
 

@@ -31,7 +31,8 @@ class Suspect:
 class WeighedLine:
     """One line of evidence: where it stands, what it says, and what it weighs.
 
-    *weight* is in nats for the diagnosed cause; negative speaks against it.
+    *weight* is in nats for the diagnosed cause; negative speaks against it. *node* is the one it was said on or of, ""
+    where that is not known.
     """
 
     source: str
@@ -41,6 +42,7 @@ class WeighedLine:
     event_id: str
     weight: float
     count: int = 1
+    node: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -257,6 +257,7 @@ def test_incident_is_found_by_the_beginning_of_its_id(url: str) -> None:
             "text": "",
             "event": "nccl.error",
             "weight": 2.0,
+            "node": None,
         }
         assert incident["decisions"][0]["steps"][0]["state"] == "done"
     assert HARMLESS in shown(url, "incidents", "show", "inc-aaaa1")
@@ -304,6 +305,19 @@ def test_why_of_an_incident_that_did_not_stop_the_job_names_those_that_did(url: 
 
     assert (done.returncode, done.stdout) == (1, "")
     assert "it has: inc-aaaa11112222" in done.stderr
+
+
+def test_ages_of_a_simulated_cluster_are_counted_on_its_own_clock(store: Store, url: str) -> None:
+    ages_ago = NOON - timedelta(days=300)
+    steps_until, told_until = ages_ago + timedelta(minutes=90), ages_ago + timedelta(hours=2)
+    job = Job("sim-1", "llama", JobState.TRAINING, ages_ago, told_until, last_step_at=steps_until, simulated=True)
+    lease = store.acquire("replay", 60)
+    assert lease is not None
+    store.commit_turn(lease, Changes(jobs=(job,)), Cursor(), NOON)
+
+    assert "2 h ago" in shown(url, "jobs", "show", "sim-1")
+    for command in (("jobs", "list"), ("status",)):
+        assert "30 m ago" in shown(url, *command)
 
 
 @pytest.mark.usefixtures("filled")

@@ -25,6 +25,9 @@ FELL_OFF_THE_BUS = "NVRM: Xid (PCI:0000:3b:00): 79, pid=4711, name=python3, GPU 
 
 LINK_DOWN = "mlx5_core 0000:18:00.0 ens108np0: Link down"
 
+LOOK_TAKES = 4
+"""Calls of scontrol: reservations and nodes, each as JSON and, for a Slurm that has none, as text."""
+
 
 @pytest.fixture(scope="module")
 def slurm() -> Iterator[SlurmCluster]:
@@ -54,6 +57,8 @@ def recovery(slurm: SlurmCluster, tmp_path: Path) -> Iterator[Recovery]:
     """ClusterWatch in automatic mode over an idle cluster, with a database of its own."""
     made = Recovery(slurm, tmp_path, SWITCHES)
     made.start()
+    # A job that ends before the first look is none of ours.
+    made.wait(lambda: len(made.commands("--all")) > LOOK_TAKES, "the first look at the cluster")
     yield made
     made.close()
     _clear(slurm)
@@ -80,8 +85,8 @@ def _is_idle(slurm: SlurmCluster, name: str) -> bool:
 def assert_restarted_once(job: Job, resumed_step: int, steps: int = 40) -> None:
     """Fail unless the job was put back once, went on from that step, and came to its end."""
     view = job.wait_until_over()
-    assert [step.arguments["step"] for step in job.done(StepKind.CHOOSE_CHECKPOINT)] == [resumed_step]
-    assert len(job.done(StepKind.REQUEUE)) == 1
+    assert [step.arguments["step"] for step in job.done(StepKind.CHOOSE_CHECKPOINT)] == [resumed_step], job.plans
+    assert len(job.done(StepKind.REQUEUE)) == 1, job.plans
     assert job.recovery.cluster.job(job.number).restarts == 1
     requeues = [command for _, command in job.recovery.commands("requeue", "requeuehold")]
     assert len(requeues) <= 1  # none where Slurm or an operator put the job back

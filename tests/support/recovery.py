@@ -22,6 +22,7 @@ from slurm_cluster import SlurmCluster, wait_until
 
 ROOT = Path(__file__).parents[2]
 TRAIN = ROOT / "tests" / "integration" / "training" / "train.py"
+FREE_PORT = ROOT / "tests" / "support" / "free_port.py"
 PYTHON = Path(sys.executable)
 PATIENCE_SECONDS = 150
 """Of one wait: with torch imported four times by two processors that others use too."""
@@ -43,7 +44,7 @@ enabled = true
 [policy.modes]
 slurm = "auto"
 [hang]
-minimum_seconds = 8
+minimum_seconds = 12
 {more}
 """
 
@@ -57,13 +58,14 @@ exec {real} "$@"
 ACTING = ("requeue", "requeuehold", "release", "update", "reboot")
 
 # Each node is this machine, so the ranks meet on loopback; else it is what docs/examples/slurm/train.sbatch does, with
-# more patience for the answer. Without one the job begins anew: that it goes on shows that it was told to.
+# more patience for the answer, and a port that no outgoing connection can take before torchrun listens on it. Without
+# an answer the job begins anew: that it goes on shows that it was told to.
 SCRIPT = """\
 export CLUSTERWATCH_ATTEMPT=$((${{SLURM_RESTART_COUNT:-0}} + 1)) CLUSTERWATCH_RESUME_CHECKPOINT= PYTHONPATH={root}
 export CLUSTERWATCH_CHECKPOINT_DIR={folder}/checkpoints/$SLURM_JOB_ID GLOO_SOCKET_IFNAME=lo PYTHONUNBUFFERED=1
 {environment}
 eval "$({python} -m clusterwatch jobs resume-env --config {folder}/clusterwatch.toml)"
-export MASTER_PORT=$({python} -c 'import socket; s = socket.socket(); s.bind(("", 0)); print(s.getsockname()[1])')
+export MASTER_PORT=$({python} {free_port})
 srun --mpi=none --kill-on-bad-exit=1 bash -c 'exec {python} -m torch.distributed.run --nnodes=$SLURM_JOB_NUM_NODES \
   --node-rank=$SLURM_NODEID --nproc-per-node=1 --max-restarts=0 --master-addr=127.0.0.1 --master-port=$MASTER_PORT \
   {train}'
@@ -142,6 +144,7 @@ class Recovery:
         script = SCRIPT.format(
             python=PYTHON,
             train=TRAIN,
+            free_port=FREE_PORT,
             root=ROOT,
             folder=self.folder,
             environment=f"export {exports}" if exports else "",
@@ -217,6 +220,15 @@ class Job:
     def planned(self, kind: StepKind) -> list[Step]:
         """Return the steps of *kind* that were decided on, oldest first."""
         return [step for decision in self.decisions for step in decision.steps if step.kind is kind]
+
+    @property
+    def plans(self) -> str:
+        """What was decided, why, and what became of each step: what a failed test shows."""
+        return "\n".join(
+            f"{decision.made_at:%H:%M:%S.%f} attempt {decision.attempt} rule {decision.rule}: "
+            + "; ".join(f"{step.kind} {step.state} {step.detail}" for step in decision.steps)
+            for decision in self.decisions
+        )
 
     @property
     def newest_whole(self) -> int:

@@ -91,7 +91,14 @@ def place_of(line: WeighedLine) -> tuple[str, int | None]:
 
 def _line_json(line: WeighedLine) -> dict[str, Any]:
     source, number = place_of(line)
-    return {"source": source, "line": number, "text": line.text, "event": line.event, "weight": line.weight}
+    return {
+        "source": source,
+        "line": number,
+        "text": line.text,
+        "event": line.event,
+        "weight": line.weight,
+        "node": line.node or None,
+    }
 
 
 def suspect_words(suspect: Suspect) -> str:
@@ -153,6 +160,7 @@ def evidence_section(diagnosis: Diagnosis | None) -> Section:
     rows = tuple(
         (
             str(number),
+            or_dash(line.node),
             line.origin or line.source,
             f"{line.weight:+.1f}",
             line.event,
@@ -161,4 +169,4 @@ def evidence_section(diagnosis: Diagnosis | None) -> Section:
         )
         for number, line in enumerate(diagnosis.evidence, start=1)
     )
-    return Section("EVIDENCE", (Table(("#", "WHERE", "WEIGHT", "EVENT", "TIMES", "TEXT"), rows),))
+    return Section("EVIDENCE", (Table(("#", "NODE", "WHERE", "WEIGHT", "EVENT", "TIMES", "TEXT"), rows),))

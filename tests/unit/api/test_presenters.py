@@ -69,7 +69,7 @@ def test_incident_without_a_diagnosis_shows_what_was_seen_and_no_cause():
     shown = card()
 
     assert (shown.cause, shown.confidence) == ("Not diagnosed yet", "collecting evidence")
-    assert shown.evidence == (EvidenceLine("NVRM: Xid 79", "kernel_log, /dev/kmsg:7", "", "3 times"),)
+    assert shown.evidence == (EvidenceLine("NVRM: Xid 79", "kernel_log, /dev/kmsg:7 on node001", "", "3 times"),)
     assert shown.plan is None
 
 

@@ -144,7 +144,9 @@ class Story:
             alternatives=(Alternative(Cause.OOM_HOST, 0.18), Alternative(Cause.PREEMPTION_OR_OPERATOR, 0.1)),
             suspects=(Suspect(Component(ComponentKind.RANK, "2"), 1.0, 2),),
             evidence=(
-                WeighedLine("process", "", "rank 2 was killed by SIGKILL", "process.exit.sigkill", "e" * 32, 1.5),
+                WeighedLine(
+                    "process", "", "rank 2 was killed by SIGKILL", "process.exit.sigkill", "e" * 32, 1.5, 1, "node001"
+                ),
                 WeighedLine("job_log", "train.log:88", self.text, "nccl.error", "f" * 32, -0.4, 3),
             ),
             absent=("no OOM kill in the kernel log",),
@@ -403,12 +405,12 @@ def test_empty_answers_do_not_share_their_lists() -> None:
     ],
 )
 def test_evidence_names_its_file_and_its_line(origin: str, source: str, line: int | None) -> None:
-    seen = WeighedLine("job_log", origin, "text", "nccl.error", "f" * 32, 1.0)
+    seen = WeighedLine("job_log", origin, "text", "nccl.error", "f" * 32, 1.0, node="node7")
 
     answer = diagnosis_json(replace(Story().diagnosis, evidence=(seen,)))
 
     assert answer["evidence"] == [
-        {"source": source, "line": line, "text": "text", "event": "nccl.error", "weight": 1.0}
+        {"source": source, "line": line, "text": "text", "event": "nccl.error", "weight": 1.0, "node": "node7"}
     ]
 
 
