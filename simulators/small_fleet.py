@@ -102,6 +102,11 @@ class SmallFleet:
         self._fleet.withdraw(node, now)
         return f"{node} is out of service", {"node": node}
 
+    def _readmit(self, step: Step, now: datetime) -> Done:
+        # A node that was left out is in repair, and is in nobody's way when it comes back from there.
+        node = _node_in(step)
+        return f"{step.target} may use {node} again", {"node": node}
+
     def _release(self, step: Step, now: datetime) -> Done:
         node = _node_in(step)
         self._fleet.release(node)
@@ -176,6 +181,7 @@ def _step_in(step: Step, otherwise: int) -> int:
 _ACTIONS: Mapping[StepKind, Callable[[SmallFleet, Step, datetime], Done]] = {
     StepKind.HOLD: SmallFleet._hold,
     StepKind.EXCLUDE: SmallFleet._withdraw,
+    StepKind.READMIT: SmallFleet._readmit,
     StepKind.DRAIN: SmallFleet._withdraw,
     StepKind.RELEASE: SmallFleet._release,
     StepKind.VERIFY: SmallFleet._verify,

@@ -205,6 +205,17 @@ class TraceFleet:
         self._world.take_out(node, at)
         return f"{node} is out of service", {"node": node, "was_healthy": healthy}
 
+    def _leave_out(self, step: Step, at: float) -> Done:
+        node = _node_in(step)
+        healthy = self._world.is_healthy(node)
+        self._world.leave_out(node, at)
+        return f"{node} is out of service, and left out of {step.target}", {"node": node, "was_healthy": healthy}
+
+    def _readmit(self, step: Step, at: float) -> Done:
+        node = _node_in(step)
+        self._world.readmit(node)
+        return f"{step.target} may use {node} again", {"node": node}
+
     def _release(self, step: Step, at: float) -> Done:
         node = _node_in(step)
         self._world.put_back(node)
@@ -264,7 +275,8 @@ def _step_in(step: Step, otherwise: int) -> int:
 
 _ACTIONS: Mapping[StepKind, Callable[[TraceFleet, Step, float], Done]] = {
     StepKind.HOLD: TraceFleet._hold,
-    StepKind.EXCLUDE: TraceFleet._withdraw,
+    StepKind.EXCLUDE: TraceFleet._leave_out,
+    StepKind.READMIT: TraceFleet._readmit,
     StepKind.DRAIN: TraceFleet._withdraw,
     StepKind.RELEASE: TraceFleet._release,
     StepKind.VERIFY: TraceFleet._check,

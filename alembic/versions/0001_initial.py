@@ -268,6 +268,7 @@ def _make_jobs() -> None:
         _text("section"),
         _nested("section_seconds"),
         _time("rank_lost_at", nullable=True),
+        _nested("left_out"),
         _text("held"),
         _text("outcome"),
         _flag("simulated"),

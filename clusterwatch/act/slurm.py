@@ -71,6 +71,7 @@ class Slurm:
         self._on_jobs: Mapping[str, tuple[Perform, Ask]] = {
             "hold": (jobs.hold, jobs.state_of_hold),
             "exclude": (jobs.exclude, jobs.state_of_exclude),
+            "readmit": (jobs.readmit, jobs.state_of_readmit),
             "choose_checkpoint": (jobs.choose_checkpoint, _safe_to_repeat),
             "requeue": (jobs.requeue, jobs.state_of_requeue),
             "release": (jobs.release, jobs.state_of_release),

@@ -16,6 +16,7 @@ Source:
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -24,11 +25,13 @@ from threading import Event as Signal
 from clusterwatch.act.slurm_commands import SilentError, SlurmCommands
 from clusterwatch.act.slurm_names import attempt_mark, has_mark, job_number, node_name, node_of, with_mark
 from clusterwatch.errors import ActionError
-from clusterwatch.model import Step, StepState, WorldState
+from clusterwatch.model import Scalar, Step, StepState, WorldState
 from clusterwatch.reading.slurm import SlurmJob
 from clusterwatch.seams import Clock
 
 Result = tuple[StepState, str]
+Found = tuple[StepState, str, Mapping[str, Scalar]]
+"""A result with its facts: "was_excluded" where somebody else had excluded the node before."""
 
 LOOK_EVERY_SECONDS = 0.1
 BUILT_IN_WAIT_SECONDS = 121
@@ -56,8 +59,8 @@ class JobSteps:
         ending = "its processes still end" if job.is_completing else "its processes have ended"
         return StepState.DONE, f"put back into the queue and held; {ending}"
 
-    def exclude(self, step: Step) -> Result:
-        """Leave a node out of the job for good."""
+    def exclude(self, step: Step) -> Result | Found:
+        """Leave a node out of the job, until it is readmitted; says whether somebody else had excluded it before."""
         node = node_of(step)
         self.slurm.node(node)
         job, attempt = self._job(step)
@@ -65,8 +68,25 @@ class JobSteps:
             return self._moved_on(job, "")
         if job.restarts + 1 == attempt and job.state != "PENDING":
             self._put_back(job, attempt, step, "requeue")
+        if node in job.excluded:
+            return StepState.DONE, f"{node} was excluded before", {"was_excluded": True}
         self._exclude(job.id, (node,))
         return StepState.DONE, f"{node} is excluded"
+
+    def readmit(self, step: Step) -> Result:
+        """Take a node off the job's exclude list; the others stay on it, whoever put them there."""
+        node = node_of(step)
+        job, attempt = self._job(step)
+        if node not in job.excluded:
+            return StepState.DONE, f"{node} is not excluded"
+        if job.restarts + 1 > attempt and job.state == "RUNNING":
+            return self._moved_on(job, "")
+        if job.restarts + 1 == attempt and job.state != "PENDING":
+            self._put_back(job, attempt, step, "requeue")
+        self._set_excluded(job.id, tuple(name for name in job.excluded if name != node))
+        if node in self.slurm.job(job.id).excluded:
+            raise ActionError(f"Slurm keeps {node} excluded from job {job.id}")
+        return StepState.DONE, f"{node} may be used again"
 
     def requeue(self, step: Step) -> Result:
         """Have the job run again, at once."""
@@ -119,6 +139,11 @@ class JobSteps:
         """Return whether the node is left out."""
         job, _ = self._job(step)
         return _done(node_of(step) in job.excluded)
+
+    def state_of_readmit(self, step: Step) -> WorldState:
+        """Return whether the node is left out no more."""
+        job, _ = self._job(step)
+        return _done(node_of(step) not in job.excluded)
 
     def state_of_requeue(self, step: Step) -> WorldState:
         """Return whether the job runs again, or is about to."""
@@ -181,12 +206,14 @@ class JobSteps:
         excluded = self.slurm.job(number).excluded if nodes else ()
         if set(nodes) <= set(excluded):
             return
-        for name in excluded:
-            node_name(name)
-        self.slurm.tell("update", f"JobId={number}", f"ExcNodeList={','.join((*excluded, *nodes))}")
+        self._set_excluded(number, (*excluded, *nodes))
         kept = self.slurm.job(number).excluded
         if not set(nodes) <= set(kept):
             raise ActionError(f"Slurm did not keep the exclusion of {', '.join(nodes)} from job {number}")
+
+    def _set_excluded(self, number: int, nodes: tuple[str, ...]) -> None:
+        listed = ",".join(node_name(name) for name in nodes)
+        self.slurm.tell("update", f"JobId={number}", f"ExcNodeList={listed}")
 
     def _shrink(self, number: int, step: Step) -> None:
         count = step.arguments.get("nodes")

@@ -71,7 +71,12 @@ _STEP_TONES = {
     StepState.UNKNOWN: Tone.DOUBTFUL,
 }
 
-_TARGET_ARGUMENTS = {StepKind.EXCLUDE: "node", StepKind.DRAIN: "node", StepKind.CHOOSE_CHECKPOINT: "checkpoint"}
+_TARGET_ARGUMENTS = {
+    StepKind.EXCLUDE: "node",
+    StepKind.READMIT: "node",
+    StepKind.DRAIN: "node",
+    StepKind.CHOOSE_CHECKPOINT: "checkpoint",
+}
 """Which argument says on what a step acts, where it is not the step's target."""
 
 

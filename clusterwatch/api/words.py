@@ -75,6 +75,7 @@ MODES: dict[Mode, str] = {
 STEPS: dict[StepKind, str] = {
     StepKind.HOLD: "Hold the job",
     StepKind.EXCLUDE: "Leave the node out of the job",
+    StepKind.READMIT: "Let the job use the node again",
     StepKind.DRAIN: "Drain the node",
     StepKind.CHOOSE_CHECKPOINT: "Choose the checkpoint",
     StepKind.REQUEUE: "Restart the job",

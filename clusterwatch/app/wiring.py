@@ -64,6 +64,7 @@ def limits_of(
             cool_down=timedelta(seconds=brakes.cool_down_seconds),
             plan_retries=brakes.plan_retries,
             retry_after=timedelta(seconds=brakes.retry_after_seconds),
+            readmit_after=timedelta(seconds=brakes.readmit_after_seconds),
             abilities={**policy.Limits().abilities, **_abilities(actuators)},
             approve_within=timedelta(seconds=brakes.approve_within_seconds),
             modes={**{name: Mode(mode) for name, mode in brakes.modes.items()}, **(modes or {})},

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from clusterwatch.cli.automation import WhoOption, WhyOption
+from clusterwatch.cli.diagnose import NodeList
 from clusterwatch.cli.options import ConfigOption, DatabaseOption, LimitOption, OutputOption
 from clusterwatch.cli.output import Format
 
@@ -260,3 +261,32 @@ def _this_job(job: str | None, attempt: int | None) -> tuple[str, int]:
     if attempt is None and not restarts.isdecimal():
         raise ClusterWatchError("which attempt? Give --attempt; SLURM_RESTART_COUNT is no number here")
     return job or f"slurm-{number}", attempt or int(restarts) + 1
+
+
+@app.command("exclude-list")
+def exclude_list(
+    job: JobArgument,
+    form: Annotated[
+        NodeList | None,
+        typer.Option("--list", metavar="slurm|pbs|lines", help="Print only the nodes, as a scheduler reads them."),
+    ] = None,
+    config: ConfigOption = None,
+    database: DatabaseOption = None,
+    output: OutputOption = Format.TABLE,
+) -> None:
+    """List the nodes that ClusterWatch leaves out of a job: since when, why, and when each returns."""
+    from clusterwatch import config as configuration
+    from clusterwatch.app.leaving_out import excluded_from
+    from clusterwatch.cli.finding import job_named, opened_store, present_in
+    from clusterwatch.cli.output import emit
+    from clusterwatch.cli.views.excluded import excluded_columns
+    from clusterwatch.reading.nodelists import LISTS
+
+    settings = configuration.load(config, {"database": database})
+    with opened_store(config, database) as store:
+        now = present_in(store.read)
+        found = excluded_from(store, settings, job_named(store.read, job), now)
+    if form is not None:
+        typer.echo(LISTS[form.value](each.left.node for each in found))
+        return
+    emit(found, output, excluded_columns(now), empty="ClusterWatch leaves no node out of this job")

@@ -143,6 +143,8 @@ class PolicySettings(Section):
     """How often a plan that failed is made again before a person is asked."""
     retry_after_seconds: NotNegative = 15
     """Pause before a failed plan is made again; it doubles with each."""
+    readmit_after_seconds: NotNegative = 86400
+    """A node that was left out of a job and cannot be checked may be used by it again so long after."""
     approve_within_seconds: Positive = 3600
     """How long a decision waits for a person's approval before its evidence is stale."""
     modes: Annotated[dict[str, Mode], AfterValidator(_with_own_child)] = Field(

@@ -29,6 +29,7 @@ from clusterwatch.model.job import (
     Interruption,
     Job,
     JobState,
+    LeftOut,
     Placement,
     Progress,
 )
@@ -73,6 +74,7 @@ __all__ = [
     "Job",
     "JobState",
     "Knowledge",
+    "LeftOut",
     "MaintenanceWindow",
     "Mode",
     "Node",

@@ -24,6 +24,7 @@ class StepKind(StrEnum):
 
     HOLD = "hold"
     EXCLUDE = "exclude"
+    READMIT = "readmit"
     DRAIN = "drain"
     CHOOSE_CHECKPOINT = "choose_checkpoint"
     REQUEUE = "requeue"

@@ -24,7 +24,7 @@ class Node:
     Attributes:
         drained_by: The decision that drained it; "" when ClusterWatch did not.
         suspected_by: The incident in which its own sources blamed its hardware, the latest; "" when none did. The
-            node stays suspect when that incident is over, until it is rebooted, released or drained.
+            node stays suspect when that incident is over, until it is rebooted, released or drained, or passes a check.
         addresses: IP addresses by which others name it.
     """
 

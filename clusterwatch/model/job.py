@@ -171,6 +171,28 @@ class Interruption:
 
 
 @dataclass(frozen=True, slots=True)
+class LeftOut:
+    """A node that ClusterWatch leaves out of a job until it is cleared.
+
+    Attributes:
+        attempt: The job's last one with it.
+        incident_id, cause: Why.
+        cleared_at: When it passed a check, or was given back to service; None before.
+        checked_at: When it was checked last; None before.
+        failures: How many checks in a row it did not pass.
+    """
+
+    node: str
+    since: datetime
+    attempt: int
+    incident_id: str = ""
+    cause: str = ""
+    cleared_at: datetime | None = None
+    checked_at: datetime | None = None
+    failures: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Job:
     """A training job as it stands.
 
@@ -185,6 +207,7 @@ class Job:
         section: The named part that its training loop says it is in, "checkpoint" while it saves; "" for none.
         section_seconds: How long each part takes at most, as far as it was seen: (name, seconds).
         rank_lost_at: When a rank's process of the current attempt failed; None while none has, or when it was outlived.
+        left_out: The nodes that ClusterWatch leaves out of it, in the order in which that was done.
         held: Why an operator or the policy keeps it from restarting; "" when it may.
         outcome: Why it ended, in words; "" while it has not.
     """
@@ -214,6 +237,7 @@ class Job:
     section: str = ""
     section_seconds: tuple[tuple[str, float], ...] = ()
     rank_lost_at: datetime | None = None
+    left_out: tuple[LeftOut, ...] = ()
     held: str = ""
     outcome: str = ""
     simulated: bool = False

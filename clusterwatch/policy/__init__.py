@@ -6,6 +6,7 @@ from clusterwatch.policy.compiling import CHOICES, FACTS, compile_policy
 from clusterwatch.policy.decide import HELD, breaker_before, decide, due_at, held_by, plan_for
 from clusterwatch.policy.limits import Limits
 from clusterwatch.policy.plans import Plan
+from clusterwatch.policy.readmitting import stays_out
 from clusterwatch.policy.rules import Action, Condition, Policy, Rule, WithoutSpares
 from clusterwatch.policy.shipped import built_in, built_in_texts
 from clusterwatch.policy.situation import Cluster, Situation
@@ -40,6 +41,7 @@ __all__ = [
     "held_by",
     "objections",
     "plan_for",
+    "stays_out",
     "why_not_back",
     "why_not_out",
 ]

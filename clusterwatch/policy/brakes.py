@@ -27,6 +27,7 @@ from clusterwatch.policy.view import DAY, HOUR, View
 BRAKE = "brake"
 """What stands for the rule in a decision that a brake made."""
 
+_CHECKS = frozenset({StepKind.CHECK, StepKind.SURVEY})
 _CARE = frozenset({StepKind.DRAIN, StepKind.RESET, StepKind.REBOOT})
 _MOST_DOUBLINGS = 6
 
@@ -177,9 +178,10 @@ def breaker_reason(cluster: Cluster, limits: Limits, now: datetime) -> str:
     restarts = sum(step.kind is StepKind.REQUEUE and step.state is not StepState.CANCELLED for step in recent)
     if restarts > limits.cluster_restarts_per_hour:
         return f"{restarts} restarts within an hour in all jobs together, {limits.cluster_restarts_per_hour} may be"
-    # A survey that found something has done its work.
+    # A check that found something has done its work.
     failed = sum(
-        step.state in (StepState.FAILED, StepState.UNKNOWN) for step in recent if step.kind is not StepKind.SURVEY
+        step.state is StepState.UNKNOWN or (step.state is StepState.FAILED and step.kind not in _CHECKS)
+        for step in recent
     )
     if failed > limits.failed_steps_per_hour:
         return f"{failed} steps failed within an hour, {limits.failed_steps_per_hour} may"

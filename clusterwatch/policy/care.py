@@ -1,15 +1,18 @@
-"""Drained nodes to what brings them back: a check, and only after it passed, their release.
+"""Nodes that were taken out to what brings them back.
 
-A check that failed is made again after a pause that doubles. What somebody else took out of service is not touched.
+1. A drained node is checked, and only after it passed, released.
+2. A node that was left out of a job is checked while no job that is followed runs there; once it passed, the job may
+   use it again from its next restart on.
+3. A check that failed is made again after a pause that doubles. What somebody else took out is not touched.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from clusterwatch.model import Decision, Mode, Node, NodeState, Step, StepKind, StepState
+from clusterwatch.model import Decision, Job, LeftOut, Mode, Node, NodeState, Step, StepKind, StepState
 from clusterwatch.policy.asked import ASKED
 from clusterwatch.policy.decide import MODES, breaker_before
 from clusterwatch.policy.limits import Limits
@@ -17,6 +20,9 @@ from clusterwatch.policy.situation import Cluster
 
 RETURN = "return after a check"
 """What stands for the rule in a decision that brings a node back."""
+
+CHECK_AGAIN = "check of a node that was left out"
+"""What stands for the rule in a decision that checks one."""
 
 _Done = tuple[Decision, Step]
 """A step, and the decision that it is part of."""
@@ -27,20 +33,77 @@ _CHECK_AFTER_SECONDS = 1800.0
 
 
 def care(cluster: Cluster, limits: Limits, now: datetime) -> tuple[list[Decision], datetime | None]:
-    """Return the decisions that bring drained nodes back, and when the next is due."""
-    made, wake_at = [], None
-    for name, steps in _steps_by_node(cluster.recent).items():
-        node = cluster.nodes.get(name)
-        if node is None or node.state is not NodeState.DRAINED or not node.drained_by:
-            continue
-        if cluster.hold_on(f"node:{name}") is not None or name in cluster.in_maintenance(now):
-            continue
-        decision, due_at = _returning(cluster, node, steps, limits, now)
-        if decision is not None:
-            made.append(decision)
-        elif due_at is not None:
-            wake_at = min(due_at, wake_at or due_at)
-    return made, wake_at
+    """Return the decisions that bring nodes back, and when the next is due."""
+    steps_by_node = _steps_by_node(cluster.recent)
+    each = (*_drained(cluster, steps_by_node, limits, now), *_left_out(cluster, steps_by_node, limits, now))
+    due = [due_at for _, due_at in each if due_at is not None]
+    return [decision for decision, _ in each if decision is not None], min(due, default=None)
+
+
+_Care = tuple[Decision | None, datetime | None]
+"""What is to be done now; else when, None where nothing is."""
+
+
+def _drained(cluster: Cluster, steps_by_node: Mapping[str, list[_Done]], limits: Limits, now: datetime) -> list[_Care]:
+    return [
+        _returning(cluster, node, steps, limits, now)
+        for name, steps in steps_by_node.items()
+        if (node := cluster.nodes.get(name)) is not None and node.state is NodeState.DRAINED and node.drained_by
+        if not _is_left_alone(cluster, name, now)
+    ]
+
+
+def _is_left_alone(cluster: Cluster, name: str, now: datetime) -> bool:
+    return cluster.hold_on(f"node:{name}") is not None or name in cluster.in_maintenance(now)
+
+
+def _left_out(cluster: Cluster, steps_by_node: Mapping[str, list[_Done]], limits: Limits, now: datetime) -> list[_Care]:
+    """Return the checks of nodes that are left out of jobs, one for each node however many jobs that are."""
+    waiting = {
+        left.node: (job, left)
+        for job in cluster.jobs.values()
+        for left in (job.left_out if limits.checks(job.actuator) else ())
+        if left.cleared_at is None and _can_be_checked(cluster, left.node, now)
+    }
+    if not waiting or breaker_before(cluster, limits, now) is not None:
+        return []
+    busy = frozenset(name for job in cluster.jobs.values() for name in job.nodes)
+    return [
+        _checking(job, left, limits, now)
+        for name, (job, left) in sorted(waiting.items())
+        if name not in busy and not any(step.state in _PENDING for _, step in steps_by_node.get(name, ()))
+    ]
+
+
+def _can_be_checked(cluster: Cluster, name: str, now: datetime) -> bool:
+    node = cluster.nodes.get(name)
+    is_there = node is None or node.state in (NodeState.IN_SERVICE, NodeState.SUSPECT)
+    return is_there and not _is_left_alone(cluster, name, now)
+
+
+def _checking(job: Job, left: LeftOut, limits: Limits, now: datetime) -> _Care:
+    pause = timedelta(seconds=_CHECK_AFTER_SECONDS * 2.0 ** min(left.failures, _MOST_DOUBLINGS))
+    due_at = (left.checked_at or left.since) + pause
+    if due_at > now:
+        return None, due_at
+    decision = Decision(
+        id=f"dec-check-{left.node}-{now:%Y%m%d%H%M%S}",
+        incident_id=left.incident_id,
+        revision=0,
+        job_id=None,
+        mode=Mode.AUTO,
+        reason=f"{left.node} was left out of {job.name} for {left.cause or 'a fault'}: {job.name} may use it again if "
+        "it passes a check.",
+        made_at=now,
+        policy=limits.policy.name,
+        rule=CHECK_AGAIN,
+        cause=left.cause,
+    )
+    arguments = {"node": left.node, "incident": left.incident_id, "cause": left.cause}
+    step = Step(
+        f"{decision.id}.1", decision.id, 1, StepKind.CHECK, job.actuator, job.id, arguments, now + limits.act_within
+    )
+    return replace(decision, steps=(replace(step, changed_at=now),)), None
 
 
 def _returning(

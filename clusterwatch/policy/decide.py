@@ -20,6 +20,7 @@ from clusterwatch.model import CLUSTER, Decision, Hold, Job, JobState, Mode, Ste
 from clusterwatch.policy import brakes
 from clusterwatch.policy.limits import Limits
 from clusterwatch.policy.plans import Plan, planned
+from clusterwatch.policy.readmitting import with_readmitted
 from clusterwatch.policy.situation import Cluster, Situation
 from clusterwatch.policy.view import View
 
@@ -29,6 +30,7 @@ HELD = "held"
 GUARD = "guard"
 """What stands for the rule in a decision that came before any rule."""
 
+_TOLD = frozenset({StepKind.DRAIN, StepKind.EXCLUDE})
 _SECOND = timedelta(seconds=1)
 MODES = (Mode.OBSERVE, Mode.SUGGEST, Mode.APPROVE, Mode.AUTO)
 """How far automation may go, least first."""
@@ -97,7 +99,7 @@ def _plan(view: View, limits: Limits) -> Plan:
     if given_up is not None:
         return brakes.able(given_up, job, limits)
     rule = limits.policy.rule_for(view, partial(limits.can, job.actuator))
-    return brakes.braked(view, planned(view, rule, job), job, limits)
+    return with_readmitted(view, brakes.braked(view, planned(view, rule, job), job, limits), job, limits)
 
 
 def _considered(view: View, limits: Limits) -> tuple[str, ...]:
@@ -154,8 +156,8 @@ def _steps(decision: Decision, plan: Plan, job: Job, limits: Limits, now: dateti
             kind=kind,
             actuator=job.actuator,
             target=job.id,
-            # Told to the world beside what is done, so that whoever finds a drained node knows why.
-            arguments={**dict(arguments), **(about if kind is StepKind.DRAIN else {})},
+            # Told beside what is done, so that whoever finds the node drained or left out knows why.
+            arguments={**dict(arguments), **(about if kind in _TOLD else {})},
             not_after=now + within,
             state=StepState.RECORDED if may_be_done else StepState.CANCELLED,
             changed_at=now,

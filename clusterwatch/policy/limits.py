@@ -31,6 +31,7 @@ class Limits:
         cool_down: Between the begin of an attempt and the restart after it, once attempts make no progress; it doubles.
         plan_retries: How often a plan that the world refused is made again before a person is asked.
         retry_after: Pause before a failed plan is made again; it doubles.
+        readmit_after: A node that was left out of a job and cannot be checked may be used by it again so long after.
         act_within: A step may be begun this long after its decision; later the evidence is stale.
         approve_within: The same for what waits for a person's approval.
         modes: How far each actuator may go; an actuator that is not named here observes.
@@ -52,6 +53,7 @@ class Limits:
     cool_down: timedelta = timedelta(seconds=10)
     plan_retries: int = 2
     retry_after: timedelta = timedelta(seconds=15)
+    readmit_after: timedelta = timedelta(days=1)
     act_within: timedelta = timedelta(minutes=10)
     approve_within: timedelta = timedelta(hours=1)
     modes: Mapping[str, Mode] = field(default_factory=lambda: {"local_process": Mode.AUTO, "small_fleet": Mode.AUTO})
@@ -64,3 +66,7 @@ class Limits:
     def can(self, actuator: str, kind: StepKind) -> bool:
         """Say whether *actuator* knows how to do a step of *kind*."""
         return kind in self.abilities.get(actuator, ALL_KINDS)
+
+    def checks(self, actuator: str) -> bool:
+        """Say whether *actuator* has nodes checked of its own accord."""
+        return self.can(actuator, StepKind.CHECK) and {self.mode_of(actuator), self.policy.mode} == {Mode.AUTO}

@@ -232,6 +232,7 @@ jobs = _record(
     _text("section"),
     _json("section_seconds"),
     _time("rank_lost_at"),
+    _json("left_out"),
     _text("held"),
     _text("outcome"),
     _flag("simulated"),

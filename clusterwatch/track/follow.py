@@ -35,6 +35,7 @@ from clusterwatch.model import (
 )
 from clusterwatch.model.world import world_with
 from clusterwatch.track.book import Book
+from clusterwatch.track.leaving_out import note_left_out
 from clusterwatch.track.maintenance import announced_windows
 from clusterwatch.track.restarts import RESTART_HANDLERS
 
@@ -56,6 +57,8 @@ SLOW_FROM = 1.5
 MOST_SECTIONS = 32
 """How many named parts of a training loop are remembered with their times."""
 
+_OF_LEAVING_OUT = frozenset({kinds.STEP_CHANGED, kinds.ATTEMPT_STARTED})
+
 OUTLIVED_AFTER = timedelta(seconds=60)
 """An exception this long before a new step was handled: other ranks may print a step or two after a fatal one."""
 
@@ -75,6 +78,9 @@ def follow(world: World, events: Iterable[Event]) -> Tracked:
     for event in events:
         if event.job in book.ended:
             _after_the_end(book, event, event.job)
+        if event.kind in _OF_LEAVING_OUT:
+            # A check of a node may be about another job, or about none.
+            note_left_out(book, event)
         apply = _HANDLERS.get(event.kind)
         if apply is not None and event.job is not None and (event.job in book.jobs or event.kind == kinds.JOB_STARTED):
             apply(book, event)

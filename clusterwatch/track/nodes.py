@@ -29,7 +29,11 @@ _changed = changer(Node)
 
 _NAMING_NODES = frozenset({kinds.JOB_STARTED, kinds.ATTEMPT_STARTED})
 
-_MOVED_BY = {StepKind.DRAIN.value: NodeState.DRAINED, StepKind.RELEASE.value: NodeState.IN_SERVICE}
+_MOVED_BY = {
+    StepKind.DRAIN.value: NodeState.DRAINED,
+    StepKind.RELEASE.value: NodeState.IN_SERVICE,
+    StepKind.CHECK.value: NodeState.IN_SERVICE,
+}
 """What a finished step makes of its node. Leaving a node out of one job takes it away from nobody else."""
 
 
@@ -81,10 +85,14 @@ def _may_change(world: World, events: Iterable[Event], speaking: frozenset[str],
 
 @dataclass(frozen=True, slots=True)
 class _Move:
-    """Where a node was put, and by whom: a decision's id, the scheduler, or "" for its own start."""
+    """Where a node was put, and by whom: a decision's id, the scheduler, or "" for its own start.
+
+    One that only *has_passed* a check is suspect no more, and stays where it is if it is out of service.
+    """
 
     state: NodeState
     by: str = ""
+    has_passed: bool = False
 
 
 def _moved(events: Iterable[Event]) -> dict[str, _Move]:
@@ -99,7 +107,8 @@ def _moved(events: Iterable[Event]) -> dict[str, _Move]:
             state = _MOVED_BY.get(str(event.fields.get("step_kind")))
             if state is not None and event.fields.get("node"):
                 decision_id = str(event.fields.get("step_id") or "").rpartition(".")[0]
-                moved[str(event.fields["node"])] = _Move(state, decision_id)
+                has_passed = event.fields.get("step_kind") == StepKind.CHECK
+                moved[str(event.fields["node"])] = _Move(state, decision_id, has_passed)
     return moved
 
 
@@ -118,6 +127,8 @@ def _after(node: Node, moved: _Move | None, diagnosis: Diagnosis | None, doubted
 
 def _put(node: Node, moved: _Move) -> Node:
     """Return *node* where it was put: one that ClusterWatch drained does not come back by merely starting anew."""
+    if moved.has_passed and node.state is not NodeState.SUSPECT:
+        return node
     if moved.state is not NodeState.IN_SERVICE:
         drained_by = moved.by if moved.state is NodeState.DRAINED and moved.by else node.drained_by
         return replace(node, state=moved.state, drained_by=drained_by)

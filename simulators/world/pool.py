@@ -16,12 +16,14 @@ class Pool:
         job: The node in each slot, in the order of rank.
         broken: The id of the fault that a node carries, by node, until it is repaired.
         out: Nodes that were taken out of service.
+        left_out: Nodes in service or not that the job must not be given.
     """
 
     def __init__(self, job: Sequence[str], standby: Iterable[str]) -> None:
         self.job = list(job)
         self.broken: dict[str, str] = {}
         self.out: set[str] = set()
+        self.left_out: set[str] = set()
         self._slots = {name: slot for slot, name in enumerate(job)}
         self._standby = deque(standby)
         self._cold_total = 0
@@ -52,14 +54,27 @@ class Pool:
         """Put *name* into service again: it stands by, unless the job holds it."""
         if name in self.out:
             self.out.discard(name)
-            if name not in self._place:
-                self._standby.append(name)
+            self._stand_by(name)
+
+    def leave_out(self, name: str) -> None:
+        """Give the job other nodes than *name*, from its next start on."""
+        self.left_out.add(name)
+
+    def readmit(self, name: str) -> None:
+        """Let the job have *name* again: it stands by, if it is in service."""
+        if name in self.left_out:
+            self.left_out.discard(name)
+            self._stand_by(name)
+
+    def _stand_by(self, name: str) -> None:
+        if name not in self._place and name not in self.left_out and name not in self.out:
+            self._standby.append(name)
 
     def replace_missing(self) -> tuple[int, int]:
         """Give every slot whose node is out another node; return how many stood by and how many came cold."""
         warm = cold = 0
         for slot, name in enumerate(self.job):
-            if name not in self.out:
+            if name not in self.out and name not in self.left_out:
                 continue
             if self._standby:
                 replacement, warm = self._standby.popleft(), warm + 1

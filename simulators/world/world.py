@@ -187,6 +187,15 @@ class World:
         else:
             self._timeline.at(at + self.terms.reboot_seconds, lambda now: self.put_back(node))
 
+    def leave_out(self, node: str, at: float) -> None:
+        """Take *node* out of service, and keep it from the job when it comes back."""
+        self.pool.leave_out(node)
+        self.take_out(node, at)
+
+    def readmit(self, node: str) -> None:
+        """Let the job have *node* again."""
+        self.pool.readmit(node)
+
     def put_back(self, node: str) -> None:
         """Put *node* into service as it is."""
         self.pool.put_back(node)

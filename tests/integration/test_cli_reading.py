@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -33,6 +34,7 @@ from clusterwatch.model import (
     Interruption,
     Job,
     JobState,
+    LeftOut,
     Mode,
     Node,
     NodeState,
@@ -455,3 +457,22 @@ def test_everything_can_be_read_from_postgresql(postgres_url: str) -> None:
     assert answer(postgres_url, "status")["responder"]["holder"] == "node001:77"
     assert answer(postgres_url, "jobs", "why")["incident"] == "inc-aaaa11112222"
     assert [each["seq"] for each in answer(postgres_url, "events", "list", "--severity", "error")] == [1]
+
+
+def test_exclude_list_says_why_each_node_stays_out_of_a_job_and_which_returns(url: str, filled: Store) -> None:
+    found = filled.read.job("job-llama-1")
+    assert found is not None
+    cleared = LeftOut("node006", NOON, 1, "inc-ab12", "nic", cleared_at=at(60), checked_at=at(60))
+    job = replace(found.job, left_out=(cleared, LeftOut("node007", NOON, 2, "inc-ab12", "nic")))
+    lease = filled.acquire("node001:77", 60)
+    assert lease is not None
+    filled.commit_turn(lease, Changes(jobs=(job,)), Cursor(), NOON)
+
+    told = answer(url, "jobs", "exclude-list", "job-llama-1")
+
+    assert [(each["left"]["node"], each["stays_because"] == "") for each in told] == [
+        ("node006", True),
+        ("node007", False),
+    ]
+    assert "with the next restart" in shown(url, "jobs", "exclude-list", "job-llama-1")
+    assert run(url, "jobs", "exclude-list", "job-llama-1", "--list", "slurm").stdout == "node[006-007]\n"

@@ -266,6 +266,40 @@ def test_crashed_job_is_put_back_without_the_node_and_starts_at_once(cluster: Sl
     assert [Slurm().state_of(each) for each in (plan[0], plan[2])] == [WorldState.DONE] * 2
 
 
+def test_node_is_taken_back_and_what_an_operator_excluded_stays(cluster: SlurmCluster):
+    number = cluster.submit("exit 1", "--exclude=node4", nodes=2)
+    (ours, _) = cluster.wait_for_job(number, "FAILED").nodes
+    target = f"slurm-{number}"
+    theirs, exclude = (step(StepKind.EXCLUDE, target, 1, attempt=1, node=name) for name in ("node4", ours))
+    readmit = step(StepKind.READMIT, target, 3, attempt=1, node=ours)
+
+    found, done = perform(theirs), perform(exclude)
+    excluded = cluster.job(number).excluded
+    before, outcome = Slurm().state_of(readmit), perform(readmit)
+
+    assert found.facts == {"was_excluded": True}
+    assert done.facts == {}
+    assert set(excluded) == {"node4", ours}
+    assert (before, outcome.state, outcome.detail) == (
+        WorldState.NOT_DONE,
+        StepState.DONE,
+        f"{ours} may be used again",
+    )
+    assert cluster.job(number).excluded == ("node4",)
+    assert Slurm().state_of(readmit) is WorldState.DONE
+    assert perform(readmit).detail == f"{ours} is not excluded"
+
+
+def test_last_node_of_a_list_is_taken_back_and_a_failed_job_is_put_into_the_queue_for_it(cluster: SlurmCluster):
+    number = cluster.submit("exit 1", "--exclude=node4")
+    cluster.wait_for_job(number, "FAILED")
+
+    outcome = perform(step(StepKind.READMIT, f"slurm-{number}", attempt=1, node="node4"))
+
+    assert outcome.state is StepState.DONE
+    assert (cluster.job(number).excluded, cluster.job(number).restarts) == ((), 1)
+
+
 def test_steps_carried_out_twice_are_done_once(cluster: SlurmCluster):
     number = cluster.submit('test -z "$SLURM_RESTART_COUNT" && exit 1\n' + LONG)
     cluster.wait_for_job(number, "FAILED")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -435,3 +435,70 @@ def test_node_that_is_broken_does_not_come_back_for_being_asked_to(tmp_path: Pat
     assert service.node("node0003").state is NodeState.DRAINED
     assert [step.state for step in service.steps()[-2:]] == [StepState.FAILED, StepState.CANCELLED]
     service.close()
+
+
+SECOND_FAULT_AT = 2000.0
+LEFT_OUT_AND_CLEARED = Scenario(
+    (
+        fault("machine_check", 0, "node0003"),
+        fault("python_exception", 0, "node0005", at=SECOND_FAULT_AT, name="f2"),
+    ),
+    (),
+)
+"""A node is left out for a fault; it is repaired, and half an hour later the job fails of something else."""
+
+
+def only_excluding() -> TraceFleet:
+    """Return the cluster of that, in which no node is ever drained and repairs take ten minutes."""
+    quick = tuple(replace(each, repair_seconds=600.0) for each in LEFT_OUT_AND_CLEARED.faults)
+    return fleet_of(replace(LEFT_OUT_AND_CLEARED, faults=quick))
+
+
+def excluding_service(database: Path, marks: Marks | None = None) -> KilledService:
+    """Return ClusterWatch before it."""
+    fleet = only_excluding()
+    limits = wiring.limits_of(SETTINGS, {fleet.name: Mode.AUTO}, [fleet])
+    no_drains = replace(limits, policy=replace(limits.policy, drained_at_most=0))
+    return KilledService(fleet, database, CATALOG, no_drains, marks)
+
+
+def test_node_that_was_left_out_returns_to_the_job_once_a_check_of_it_passed(tmp_path: Path):
+    service = excluding_service(tmp_path / "test.db")
+
+    service.live_until(SECOND_FAULT_AT - 10.0)
+    before = service.job().job
+    service.live_until(SECOND_FAULT_AT + 120.0)
+
+    (left,) = before.left_out
+    assert (left.node, left.cause) == ("node0003", "cpu")
+    assert left.cleared_at is not None
+    assert len(service.done(StepKind.REQUEUE)) == 2
+    assert [step.kind for step in service.decisions()[-1].steps] == [
+        StepKind.HOLD,
+        StepKind.READMIT,
+        StepKind.CHOOSE_CHECKPOINT,
+        StepKind.REQUEUE,
+    ]
+    assert list(_nodes(service, StepKind.READMIT)) == ["node0003"]
+    assert service.job().job.left_out == ()
+    assert_steps_ended(service)
+    service.close()
+
+
+def test_node_is_taken_back_once_wherever_clusterwatch_is_killed(tmp_path: Path):
+    undisturbed = excluding_service(tmp_path / "undisturbed.db", Marks())
+    undisturbed.live_until(SECOND_FAULT_AT + 120.0)
+    marks, steps = undisturbed.marks.made, undisturbed.steps()
+    undisturbed.close()
+    readmit = next(step.id for step in steps if step.kind is StepKind.READMIT)
+    about = ("-check-", ": check", "readmit", readmit)
+
+    for moment in (place for place, mark in enumerate(marks) if any(words in mark for words in about)):
+        service = excluding_service(tmp_path / f"{moment}.db", Marks(kill_at=frozenset({moment})))
+        service.live_until(SECOND_FAULT_AT + 180.0)
+
+        assert service.starts == 2
+        assert list(_nodes(service, StepKind.READMIT)) == ["node0003"]
+        assert service.job().job.left_out == ()
+        assert_steps_ended(service)
+        service.close()
