@@ -67,6 +67,7 @@ def respond(world: World, events: Sequence[Event], knowledge: Knowledge, limits:
         turn.advance(incident_id)
     turn.note_nodes(events)
     turn.return_nodes()
+    turn.call_people(events)
     return Turn(turn.world_after(), turn.changes_of_turn(), min(turn.wake_ups, default=None))
 
 

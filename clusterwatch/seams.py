@@ -100,7 +100,8 @@ class JobSource(Protocol):
 class Actuator(Protocol):
     """What carries out steps. *mode* is its default; configuration may lower or raise it.
 
-    One that cannot do every kind of step may say which it can, as `kinds`; plans then leave the others out.
+    One that cannot do every kind of step may say which it can, as `kinds`; plans then leave the others out. Without
+    "ask" among them its jobs cannot wait for a person, and are stopped instead.
     """
 
     name: str

@@ -444,6 +444,7 @@ def _event_of(step: Step, outcome: Outcome) -> Event:
             **outcome.facts,
             "step_id": step.id,
             "step_kind": step.kind.value,
+            "actuator": step.actuator,
             "state": outcome.state.value,
             "detail": outcome.detail,
         },

@@ -310,6 +310,13 @@ class Turning:
             self._record(decision)
         self.wake_ups += [wake_at] if wake_at is not None else []
 
+    def call_people(self, events: Iterable[Event]) -> None:
+        """Call a person for steps that no plan waits for and of which nobody can tell whether they were done."""
+        for event in events:
+            decision = policy.call_for(event, self.limits.policy, self.now)
+            if decision is not None:
+                self._record(decision)
+
     def changes_of_turn(self) -> Changes:
         """Return everything to be written."""
         attempts = {(attempt.job_id, attempt.number): attempt for attempt in self.tracked.attempts} | self.attempts

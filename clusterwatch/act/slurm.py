@@ -94,7 +94,8 @@ class Slurm:
         given = dict.fromkeys((StepKind.CHECK, StepKind.SURVEY), self._options.check_command)
         given[StepKind.RESET] = self._options.reset_command
         known = self._on_jobs.keys() | self._on_nodes.keys()
-        return frozenset(kind for kind in StepKind if kind.value in known and given.get(kind, True))
+        # A job of Slurm can wait for a person, who is asked by the service itself.
+        return frozenset({StepKind.ASK, *(kind for kind in StepKind if kind.value in known and given.get(kind, True))})
 
     def targets(self) -> frozenset[str] | None:
         """Return None: whatever is a job or node of Slurm."""

@@ -71,7 +71,8 @@ def _add_page(app: FastAPI, store: Store, clock: Clock, health: Callable[[], Hea
     def page(refresh: bool = True) -> HTMLResponse:
         """Return the page for people; with refresh=0 it stays as it is."""
         try:
-            view = present(gather(store), health(), clock.now())
+            now = clock.now()
+            view = present(gather(store, now), health(), now)
         except StoreError as error:
             log.warning("page not readable from the database", error=str(error))
             return HTMLResponse(trouble_html(str(error)), 503)

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 
-from clusterwatch.model import CollectorStatus, Diagnosis, Incident, IncidentState, Node
+from clusterwatch.model import CollectorStatus, Decision, Diagnosis, Incident, IncidentState, Node
 from clusterwatch.store import IncidentView, JobHistory, Store
 
 SHOWN_INCIDENTS = 20
 """Open incidents shown with all they hold; more at once is a list that nobody reads."""
 SHOWN_CLOSED = 10
+ASKED_WITHIN = timedelta(days=1)
+"""A question to a person is shown for so long, unless the job it is about goes on."""
 _COUNTED = 1000
 _SEARCHED = 200
 
@@ -26,6 +29,7 @@ class Records:
         open_total: How many are open, counted to a thousand.
         closed: Those closed last, latest first.
         explained: Incidents of late with their diagnosis, open or not: what interruptions refer to.
+        asked: Decisions of the last day that call a person, newest first.
         jobs: Those that want to train; job_names: names by id, also of jobs that ended.
     """
 
@@ -37,10 +41,11 @@ class Records:
     job_names: Mapping[str, str]
     nodes: tuple[Node, ...]
     collectors: tuple[CollectorStatus, ...]
+    asked: tuple[Decision, ...] = ()
 
 
-def gather(store: Store) -> Records:
-    """Return what the page shows.
+def gather(store: Store, now: datetime) -> Records:
+    """Return what the page shows as of *now*.
 
     Raises:
         StoreError: The database does not answer.
@@ -59,6 +64,7 @@ def gather(store: Store) -> Records:
         job_names={job.id: job.name or job.id for job in read.jobs(limit=_COUNTED)},
         nodes=tuple(read.nodes()),
         collectors=tuple(store.collector_statuses()),
+        asked=tuple(read.asked(now - ASKED_WITHIN)),
     )
 
 

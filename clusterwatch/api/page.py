@@ -10,6 +10,7 @@ from clusterwatch.api import words
 from clusterwatch.api.gathering import Records
 from clusterwatch.api.health import Health
 from clusterwatch.api.presenters import (
+    asked_row,
     closed_row,
     collector_badge,
     collector_row,
@@ -36,6 +37,7 @@ def present(records: Records, health: Health, now: datetime) -> PageView:
         version=__version__,
         is_simulated=any(history.job.simulated for history in records.jobs),
         is_empty=_is_empty(records),
+        asked=tuple(asked_row(decision, now) for decision in records.asked[:_SHOWN]),
         incidents=tuple(incident_card(view, records.job_names, now) for view in records.incidents),
         incidents_count=_counted(records.open_total, len(records.incidents)),
         jobs=tuple(job_row(history, records.explained, now) for history in records.jobs[:_SHOWN]),
@@ -77,6 +79,8 @@ def _verdict(records: Records, health: Health) -> Badge:
 
 def _details(records: Records, health: Health, out: list[Node], now: datetime) -> Iterable[Badge]:
     yield from (Badge(f"{name}: {problem}", Tone.BAD) for name, problem in health.details.items())
+    if records.asked:
+        yield Badge(f"a person is asked {words.amount(len(records.asked), 'question')}", Tone.BAD)
     yield Badge(words.amount(records.open_total, "open incident"), Tone.BAD if records.open_total else Tone.GOOD)
     yield Badge(words.amount(len(records.jobs), "job") + " running or waiting", Tone.QUIET)
     yield Badge(words.amount(len(out), "node") + " out of service or suspect", Tone.DOUBTFUL if out else Tone.GOOD)

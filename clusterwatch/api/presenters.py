@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from clusterwatch.api import words
 from clusterwatch.api.gathering import Explained
 from clusterwatch.api.views import (
+    AskedRow,
     Badge,
     ClosedRow,
     CollectorRow,
@@ -100,6 +101,11 @@ def incident_card(view: IncidentView, job_names: Mapping[str, str], now: datetim
         plan=_plan(view.decisions[-1]) if view.decisions else None,
         is_stale=incident.stale,
     )
+
+
+def asked_row(decision: Decision, now: datetime) -> AskedRow:
+    """Return what a person is asked."""
+    return AskedRow(_text(decision.reason), decision.incident_id, moment(decision.made_at, now))
 
 
 def job_row(history: JobHistory, explained: Iterable[Explained], now: datetime) -> JobRow:

@@ -82,6 +82,15 @@ class IncidentCard:
 
 
 @dataclass(frozen=True, slots=True)
+class AskedRow:
+    """What a person is asked, and since when."""
+
+    question: str
+    incident: str
+    since: Moment
+
+
+@dataclass(frozen=True, slots=True)
 class JobRow:
     """A job that wants to train."""
 
@@ -149,6 +158,7 @@ class PageView:
     version: str
     is_simulated: bool
     is_empty: bool
+    asked: tuple[AskedRow, ...]
     incidents: tuple[IncidentCard, ...]
     incidents_count: Counted
     jobs: tuple[JobRow, ...]

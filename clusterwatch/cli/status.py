@@ -43,15 +43,17 @@ def status(
 
 def _look(store: Store) -> Status:
     from clusterwatch.cli.finding import present_in
-    from clusterwatch.cli.views.status import Status
+    from clusterwatch.cli.views.status import ASKED_WITHIN, Status
 
+    now = present_in(store.read)
     return Status(
         responder=store.read.responder(),
         collectors=store.collector_statuses(),
         jobs=store.read.jobs(limit=_LISTED, active_only=True),
         incidents=store.read.incidents(limit=_LISTED, open_only=True),
         nodes=store.read.nodes(),
-        now=present_in(store.read),
+        now=now,
+        asked=store.read.asked(now - ASKED_WITHIN),
     )
 
 

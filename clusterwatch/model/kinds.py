@@ -91,7 +91,7 @@ SECTION_ENDED = "section.ended"
 STEP_CHANGED = "action.step"
 """A step of a plan changed its state.
 
-Fields: step_id, step_kind, state, detail, the step's arguments and the facts of its outcome.
+Fields: step_id, step_kind, actuator, state, detail, the step's arguments and the facts of its outcome.
 """
 
 CHECK_FAILED = "node.check_failed"

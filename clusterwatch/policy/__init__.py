@@ -1,6 +1,7 @@
 """Diagnosis and job to decision, by rules as data and within brakes."""
 
 from clusterwatch.policy.asked import ASKED, Asked, asked_for, objections, why_not_back, why_not_out
+from clusterwatch.policy.calling import UNKNOWN, call_for
 from clusterwatch.policy.care import care
 from clusterwatch.policy.compiling import CHOICES, FACTS, compile_policy
 from clusterwatch.policy.decide import HELD, breaker_before, decide, due_at, held_by, plan_for
@@ -18,6 +19,7 @@ __all__ = [
     "DAY",
     "FACTS",
     "HELD",
+    "UNKNOWN",
     "Action",
     "Asked",
     "Cluster",
@@ -33,6 +35,7 @@ __all__ = [
     "breaker_before",
     "built_in",
     "built_in_texts",
+    "call_for",
     "care",
     "compile_policy",
     "decide",

@@ -16,7 +16,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
 
-from clusterwatch.model import CLUSTER, Decision, Hold, Job, JobState, Mode, Step, StepKind, StepState
+from clusterwatch.model import CLUSTER, NODE_STEP_KINDS, Decision, Hold, Job, JobState, Mode, Step, StepKind, StepState
 from clusterwatch.policy import brakes
 from clusterwatch.policy.limits import Limits
 from clusterwatch.policy.plans import Plan, planned
@@ -30,7 +30,7 @@ HELD = "held"
 GUARD = "guard"
 """What stands for the rule in a decision that came before any rule."""
 
-_TOLD = frozenset({StepKind.DRAIN, StepKind.EXCLUDE})
+_TOLD = NODE_STEP_KINDS | {StepKind.EXCLUDE, StepKind.STOP}
 _SECOND = timedelta(seconds=1)
 MODES = (Mode.OBSERVE, Mode.SUGGEST, Mode.APPROVE, Mode.AUTO)
 """How far automation may go, least first."""

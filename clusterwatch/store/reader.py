@@ -17,9 +17,12 @@ from clusterwatch.model import (
     Hold,
     Incident,
     Job,
+    JobState,
     MaintenanceWindow,
     Node,
     Severity,
+    StepKind,
+    StepState,
     kinds,
 )
 from clusterwatch.store import lease as lease_row
@@ -42,7 +45,7 @@ from clusterwatch.store.records import (
     PROGRESS,
     event_of,
 )
-from clusterwatch.store.tables import decisions, events, incident_events, incidents, interruptions, jobs
+from clusterwatch.store.tables import decisions, events, incident_events, incidents, interruptions, jobs, steps
 from clusterwatch.store.views import IncidentView, JobHistory, JobView, Stats
 
 T = TypeVar("T", Incident, Job, Decision)
@@ -193,6 +196,22 @@ class Reader:
         where += [decisions.c.happened_at < before] if before is not None else []
         with self._database.read() as connection:
             return list(fetch_decisions(connection, *where, order=[decisions.c.happened_at.desc()], limit=limit))
+
+    def asked(self, since: datetime) -> list[Decision]:
+        """Return the decisions made after *since* that call a person, newest first.
+
+        About a job only those for the attempt that is down still.
+        """
+        asks = (steps.c.kind == StepKind.ASK, steps.c.state != StepState.CANCELLED)
+        calling = sa.select(steps.c.decision_id).where(*asks)
+        is_down = sa.exists().where(
+            jobs.c.id == decisions.c.job_id,
+            jobs.c.attempt == decisions.c.attempt,
+            jobs.c.state == JobState.INTERRUPTED,
+        )
+        found = (decisions.c.happened_at > since, decisions.c.id.in_(calling), decisions.c.job_id.is_(None) | is_down)
+        with self._database.read() as connection:
+            return list(fetch_decisions(connection, *found, order=[decisions.c.happened_at.desc()]))
 
     def decision(self, id_or_prefix: str) -> Decision | None:
         """Return the decision whose id starts with *id_or_prefix*.

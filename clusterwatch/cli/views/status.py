@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 from clusterwatch.cli.output import Column, encode, table_of
 from clusterwatch.cli.page import Page, Phrase, Section, Table, bad, doubtful, good, quiet
+from clusterwatch.cli.views.decisions import decision_json
 from clusterwatch.cli.views.incidents import Explained, incident_columns, incident_json
 from clusterwatch.cli.views.jobs import job_columns, job_json
 from clusterwatch.cli.views.nodes import node_columns
 from clusterwatch.cli.wording import age, amount, or_dash, stamp
-from clusterwatch.model import CollectorStatus, Job, Node, NodeState
+from clusterwatch.model import CollectorStatus, Decision, Job, Node, NodeState
 
 if TYPE_CHECKING:
     from clusterwatch.store import Lease
@@ -22,9 +23,17 @@ SILENT_AFTER = timedelta(minutes=2)
 """A collector that last looked longer ago than this does not look any more."""
 
 
+ASKED_WITHIN = timedelta(days=1)
+"""A question to a person is shown for so long, unless the job it is about goes on."""
+
+
 @dataclass(frozen=True, slots=True)
 class Status:
-    """What was read in one look. *responder* is None while no process responds; *nodes* are all of them."""
+    """What was read in one look.
+
+    *responder* is None while no process responds; *nodes* are all of them; *asked* are decisions of the last day that
+    call a person.
+    """
 
     responder: Lease | None
     collectors: Sequence[CollectorStatus]
@@ -32,6 +41,7 @@ class Status:
     incidents: Sequence[Explained]
     nodes: Sequence[Node]
     now: datetime
+    asked: Sequence[Decision] = ()
 
     @property
     def is_empty(self) -> bool:
@@ -56,6 +66,7 @@ def status_json(status: Status) -> dict[str, Any]:
         "responder": encode(status.responder),
         "collectors": [{**encode(each), "state": collector_state(each, status.now)} for each in status.looking],
         "jobs": [job_json(job) for job in status.jobs],
+        "asked": [decision_json(decision) for decision in status.asked],
         "incidents": [incident_json(explained) for explained in status.incidents],
         "nodes": {"total": len(status.nodes), "out_of_service": encode(status.out_of_service)},
     }
@@ -64,8 +75,10 @@ def status_json(status: Status) -> dict[str, Any]:
 def status_page(status: Status) -> Page:
     """Return the answer for a person: what is wrong in full, what works as a number."""
     now = status.now
+    asked = (_listed("A PERSON IS ASKED", status.asked, _asked_columns(now), quiet("nothing")),)
     return (
         Section(f"STATUS at {stamp(now)}", (_responder(status.responder), *_collectors(status.looking, now))),
+        *(asked if status.asked else ()),
         _listed("OPEN INCIDENTS", status.incidents, incident_columns(now), good("none")),
         _listed("ACTIVE JOBS", status.jobs, job_columns(now), quiet("none")),
         _listed("NODES OUT OF SERVICE", status.out_of_service, node_columns(now), good(f"none of {len(status.nodes)}")),
@@ -109,6 +122,14 @@ def _collector_columns(now: datetime) -> tuple[Column[CollectorStatus], ...]:
         Column("LAST SUCCESS", lambda each: age(each.last_success_at, now)),
         Column("FAILURES", lambda each: str(each.failures_total)),
         Column("SAYS", lambda each: or_dash(each.error or each.condition)),
+    )
+
+
+def _asked_columns(now: datetime) -> tuple[Column[Decision], ...]:
+    return (
+        Column("SINCE", lambda each: age(each.made_at, now)),
+        Column("INCIDENT", lambda each: each.incident_id),
+        Column("QUESTION", lambda each: bad(each.reason)),
     )
 
 

@@ -5,7 +5,7 @@ from clusterwatch.api import Health
 from clusterwatch.api.gathering import Records
 from clusterwatch.api.page import present
 from clusterwatch.api.views import Badge, Tone
-from clusterwatch.model import CollectorStatus, Job, JobState, Node, NodeState
+from clusterwatch.model import CollectorStatus, Decision, Job, JobState, Mode, Node, NodeState
 from clusterwatch.store import JobHistory
 
 NOON = datetime(2026, 3, 4, 12, tzinfo=UTC)
@@ -81,3 +81,12 @@ def test_failing_collectors_stand_before_those_with_nothing_to_see_and_working_o
 
     assert [row.name for row in page.collectors] == ["disks", "nvml"]
     assert Badge("1 collector failing", Tone.BAD) in page.details
+
+
+def test_question_to_a_person_stands_on_the_page():
+    question = Decision("dec-ask-1", "inc-1", 0, None, Mode.AUTO, "A person is asked: was node3 drained?", NOON)
+
+    page = present(replace(NOTHING, asked=(question,)), WELL, NOON)
+
+    assert [(row.question, row.incident) for row in page.asked] == [("A person is asked: was node3 drained?", "inc-1")]
+    assert Badge("a person is asked 1 question", Tone.BAD) in page.details

@@ -421,3 +421,13 @@ def test_every_cause_can_be_shown(cause: Cause) -> None:
     incident_page(replace(story.incident_view, diagnoses=(replace(story.diagnosis, cause=cause),)), NOW)
 
     assert diagnosis_json(replace(story.diagnosis, cause=cause))["cause"] == cause.value
+
+
+def test_status_shows_what_a_person_is_asked():
+    story = Story()
+    status = replace(story.status, asked=(replace(story.decision, reason="A person is asked: was node3 drained?"),))
+
+    (asked,) = (section for section in status_page(status) if section.title == "A PERSON IS ASKED")
+
+    assert "A person is asked: was node3 drained?" in str(asked)
+    assert len(status_json(status)["asked"]) == 1

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from clusterwatch.act.slurm import Slurm
 from clusterwatch.model import (
     CLUSTER,
     Attempt,
@@ -416,3 +417,21 @@ def test_job_that_is_held_by_a_person_stays_down_and_says_why():
     decision = decided(around=cluster(holds=held))
 
     assert (decision.steps, decision.reason) == ((), "The job is held: tuning")
+
+
+def test_job_of_slurm_waits_for_the_person_who_is_asked_and_is_not_cancelled():
+    on_slurm = replace(JOB, actuator="slurm")
+    unexplained = replace(GPU, cause=Cause.UNKNOWN, confidence=0.3, suspects=(), node_confirmed=False)
+    tried = tuple(replace(DIED, number=number, first_new_step_at=None) for number in range(1, 5))
+
+    decision = decided(
+        unexplained,
+        job=replace(on_slurm, attempt=4),
+        attempts=tried,
+        modes={"slurm": Mode.AUTO},
+        abilities={"slurm": Slurm().kinds},
+        restarts_without_progress=9,
+    )
+
+    assert decision.rule == "unknown-third-time"
+    assert [step.kind for step in decision.steps] == [StepKind.ASK]
