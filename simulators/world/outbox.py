@@ -3,13 +3,15 @@
 1. A reading is lost, or told twice, or late, by chance; what is told twice has the same position.
 2. A node's clock is off by a constant: what its kernel and its jobs say carries that node's time.
 3. What the scheduler and the job's own state say is asked for again until it is known: it is never lost.
+4. What is told `in_passing` arrives like all else, and is no reason to look.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_right
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from math import cos, log, pi, sqrt
@@ -19,8 +21,8 @@ from clusterwatch.model import LINE, Reading, Scalar, Trust
 from clusterwatch.model.making import maker
 from simulators.schedule import seeded
 
-_Waiting = tuple[float, int, Reading]
-"""When it arrives, its place among those that arrive then, and the reading."""
+_Waiting = tuple[float, int, Reading, float]
+"""When it arrives, its place among those that arrive then, the reading, and when somebody has to look at the latest."""
 
 _NOBODY = (None, None, None)
 _made = maker(Reading)
@@ -63,11 +65,21 @@ class Outbox:
         self._waiting: list[_Waiting] = []
         self._is_sorted = True
         self._put_total = 0
+        self._patience_seconds = 0.0
 
     @property
     def next_at(self) -> float | None:
-        """When the next reading arrives; None when none is on its way."""
-        return self._in_order()[0][0] if self._waiting else None
+        """When to look at the latest; None when nothing is on its way."""
+        return min([due for *_, due in self._waiting], default=None)
+
+    @contextmanager
+    def in_passing(self, patience_seconds: float) -> Iterator[None]:
+        """Let what is told within wait for the next look, but no longer than *patience_seconds* from its arrival."""
+        self._patience_seconds = patience_seconds
+        try:
+            yield
+        finally:
+            self._patience_seconds = 0.0
 
     def kernel(self, node: str, text: str, at: float) -> None:
         """Tell a record of *node*'s kernel log."""
@@ -112,7 +124,7 @@ class Outbox:
     def take(self, now: float) -> tuple[Reading, ...]:
         """Return what arrived up to *now*, in the order of arrival."""
         count = bisect_right(self._in_order(), now, key=_arrival)
-        taken = tuple(reading for _, _, reading in self._waiting[:count])
+        taken = tuple(reading for _, _, reading, _ in self._waiting[:count])
         del self._waiting[:count]
         return taken
 
@@ -159,7 +171,7 @@ class Outbox:
 
     def _put(self, arrives: float, reading: Reading) -> None:
         self._put_total += 1
-        self._waiting.append((arrives, self._put_total, reading))
+        self._waiting.append((arrives, self._put_total, reading, arrives + self._patience_seconds))
         self._is_sorted = False
 
     def _in_order(self) -> list[_Waiting]:
@@ -187,6 +199,6 @@ def _arrival(waiting: _Waiting) -> float:
 
 
 def _is_printed_after(waiting: _Waiting, whose: Whose, at: float) -> bool:
-    arrives, _, reading = waiting
+    arrives, _, reading, _ = waiting
     is_theirs = (reading.job, reading.attempt) == (whose.job, whose.attempt)
     return arrives > at and is_theirs and reading.source == "job_log" and reading.subject == LINE

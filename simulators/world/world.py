@@ -51,6 +51,9 @@ _TIMEOUT = "collective_timeout"
 _CHECK_SECONDS = 3600.0
 """Until a node that was left out and is not broken stands by again."""
 
+_ECHO_SECONDS = 10.0
+"""How long lines wait at most that say that processes ended which somebody ended."""
+
 _SPREAD_SECONDS = 1.5
 """Over how long all nodes say the same thing that one cause makes them say."""
 
@@ -173,7 +176,9 @@ class World:
         """End the job's processes, if there are any: all nodes hear of it."""
         if not self.is_alive:
             return
-        self._terminate(at, self._seed("end"))
+        # Who ended them need not be told so by each of two thousand nodes as soon as its line arrives.
+        with self._outbox.in_passing(_ECHO_SECONDS if self._script is None else 0.0):
+            self._terminate(at, self._seed("end"))
         self._end_attempt(at, exit_code)
 
     def take_out(self, node: str, at: float) -> None:

@@ -76,3 +76,22 @@ def test_state_always_arrives_by_the_schedulers_clock():
 def test_same_seed_tells_the_same():
     assert told(Channel(), seed=7) == told(Channel(), seed=7)
     assert told(Channel(), seed=7) != told(Channel(), seed=8)
+
+
+def test_what_is_told_in_passing_arrives_with_the_next_look():
+    outbox = Outbox(START, PERFECT, 1)
+    with outbox.in_passing(10.0):
+        outbox.kernel("node001", "told to end", 5.0)
+    outbox.kernel("node002", "something else", 8.0)
+
+    assert outbox.next_at == 8.0
+    assert [reading.text for reading in outbox.take(8.0)] == ["told to end", "something else"]
+
+
+def test_what_is_told_in_passing_waits_no_longer_than_it_may():
+    outbox = Outbox(START, PERFECT, 1)
+    with outbox.in_passing(10.0):
+        outbox.kernel("node001", "told to end", 5.0)
+
+    assert outbox.next_at == 15.0
+    assert len(outbox.take(5.0)) == 1
