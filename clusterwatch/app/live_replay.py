@@ -30,6 +30,8 @@ class LiveReplay:
         self._run = run
         # About a look a second of the viewer's time: what is watched should move.
         run.longest_jump = max(COLLECTED_EVERY, timedelta(seconds=speed))
+        # Others read what happened, and approve and veto meanwhile.
+        run.looks_together = 1
         self._clock = ScaledClock(run.now, speed)
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._play, name="replay", daemon=True)

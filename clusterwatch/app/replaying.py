@@ -29,6 +29,9 @@ COLLECTED_EVERY = timedelta(seconds=1)
 LONGEST_JUMP = timedelta(minutes=10)
 """While a job trains undisturbed: what it told in between comes in one batch."""
 
+LOOKS_TOGETHER = 64
+"""So many looks are committed at once: nobody else writes, and to commit takes as long as to look."""
+
 _COLLECTED_AFTER = 50_000
 """So many new objects: a burst of events makes as many, and they are gone after it."""
 
@@ -54,6 +57,7 @@ class Replay:
     limits: Limits
     mode: Mode = Mode.AUTO
     longest_jump: timedelta = LONGEST_JUMP
+    looks_together: int = LOOKS_TOGETHER
     metrics: Metrics = field(default_factory=lambda: Metrics(CollectorRegistry()))
     volume: Volume = field(default_factory=Volume)
     _clock: CatchUpClock = field(init=False)
@@ -86,7 +90,10 @@ class Replay:
         return self._clock.now()
 
     def run(self, on_progress: Callable[[datetime], object] = lambda now: None) -> None:
-        """Replay everything that is left; *on_progress* hears the simulated time of each look, before it is taken."""
+        """Replay everything that is left; *on_progress* hears the simulated time now and then, and at the end.
+
+        With `looks_together` 1 that is before each look.
+        """
         self.run_until(self.fleet.ends_at, on_progress)
         self._responder.stop()
 
@@ -98,12 +105,21 @@ class Replay:
             self._live_until(end, on_progress)
 
     def _live_until(self, end: datetime, on_progress: Callable[[datetime], object]) -> None:
-        while True:
+        is_over = False
+        while not is_over:
             on_progress(self.now)
+            with self.store.together():
+                is_over = self._take_looks(end)
+        on_progress(self.now)
+
+    def _take_looks(self, end: datetime) -> bool:
+        """Take the next looks; return whether *end* was looked at."""
+        for _ in range(self.looks_together):
             self._live_at(self.now)
             if self.now >= end:
-                return
+                return True
             self._clock.advance((min(self._next(self.now), end) - self.now) / timedelta(seconds=1))
+        return False
 
     def _announce(self) -> None:
         for window in self.fleet.maintenance():

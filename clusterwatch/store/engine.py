@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import sqlite3
+import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -64,18 +65,39 @@ class Database:
             **({"isolation_level": "REPEATABLE READ"} if self.is_postgresql else {})
         )
         self._writers = self._engine.execution_options(sqlite_begin="BEGIN IMMEDIATE")
+        self._whole = _Whole()
 
     @contextmanager
     def read(self) -> Iterator[sa.Connection]:
         """Yield a transaction that sees one state of the database."""
-        with plain_errors(self.place), self._readers.begin() as connection:
+        whole = self._whole.connection
+        with plain_errors(self.place), nullcontext(whole) if whole else self._readers.begin() as connection:
             yield connection
 
     @contextmanager
     def write(self) -> Iterator[sa.Connection]:
         """Yield a transaction that writes: committed at the end, rolled back if anything is raised."""
-        with plain_errors(self.place), self._writers.begin() as connection:
+        whole = self._whole.connection
+        with plain_errors(self.place), _part_of(whole) if whole else self._writers.begin() as connection:
             yield connection
+
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """Commit the transactions that this thread begins within at the end, all at once; each fails by itself.
+
+        Other writers wait meanwhile. PostgreSQL, which gives no event out before it is committed, does nothing of it.
+        """
+        if self.is_postgresql or self._whole.connection is not None:
+            yield
+            return
+        with plain_errors(self.place), self._writers.connect() as connection:
+            whole = connection.begin()
+            self._whole.connection = connection
+            try:
+                yield
+            finally:
+                self._whole.connection = None
+                whole.commit()
 
     def use_write_ahead_log(self) -> None:
         """Let readers go on beside a writer (SQLite; the file remembers it)."""
@@ -86,6 +108,26 @@ class Database:
     def close(self) -> None:
         """Give back the connections."""
         self._engine.dispose()
+
+
+class _Whole(threading.local):
+    """The transaction of which those of a thread are parts just now, if they are."""
+
+    connection: sa.Connection | None = None
+
+
+@contextmanager
+def _part_of(whole: sa.Connection) -> Iterator[sa.Connection]:
+    """Yield *whole*; what was written within is undone if anything is raised."""
+    cursor = whole.connection.cursor()
+    cursor.execute("SAVEPOINT part")
+    try:
+        yield whole
+    except BaseException:
+        cursor.execute("ROLLBACK TO part")
+        raise
+    finally:
+        cursor.execute("RELEASE part")
 
 
 def database_now(connection: sa.Connection) -> datetime:

@@ -48,15 +48,21 @@ class Cursor:
         return asdict(self)
 
 
-def add_events(connection: sa.Connection, arrived: Sequence[Event], now: datetime) -> int:
-    """Write those of *arrived* whose id is not stored yet; return how many."""
+@dataclass(frozen=True, slots=True)
+class Added:
+    """Events that were written, and the number of the first where they are numbered without a gap (SQLite)."""
+
+    events: Sequence[Event] = ()
+    first_seq: int | None = None
+
+
+def add_events(connection: sa.Connection, arrived: Sequence[Event], now: datetime) -> Added:
+    """Write those of *arrived* whose id is not stored yet; return them."""
     by_id = {event.id: event for event in arrived}
     known = _known(connection, list(by_id))
-    new = [event for event in by_id.values() if event.id not in known] if known else by_id.values()
+    new = [event for event in by_id.values() if event.id not in known]
     rows = EVENT.rows(new, now, connection.dialect.name)
-    if rows:
-        _WRITE[connection.dialect.name](connection, rows)
-    return len(rows)
+    return Added(new, _WRITE[connection.dialect.name](connection, rows)) if rows else Added()
 
 
 def put_position(
@@ -89,11 +95,12 @@ def _known(connection: sa.Connection, ids: list[str]) -> set[str]:
     return {id_ for (id_,) in rows_of(connection, query, (jsontext.dumps(ids),))}
 
 
-def _write_numbered(connection: sa.Connection, rows: list[tuple[Any, ...]]) -> None:
+def _write_numbered(connection: sa.Connection, rows: list[tuple[Any, ...]]) -> int:
     # Retention never deletes the newest event, so a number is never handed out twice.
     ((newest,),) = rows_of(connection, "SELECT coalesce(max(seq), 0) FROM events WHERE xact = 0")
     numbered = [row + (newest + count,) for count, row in enumerate(rows, start=1)]  # noqa: RUF005 - half the time
     write_rows(connection, events, (*EVENT.columns, "seq"), numbered)
+    return int(newest) + 1
 
 
 def _write_copied(connection: sa.Connection, rows: list[tuple[Any, ...]]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from datetime import datetime, timedelta
 
 import sqlalchemy as sa
@@ -26,6 +27,7 @@ from clusterwatch.store import lease as lease_row
 from clusterwatch.store.audit import write_audit
 from clusterwatch.store.engine import Database
 from clusterwatch.store.inbox import Cursor
+from clusterwatch.store.justwritten import JustWritten
 from clusterwatch.store.lease import Lease
 from clusterwatch.store.nodelists import NodesWritten
 from clusterwatch.store.partitions import make_days_ahead
@@ -59,6 +61,7 @@ class Store:
         self._accept_simulated = accept_simulated
         self.read = Reader(database)
         self._nodes_written = NodesWritten()
+        self._just_written = JustWritten()
 
     @classmethod
     def open(cls, url: str, *, create: bool = False, accept_simulated: bool = False, durable: bool = True) -> Store:
@@ -86,6 +89,13 @@ class Store:
     def close(self) -> None:
         """Give back the connections."""
         self._database.close()
+
+    def together(self) -> AbstractContextManager[None]:
+        """Return what commits at its end, all at once, what this thread writes within; SQLite only, PostgreSQL as ever.
+
+        For what runs alone and can be made again: other writers wait, and a loss of power takes all of it.
+        """
+        return self._database.together()
 
     def ping(self) -> None:
         """Return when the database answers.
@@ -125,7 +135,9 @@ class Store:
         with self._database.write() as connection:
             # The row of the position comes first: it lets only one writer a collector look for known events at a time.
             inbox.put_position(connection, node, collector, position, status, now)
-            return inbox.add_events(connection, events, now)
+            added = inbox.add_events(connection, events, now)
+        self._just_written.note(added.events, added.first_seq, now)
+        return len(added.events)
 
     def position(self, node: str, collector: str) -> dict[str, object]:
         """Return where *collector* on *node* goes on; {} the first time."""
@@ -171,6 +183,9 @@ class Store:
 
     def inbox(self, cursor: Cursor, limit: int = 5000) -> tuple[list[Event], Cursor]:
         """Return the events committed since *cursor*, at most *limit*, and the cursor after them; none is skipped."""
+        written = self._just_written.after(cursor.seq, limit)
+        if written:
+            return written, Cursor(cursor.xact, cursor.seq + len(written))
         with self._database.read() as connection:
             return inbox.next_events(connection, cursor, limit)
 
@@ -210,9 +225,9 @@ class Store:
         """
         with self._database.write() as connection:
             has_finished = steps.finish(connection, outcome)
-            if has_finished and told:
-                inbox.add_events(connection, told, outcome.at)
-            return has_finished
+            added = inbox.add_events(connection, told, outcome.at) if has_finished and told else inbox.Added()
+        self._just_written.note(added.events, added.first_seq, outcome.at)
+        return has_finished
 
     def approve(self, decision_id: str, actor: str, reason: str, now: datetime) -> None:
         """Record that *actor* allows a decision to be carried out."""

@@ -7,7 +7,7 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
@@ -207,6 +207,49 @@ def test_inbox_goes_on_where_the_cursor_stands(store: Store):
 
     assert [e.id for e in (*first, *rest)] == [event(n).id for n in range(5)]
     assert store.inbox(cursor) == ([], cursor)
+
+
+def test_inbox_gives_the_same_whether_this_process_wrote_it_or_another(store: Store, url: str):
+    abroad = timezone(timedelta(hours=2))
+    events = [
+        event(1, text="a\0b", happened_at=NOON.astimezone(abroad), observed_at=NOON.astimezone(abroad)),
+        event(2, fields={"loss": float("inf")}, count=3, until=NOON, trust=Trust.USER, job="job-1"),
+    ]
+    _, start = store.inbox(Cursor())
+
+    store.record("node001", "kernel_log", events, {}, None, NOON)
+
+    with closing(Store.open(url)) as other:
+        assert repr(store.inbox(start)) == repr(other.inbox(start))
+
+
+def test_inbox_leaves_nothing_out_that_another_process_wrote_in_between(store: Store, url: str):
+    _, cursor = store.inbox(Cursor())
+    with closing(Store.open(url)) as other:
+        for number in range(6):
+            writer = other if number in (0, 3) else store
+            writer.record("node001", f"collector{number}", [event(number)], {}, None, NOON)
+
+    read: list[Event] = []
+    while True:
+        some, cursor = store.inbox(cursor, limit=2)
+        if not some:
+            break
+        read += some
+
+    assert [each.id for each in read] == [event(number).id for number in range(6)]
+
+
+def test_what_is_written_together_is_there_for_others_at_the_end(url: str):
+    with closing(Store.open(url, create=True)) as store, closing(Store.open(url)) as other:
+        with store.together():
+            store.record("node001", "kernel_log", [event(1)], {}, None, NOON)
+            with pytest.raises(ValueError, match="without a zone"):
+                store.record("node001", "host", [event(2, happened_at=NOON.replace(tzinfo=None))], {}, None, NOON)
+            store.record("node001", "bmc", [event(3)], {}, None, NOON)
+        seen = other.inbox(Cursor())[0]
+
+    assert [each.id for each in seen] == [event(1).id, event(3).id]
 
 
 def test_text_that_no_database_takes_is_stored_without_it(store: Store):
