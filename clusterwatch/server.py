@@ -8,7 +8,7 @@ what it knew, because another may know better by now.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 import structlog
@@ -39,6 +39,7 @@ from clusterwatch.model import (
     kinds,
     node_component,
 )
+from clusterwatch.model.making import replace
 from clusterwatch.seams import Actuator, Clock
 from clusterwatch.store import Cursor, Lease, Store
 

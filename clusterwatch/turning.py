@@ -10,7 +10,7 @@ import math
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from clusterwatch import classify, correlate, detect, policy, track
@@ -46,6 +46,7 @@ from clusterwatch.model import (
     World,
     kinds,
 )
+from clusterwatch.model.making import replace
 from clusterwatch.model.world import world_with
 
 _ADDRESS = re.compile(r"[\d.]{7,15}|[\da-fA-F]{0,4}:[\da-fA-F:.]{2,40}")

@@ -8,7 +8,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
 from datetime import datetime, timedelta
 
 from clusterwatch.correlate.pieces import Piece, evidence_of
@@ -25,6 +24,7 @@ from clusterwatch.model import (
     Topology,
     Trust,
 )
+from clusterwatch.model.making import replace
 
 RANKS_KEPT = 32
 

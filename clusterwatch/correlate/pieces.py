@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from clusterwatch.model import ComponentKind, Event, Evidence, Sample, Severity
 from clusterwatch.model import ranks as ranges
+from clusterwatch.model.making import replace
 
 SAMPLES_KEPT = 3
 TEXT_KEPT = 400

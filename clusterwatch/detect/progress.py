@@ -12,11 +12,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import replace
 from datetime import timedelta
 
 from clusterwatch.detect.state import Counter, Trail
 from clusterwatch.model import Event, Scalar
+from clusterwatch.model.making import replace
 
 PROGRESS_FOLD = timedelta(seconds=1)
 """Progress goes out at most this often per job, but for the first of an attempt and before anything grave."""

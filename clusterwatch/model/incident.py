@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
 from clusterwatch.model.component import Component
 from clusterwatch.model.event import Severity
+from clusterwatch.model.making import replace
 from clusterwatch.model.reading import Trust
 
 

@@ -6,13 +6,14 @@ A job reports progress every few seconds, and its row is written each time; two 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TypeVar
 
 import sqlalchemy as sa
 
 from clusterwatch.model import Attempt, Changes, Job
+from clusterwatch.model.making import replace
 from clusterwatch.store.records import RecordType
 from clusterwatch.store.writing import put
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bisect import insort
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import islice
 from typing import Any
@@ -23,7 +23,7 @@ from clusterwatch.model import (
     StepState,
     World,
 )
-from clusterwatch.model.making import changer
+from clusterwatch.model.making import changer, replace
 from clusterwatch.model.world import CHECKPOINTS_KEPT, Ended
 
 ENDED_WITHIN = timedelta(minutes=2)

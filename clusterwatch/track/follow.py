@@ -12,7 +12,7 @@ The rules:
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from operator import attrgetter
 from sys import intern
@@ -33,6 +33,7 @@ from clusterwatch.model import (
     World,
     kinds,
 )
+from clusterwatch.model.making import replace
 from clusterwatch.model.world import world_with
 from clusterwatch.track.book import Book
 from clusterwatch.track.leaving_out import note_left_out

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from clusterwatch.model import Diagnosis, Event, Node, NodeState, StepKind, StepState, World, kinds
-from clusterwatch.model.making import changer
+from clusterwatch.model.making import changer, replace
 
 SCHEDULER = "scheduler"
 """Who put a node back that no step of a plan put back."""

@@ -4,7 +4,7 @@ from dataclasses import fields, replace
 
 import pytest
 
-from clusterwatch.model import Event, Node, NodeState
+from clusterwatch.model import Event, Node, NodeState, making
 from clusterwatch.model.making import changer, maker
 from clusterwatch.testing import NOON, event
 
@@ -29,7 +29,7 @@ def test_changed_record_is_what_replacing_gives():
 
     changed = changer(Event)(whole, {"count": 3, "until": NOON})
 
-    assert changed == replace(whole, count=3, until=NOON)
+    assert changed == making.replace(whole, count=3, until=NOON) == replace(whole, count=3, until=NOON)
     assert whole.count == 1
 
 
