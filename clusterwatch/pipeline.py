@@ -65,7 +65,7 @@ def respond(world: World, events: Sequence[Event], knowledge: Knowledge, limits:
     turn.link_interruptions(events)
     for incident_id in list(turn.world.incidents):
         turn.advance(incident_id)
-    turn.note_nodes(events)
+    turn.note_nodes()
     turn.return_nodes()
     turn.call_people(events)
     return Turn(turn.world_after(), turn.changes_of_turn(), min(turn.wake_ups, default=None))

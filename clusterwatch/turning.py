@@ -46,6 +46,7 @@ from clusterwatch.model import (
     World,
     kinds,
 )
+from clusterwatch.model.job import names_in
 from clusterwatch.model.making import replace
 from clusterwatch.model.world import world_with
 
@@ -90,7 +91,11 @@ class Limits:
 
 @dataclass(slots=True)
 class Turning:
-    """The state of one turn; the methods run in the order in which they stand."""
+    """The state of one turn; the methods run in the order in which they stand.
+
+    Attributes:
+        named: The events of the turn, with nodes by their names.
+    """
 
     world: World
     tracked: Changes
@@ -98,6 +103,7 @@ class Turning:
     limits: Limits
     now: datetime
     jobs_before: Mapping[str, Job]
+    named: list[Event] = field(default_factory=list)
     wake_ups: list[datetime] = field(default_factory=list)
     incidents: dict[str, Incident] = field(default_factory=dict)
     memberships: list[tuple[str, str]] = field(default_factory=list)
@@ -151,7 +157,9 @@ class Turning:
     def group(self, events: Iterable[Event]) -> None:
         """Put the events into incidents, but for what ClusterWatch made happen itself: that is nobody's fault."""
         ours = self._acted_on()
-        events = [event for event in self._by_name(events) if not self._is_of_our_doing(event, ours)]
+        # Who is named by address is no other node.
+        self.named = self._by_name(events)
+        events = [event for event in self.named if not self._is_of_our_doing(event, ours)]
         self._correlate(events)
         known = self.world.unexplained
         if self.incidents and known:
@@ -171,7 +179,7 @@ class Turning:
         passed = (self.now - (self.world.murmured_at or self.now)) / timedelta(days=1)
         counted = {kind: count * math.exp(-passed) for kind, count in self.world.murmurs.items()}
         for kind, node in told:
-            if not any(node in job.nodes for job in self.world.jobs.values()):
+            if not any(node in names_in(job.nodes) for job in self.world.jobs.values()):
                 continue
             counted[kind] = counted.get(kind, 0.0) + 1.0
         kept = {kind: count for kind, count in counted.items() if count > _FORGOTTEN}
@@ -207,7 +215,7 @@ class Turning:
     def _by_name(self, events: Iterable[Event]) -> list[Event]:
         """Return *events* with nodes by their names where a log names them by address."""
         events = list(events)
-        unknown = {name for name in {event.node for event in events} - {""} if self._may_be_address(name)}
+        unknown = frozenset(name for name in {event.node for event in events} - {""} if self._may_be_address(name))
         names = self._names_of(unknown) if unknown else {}
         if not names:
             return events
@@ -217,8 +225,9 @@ class Turning:
         node = self.world.nodes.get(name)
         return node is None or (not node.addresses and _ADDRESS.fullmatch(name) is not None)
 
-    def _names_of(self, addresses: AbstractSet[str]) -> dict[str, str]:
-        return {address: node.name for node in self.world.nodes.values() for address in addresses & {*node.addresses}}
+    def _names_of(self, addresses: frozenset[str]) -> dict[str, str]:
+        told = (node for node in self.world.nodes.values() if not addresses.isdisjoint(node.addresses))
+        return {address: node.name for node in told for address in addresses.intersection(node.addresses)}
 
     def _acted_on(self) -> dict[str, datetime]:
         """Return when ClusterWatch last ended the processes of a job, by job id."""
@@ -269,14 +278,12 @@ class Turning:
             if step.state is StepState.RECORDED and (decision.job_id is None or step.kind not in _CARE)
         ]
 
-    def note_nodes(self, events: Iterable[Event]) -> None:
+    def note_nodes(self) -> None:
         """Take over which nodes were seen, which are suspect and which were taken out."""
         # Incidents that were closed in this turn still count: what they blame stays suspect.
         blamed = _blamed_by(self.world.diagnoses[key] for key in self.world.incidents)
         doubted = {(name, each.incident_id) for each in self.doubted for name in _blamed_by([each])}
-        # Who is named by address is no other node.
-        named = self._by_name(events)
-        self.nodes = track.node_states(self.world, named, blamed, doubted, self.now)
+        self.nodes = track.node_states(self.world, self.named, blamed, doubted, self.now)
         known = {node.name: node for node in self.nodes}
         if known or self.world.heard:
             self.world = world_with(self.world, nodes={**self.world.nodes, **known}, heard=frozenset())
@@ -296,9 +303,8 @@ class Turning:
 
     def _still_recent(self) -> tuple[Decision, ...]:
         """Return the decisions of the last day, and those that drained what is drained still."""
-        return tuple(
-            each for each in self.world.recent if self.now - each.made_at < policy.DAY or self._has_drained(each)
-        )
+        since = self.now - policy.DAY
+        return tuple([each for each in self.world.recent if each.made_at > since or self._has_drained(each)])
 
     def _has_drained(self, decision: Decision) -> bool:
         named = (self.world.nodes.get(str(step.arguments.get("node"))) for step in decision.steps)

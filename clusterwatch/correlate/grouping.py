@@ -18,7 +18,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from functools import lru_cache
 
 from clusterwatch.correlate.folding import Draft
 from clusterwatch.correlate.pieces import evidence_of
@@ -35,6 +34,7 @@ from clusterwatch.model import (
     Topology,
     Trust,
 )
+from clusterwatch.model.job import names_in
 
 Touched = str | Component
 """What an incident and an event can have in common: a job, a place or a component no node holds."""
@@ -114,14 +114,9 @@ def _jobs_by_node(jobs: Mapping[str, Job], nodes: Iterable[str]) -> dict[str, fr
     """Return the ids of the jobs on each of *nodes*, those of events that do not tell their job."""
     found: dict[str, set[str]] = {name: set() for name in nodes}
     for job in jobs.values() if found else ():
-        for name in found.keys() & _as_set(job.nodes):
+        for name in names_in(job.nodes).intersection(found):
             found[name].add(job.id)
     return {name: frozenset(ids) for name, ids in found.items()}
-
-
-@lru_cache(maxsize=256)
-def _as_set(nodes: tuple[str, ...]) -> frozenset[str]:
-    return frozenset(nodes)
 
 
 @dataclass(slots=True)

@@ -6,6 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from functools import lru_cache
+
+
+@lru_cache(maxsize=256)
+def names_in(nodes: tuple[str, ...]) -> frozenset[str]:
+    """Return *nodes*, the thousands of names of a job, as a set: each turn asks whether some are among them."""
+    return frozenset(nodes)
 
 
 class JobState(StrEnum):

@@ -13,6 +13,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from clusterwatch.model import Decision, Job, LeftOut, Mode, Node, NodeState, Step, StepKind, StepState
+from clusterwatch.model.job import names_in
 from clusterwatch.policy.asked import ASKED
 from clusterwatch.policy.decide import MODES, breaker_before
 from clusterwatch.policy.limits import Limits
@@ -67,7 +68,7 @@ def _left_out(cluster: Cluster, steps_by_node: Mapping[str, list[_Done]], limits
     }
     if not waiting or breaker_before(cluster, limits, now) is not None:
         return []
-    busy = frozenset(name for job in cluster.jobs.values() for name in job.nodes)
+    busy = frozenset[str]().union(*(names_in(job.nodes).intersection(waiting) for job in cluster.jobs.values()))
     return [
         _checking(job, left, limits, now)
         for name, (job, left) in sorted(waiting.items())

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import islice
+from operator import attrgetter
 from typing import Any
 
 from clusterwatch.model import (
@@ -33,6 +34,8 @@ ENDED_KEPT = 16
 
 # They change with each step that a job reports, and `dataclasses.replace` takes longer than all else that is done then.
 _changed_job, _changed_attempt = changer(Job), changer(Attempt)
+
+_path = attrgetter("path")
 
 _ENDING = (StepState.RECORDED, StepState.BEGUN, StepState.DONE)
 
@@ -147,10 +150,10 @@ class Book:
 
     def checkpoint(self, job_id: str, path: str) -> Checkpoint | None:
         """Return the complete checkpoint of the job at *path*; None when there is none."""
-        for known in self.checkpoints.get(job_id, ()):
-            if known.path == path:
-                return known
-        return None
+        saved = self.checkpoints.get(job_id, ())
+        # Most are asked for that are not there: a thousand paths are looked through at a time, not one by one.
+        paths = list(map(_path, saved))
+        return saved[paths.index(path)] if path in paths else None
 
     def save_checkpoint(self, checkpoint: Checkpoint) -> bool:
         """Add a checkpoint and return whether its path was not on the list.
@@ -158,8 +161,8 @@ class Book:
         A torn one is recorded and takes a complete one of the same path off the list.
         """
         before, path = self.checkpoints.get(checkpoint.job_id, ()), checkpoint.path
-        kept = [known for known in before if known.path != path]
-        is_new = len(kept) == len(before)
+        is_new = path not in map(_path, before)
+        kept = list(before) if is_new else [known for known in before if known.path != path]
         if checkpoint.complete:
             insort(kept, checkpoint, key=lambda each: (each.step, each.saved_at))
         self.checkpoints[checkpoint.job_id] = tuple(kept[-CHECKPOINTS_KEPT:])
