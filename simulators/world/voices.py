@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from functools import cache
 
 from clusterwatch.model import Scalar
@@ -48,7 +48,7 @@ class Voices:
 
     def __init__(self, outbox: Outbox, start: datetime, *, rank_by_rank: bool = False) -> None:
         self.rank_by_rank = rank_by_rank
-        self._outbox, self._start = outbox, start
+        self._outbox, self._start = outbox, start.astimezone(UTC).replace(tzinfo=None)
 
     def strike(
         self,
@@ -177,14 +177,18 @@ class Voices:
 
     def iso(self, at: float) -> str:
         """Return the moment *at* as text."""
-        return (self._start + timedelta(seconds=round(at, 3))).isoformat()
+        return f"{self._moment(at).isoformat()}+00:00"
+
+    def _moment(self, at: float) -> datetime:
+        """Return *at* in UTC without the zone: Python would work that out for each text anew, and take long for it."""
+        return self._start + timedelta(seconds=round(at, 3))
 
     def _values_at(self, line: FleetLine, values: Mapping[str, Scalar], at: float) -> Mapping[str, Scalar]:
         return {**values, **self._clock(at)} if line.tells_time else values
 
     def _clock(self, at: float) -> dict[str, Scalar]:
-        moment = self._start + timedelta(seconds=round(at, 3))
-        return {"clock": moment.isoformat(" ", "seconds")[:19], "milli": moment.microsecond // 1000}
+        moment = self._moment(at)
+        return {"clock": moment.isoformat(" ", "seconds"), "milli": moment.microsecond // 1000}
 
     def _values(self, scene: Scene, node: str, gpu: int, exit_code: int, seed: int, at: float) -> dict[str, Scalar]:
         rng = seeded(seed, "values", node, gpu)
