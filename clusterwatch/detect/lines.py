@@ -10,7 +10,7 @@ from clusterwatch.detect.matcher import Hit, unbeaten
 from clusterwatch.detect.progress import progress_fields
 from clusterwatch.detect.refining import Refinements
 from clusterwatch.detect.reports import reported
-from clusterwatch.detect.sightings import PCI_NAMED, Sighting, component_of, default_component, kind_from
+from clusterwatch.detect.sightings import PCI_NAMED, Sighting, component_of, default_component, kind_from, sighting_with
 from clusterwatch.detect.signals import ending
 from clusterwatch.detect.state import Assembly
 from clusterwatch.detect.states import rank_in, whole
@@ -143,7 +143,7 @@ def _sighting(
     if "pci" in fields and component.kind in PCI_NAMED:
         fields["pci"] = component.id
     kind, known = refinements.refined(kind_from(hit.rule.kind, fields), fields, hit.match.string)
-    return Sighting(reading, kind, component, known, hit.rule.name, rank=rank)
+    return sighting_with((reading, kind, component, known, hit.rule.name, "", rank))
 
 
 def _of_frames(hits: Sequence[Hit]) -> Sequence[Hit]:

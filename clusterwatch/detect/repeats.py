@@ -15,7 +15,7 @@ from typing import Any
 from clusterwatch.detect.state import Repeats
 from clusterwatch.model import Component, ComponentKind, Event, Knowledge, Role, Scalar, event_id
 from clusterwatch.model import ranks as ranges
-from clusterwatch.model.making import changer
+from clusterwatch.model.making import changer, maker
 
 FOLD_AFTER = 10
 FIRST_WINDOW_SECONDS = 1.0
@@ -25,6 +25,8 @@ FORGET_SECONDS = 120.0
 _FORGET = timedelta(seconds=FORGET_SECONDS)
 
 changed = changer(Event)
+
+_repeats = maker(Repeats)
 
 # Each of these is a moment in the life of a job; two alike are two moments.
 _NEVER_FOLDED = frozenset({"job", "attempt", "rank", "process", "checkpoint", "action", "training"})
@@ -59,10 +61,10 @@ def add(repeats: Repeats | None, event: Event, *, shared: bool = False) -> tuple
         return _with_one_more(repeats, repeats.folded, event), None
     seen, window = (repeats.seen, repeats.seconds) if repeats is not None else (0, FIRST_WINDOW_SECONDS)
     if seen < FOLD_AFTER and not shared:
-        return Repeats(seen + 1, event.observed_at, window), event
+        return _repeats((seen + 1, event.observed_at, window, None, None, 0, None, None, ())), event
     closes_at = event.observed_at + timedelta(seconds=window)
     ranks = ((event.rank, event.rank),) if shared and event.rank is not None else ()
-    return Repeats(seen, event.observed_at, window, closes_at, event, ranks=ranks), None
+    return _repeats((seen, event.observed_at, window, closes_at, event, 0, None, None, ranks)), None
 
 
 def close(repeats: Repeats) -> tuple[Repeats, Event]:
@@ -93,17 +95,10 @@ def of_ranks(event: Event, ranks: ranges.Ranges) -> dict[str, Any]:
 
 def _with_one_more(repeats: Repeats, first: Event, event: Event) -> Repeats:
     ranks = ranges.with_rank(repeats.ranks, event.rank) if repeats.ranks and event.rank is not None else repeats.ranks
-    return Repeats(
-        repeats.seen,
-        event.observed_at,
-        repeats.seconds,
-        repeats.closes_at,
-        first,
-        repeats.more + event.count,
-        min(repeats.first_at or first.happened_at, event.happened_at),
-        max(repeats.until or first.last_at, event.last_at),
-        ranks,
-    )
+    first_at = min(repeats.first_at or first.happened_at, event.happened_at)
+    until, more = max(repeats.until or first.last_at, event.last_at), repeats.more + event.count
+    window = (repeats.seconds, repeats.closes_at, first, more, first_at, until, ranks)
+    return _repeats((repeats.seen, event.observed_at, *window))
 
 
 def _told(repeats: Repeats, first: Event) -> Event:

@@ -5,15 +5,25 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, lru_cache
 
 from clusterwatch.detect.rules import Rule
-from clusterwatch.model import Component, ComponentKind, Event, Knowledge, Reading, Scalar, event_id, node_component
+from clusterwatch.model import Component, ComponentKind, Event, Knowledge, Reading, Scalar, event_id
 from clusterwatch.model.making import maker
 
 LONGEST_TEXT = 400
 
 _event = maker(Event)
+
+COMPONENTS_KEPT = 1 << 15
+"""As many as a fleet has nodes and ranks: in a burst each of them speaks time and again."""
+
+
+@lru_cache(maxsize=COMPONENTS_KEPT)
+def component(kind: ComponentKind, id_: str, node: str) -> Component:
+    """Return the component, the same object for the same one of late."""
+    return Component(kind, id_, node)
+
 
 _PCI = re.compile(r"(?:[0-9a-f]{4})?([0-9a-f]{4}):([0-9a-f]{1,2}):([0-9a-f]{1,2})(?:\.[0-9a-f])?")
 _WORD = re.compile(r"\w")
@@ -33,6 +43,10 @@ class Sighting:
     rule: str = ""
     text: str = ""
     rank: int | None = None
+
+
+sighting_with = maker(Sighting)
+"""Makes a sighting of the values of all its fields: there is one for each line that says something."""
 
 
 def event_of(sighting: Sighting, knowledge: Knowledge) -> Event:
@@ -64,10 +78,10 @@ def event_of(sighting: Sighting, knowledge: Knowledge) -> Event:
 def default_component(reading: Reading, rank: int | None) -> Component:
     """Return what a reading is about when nothing in it says more: the rank, else the job, else the node."""
     if rank is not None:
-        return Component(ComponentKind.RANK, str(rank), reading.node)
+        return component(ComponentKind.RANK, str(rank), reading.node)
     if reading.job is not None:
-        return Component(ComponentKind.JOB, reading.job)
-    return node_component(reading.node)
+        return component(ComponentKind.JOB, reading.job, "")
+    return component(ComponentKind.NODE, reading.node, reading.node)
 
 
 def component_of(rule: Rule, fields: Mapping[str, Scalar], reading: Reading, rank: int | None) -> Component:
@@ -80,13 +94,13 @@ def component_of(rule: Rule, fields: Mapping[str, Scalar], reading: Reading, ran
     node = str(fields.get("node") or reading.node)
     if rule.component_kind is ComponentKind.NODE:
         # A log that several nodes write, read somewhere else: a line that names none is about the job or its rank.
-        return node_component(node) if node else default_component(reading, rank)
+        return component(ComponentKind.NODE, node, node) if node else default_component(reading, rank)
     # "{pci}|{gpu}": the first that the line holds, because drivers leave one or the other out.
     names = (filled(template, fields) for template in rule.component_id.split("|"))
     named = next((name for name in names if _WORD.search(name)), "")
     if not named:
         return default_component(reading, rank)
-    return Component(rule.component_kind, component_id(rule.component_kind, named), node)
+    return component(rule.component_kind, component_id(rule.component_kind, named), node)
 
 
 def component_id(kind: ComponentKind, name: str) -> str:
