@@ -8,7 +8,18 @@ from datetime import datetime
 from threading import Event as Signal
 from typing import Any, Protocol, runtime_checkable
 
-from clusterwatch.model import Collected, MaintenanceWindow, Mode, Outcome, Scalar, Step, Topology, WorldState
+from clusterwatch.model import (
+    Collected,
+    Decision,
+    Event,
+    MaintenanceWindow,
+    Mode,
+    Outcome,
+    Scalar,
+    Step,
+    Topology,
+    WorldState,
+)
 
 
 @runtime_checkable
@@ -264,6 +275,34 @@ class TraceColumns:
     repair_hours: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class OnRecord:
+    """What a daemon has on record of one job and everything around it, to be written as a recording.
+
+    Attributes:
+        name: Of the recording. start, ends_at: Of the time it covers.
+        job: Id of the job that a summary will be about; actuator: who acts on it.
+        mode: How far automation went: AUTO where steps were carried out.
+        nodes_total, gpus_total: Of the job.
+        decisions: Oldest first; facts: what steps of them gave, by the id of the step.
+        events: Gives the events anew, in the order in which they came; without those that told of the steps.
+    """
+
+    name: str
+    start: datetime
+    ends_at: datetime
+    job: str
+    actuator: str
+    mode: Mode
+    nodes_total: int
+    gpus_total: int
+    topology: Topology
+    maintenance: tuple[MaintenanceWindow, ...]
+    decisions: tuple[Decision, ...]
+    facts: Mapping[str, Mapping[str, Scalar]]
+    events: Callable[[], Iterator[Event]]
+
+
 class TraceTools(Protocol):
     """Makes, checks, counts and converts trace files. All raise ConfigError with every mistake of an input."""
 
@@ -298,6 +337,10 @@ class TraceTools(Protocol):
         """Return the figures of *trace*."""
         ...
 
+    def recorded(self, known: OnRecord) -> Trace:
+        """Return what a daemon has on record as a trace: a recording."""
+        ...
+
     def from_acme(self, path: str, into: IntoTrace, *, least_gpus: int, job_type: str) -> Trace:
         """Return the failed jobs of a job trace of Acme with at least so many GPUs, of any type for ""."""
         ...
@@ -327,6 +370,30 @@ class TraceFleet(SimulatedFleet, Protocol):
     @property
     def manual_total(self) -> int:
         """Restarts that were a person's work, in a cluster that ClusterWatch only watches."""
+        ...
+
+    @property
+    def is_recorded(self) -> bool:
+        """Whether it tells what happened once, whatever is done about it now."""
+        ...
+
+    @property
+    def tells_silence(self) -> bool:
+        """Whether that a job stands still is among what it tells, so that the silence itself means nothing."""
+        ...
+
+    @property
+    def is_followed(self) -> bool:
+        """Whether it still answers for what is done: a recording does until something is done that it does not hold."""
+        ...
+
+    @property
+    def decisions(self) -> tuple[Decision, ...]:
+        """What was decided when it was recorded, oldest first; () for what was not."""
+        ...
+
+    def noticed(self, now: datetime) -> tuple[Event, ...]:
+        """Return what was noticed already, of what arrived up to *now*: detection takes no part in it."""
         ...
 
     def about(self) -> Mapping[str, object]:

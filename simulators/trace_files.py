@@ -4,23 +4,43 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
 
+from clusterwatch import seams
+from clusterwatch.errors import ConfigError, Mistake
 from simulators.cluster import with_numbers
 from simulators.trace.schedule import Assumption, Schedule
 from simulators.trace_fleet import TraceFleet
 from simulators.world.regimes import regimes, save_every_seconds
 
+if TYPE_CHECKING:
+    from simulators.trace.recording.fleet import RecordingFleet
+
 SAVE_EVERY = "save_every_seconds"
 """Option that overrules how often the job saves."""
 
 
-def open_trace(trace: str, seed: int | None, policy: str, options: Mapping[str, float]) -> TraceFleet:
+def open_trace(trace: str, seed: int | None, policy: str, options: Mapping[str, float]) -> seams.TraceFleet:
     """Return the fleet that lives through *trace*; see `clusterwatch.seams.OpenTrace`."""
-    from simulators.trace.opening import schedule_of
+    from simulators.trace.opening import is_file, schedule_of
+    from simulators.trace.recording.reading import is_recording
 
+    if is_file(trace) and is_recording(Path(trace)):
+        return _recorded(trace, seed, options)
     regime = regimes().get(policy)
     save_every = options.get(SAVE_EVERY, save_every_seconds(regime))
     return TraceFleet(assuming(schedule_of(trace, seed), options), save_every, regime)
+
+
+def _recorded(trace: str, seed: int | None, options: Mapping[str, float]) -> RecordingFleet:
+    from simulators.trace.recording.fleet import RecordingFleet
+    from simulators.trace.recording.reading import recording_in
+
+    asked = [*(["--seed"] if seed is not None else []), *(f"--assume {name}" for name in options)]
+    if asked:
+        raise ConfigError(trace, [Mistake(each, "a recording is what happened: leave it out") for each in asked])
+    return RecordingFleet(recording_in(Path(trace)))
 
 
 def assuming(schedule: Schedule, options: Mapping[str, float]) -> Schedule:

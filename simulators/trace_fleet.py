@@ -10,6 +10,8 @@ from clusterwatch.errors import ActionError
 from clusterwatch.model import (
     NODE_STEP_KINDS,
     Collected,
+    Decision,
+    Event,
     MaintenanceWindow,
     Mode,
     Outcome,
@@ -40,6 +42,10 @@ class TraceFleet:
     every_seconds = 1.0
     deadline_seconds = 60.0
     mode = Mode.AUTO
+    is_recorded = False
+    is_followed = True
+    tells_silence = False
+    decisions: tuple[Decision, ...] = ()
 
     def __init__(
         self,
@@ -147,6 +153,10 @@ class TraceFleet:
         """Return what happened up to *now*; *site* and *position* do not matter, the fleet lives in memory."""
         with self._lock:
             return Collected(self._world.take(self._advance(now)))
+
+    def noticed(self, now: datetime) -> tuple[Event, ...]:
+        """Return nothing: here everything is still to be noticed."""
+        return ()
 
     def close(self) -> None:
         """Do nothing: there are no handles."""

@@ -5,15 +5,26 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
+from datetime import datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from clusterwatch import plugins
+from clusterwatch import detect, plugins
 from clusterwatch.app import wiring
 from clusterwatch.app.brake_audit import broken_brakes
+from clusterwatch.app.diverging import diverged_at
 from clusterwatch.app.drawing_power import PowerDrawn, power_drawn
-from clusterwatch.app.replay_scoring import Automation, Classification, Goodput, Quantiles, Score, score, strikes_in
+from clusterwatch.app.replay_scoring import (
+    Automation,
+    Classification,
+    Goodput,
+    Quantiles,
+    Score,
+    Strike,
+    score,
+    strikes_in,
+)
 from clusterwatch.app.replaying import Replay, Volume
 from clusterwatch.clock import SystemClock
 from clusterwatch.config import Settings
@@ -26,6 +37,15 @@ OPENER = "traces"
 """Name of the plugin that knows traces."""
 
 _ALL = 1_000_000
+_NEVER_SECONDS = 100 * 366 * 86_400.0
+_NO_HANGS = detect.HangLimits(
+    minimum_seconds=_NEVER_SECONDS,
+    rank_lost_seconds=_NEVER_SECONDS,
+    rank_lost_startup_seconds=_NEVER_SECONDS,
+    startup_seconds=_NEVER_SECONDS,
+)
+_NOT_OVERDUE = detect.OverdueLimits(minimum_seconds=_NEVER_SECONDS)
+"""For fleets that tell silence themselves: progress that is kept by the minute would look like it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +57,7 @@ class Asked:
         policy: Name of a built-in policy or regime, or a policy file.
         database: Where to write; "" for a file that is deleted at the end.
         seed: None for the trace's own.
-        truth: Where to write what really happened; None for beside nothing.
+        truth: Where to write what really happened; of a recording, where that stands. None for nowhere.
         options: What else the trace's fleet takes, by name.
     """
 
@@ -55,6 +75,7 @@ class Replayed:
     """What came of a replay.
 
     *done* counts the steps that were carried out by their kind; *broken_brakes* says which brakes were not kept.
+    *is_recorded* tells a recording, and *diverged_at* when something was decided that differs from what it holds.
     """
 
     about: Mapping[str, object]
@@ -66,6 +87,8 @@ class Replayed:
     database: str
     done: Mapping[str, int] = field(default_factory=dict)
     broken_brakes: tuple[str, ...] = ()
+    is_recorded: bool = False
+    diverged_at: datetime | None = None
 
     @property
     def interruptions(self) -> Mapping[str, int]:
@@ -104,6 +127,8 @@ class Replayed:
         told["automation"] |= {"steps": dict(self.done), "broken_brakes": list(self.broken_brakes)}
         about = {name: self.about[name] for name in ("trace", "seed")}
         size = {name: self.about[name] for name in ("days", "nodes", "gpus")}
+        if self.is_recorded:
+            told["diverged_at"] = self.diverged_at.isoformat() if self.diverged_at else None
         volume = {"readings": self.volume.readings, "events": self.volume.events, "incidents": self.incidents}
         return {
             **about,
@@ -132,20 +157,30 @@ def lived(run: Replay, asked: Asked, place: str, on_progress: Callable[[float], 
     clock, fleet, read = SystemClock(), run.fleet, run.store.read
     began = clock.monotonic()
     run.run(lambda now: on_progress((now - fleet.start) / (fleet.ends_at - fleet.start)))
-    lines = list(fleet.truth_lines())
-    _write_truth(asked.truth, lines)
-    job, strikes = str(fleet.about()["job"]), strikes_in(lines, fleet.start)
+    made, strikes = read.decisions(limit=_ALL), _strikes(fleet, asked.truth)
+    differs_at = diverged_at(fleet.decisions, made) if fleet.is_recorded else None
     return Replayed(
         about=fleet.about(),
         mode=run.mode,
-        score=score(run.store, job, strikes, fleet.ends_at, fleet.manual_total),
+        score=score(run.store, str(fleet.about()["job"]), strikes, fleet.ends_at, fleet.manual_total, differs_at),
         volume=run.volume,
         incidents=read.stats().rows["incidents"],
         wall_seconds=clock.monotonic() - began,
         database=place if asked.database else "",
-        done=_done(read.decisions(limit=_ALL)),
+        done=_done(each for each in made if differs_at is None or each.made_at < differs_at),
         broken_brakes=broken_brakes(run.store, run.limits.policy),
+        is_recorded=fleet.is_recorded,
+        diverged_at=differs_at,
     )
+
+
+def _strikes(fleet: TraceFleet, truth: Path | None) -> list[Strike] | None:
+    """Return what really happened; None where nobody knows. Of a simulated fleet it is written to *truth*."""
+    if not fleet.is_recorded:
+        lines = list(fleet.truth_lines())
+        _write_truth(truth, lines)
+        return strikes_in(lines, fleet.start)
+    return None if truth is None else _read_truth(truth, fleet.start)
 
 
 def _done(decisions: Iterable[Decision]) -> dict[str, int]:
@@ -163,13 +198,15 @@ def prepared(asked: Asked, settings: Settings) -> Iterator[tuple[Replay, str]]:
     fleet = _fleet(asked)
     brakes = settings.policy if fleet.is_operated else settings.policy.model_copy(update={"use": asked.policy})
     limits = wiring.limits_of(settings.model_copy(update={"policy": brakes}), actuators=[fleet])
+    if fleet.tells_silence:
+        limits = replace(limits, hang=_NO_HANGS, overdue=_NOT_OVERDUE)
     with _store(asked.database) as (store, place):
         yield Replay(fleet, store, wiring.catalog_of(settings), limits, _mode(asked, fleet)), place
 
 
 def _mode(asked: Asked, fleet: TraceFleet) -> Mode:
-    """Return how far ClusterWatch may go: where something else acts, it only watches."""
-    return Mode.OBSERVE if fleet.is_operated else asked.mode
+    """Return how far ClusterWatch may go: where something else acts, or acted when it was recorded, it only watches."""
+    return Mode.OBSERVE if fleet.is_operated or fleet.mode is Mode.OBSERVE else asked.mode
 
 
 def _fleet(asked: Asked) -> TraceFleet:
@@ -200,3 +237,13 @@ def _write_truth(path: Path | None, lines: list[str]) -> None:
         path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
     except OSError as error:
         raise SourceError(f"{path} cannot be written: {error}") from error
+
+
+def _read_truth(path: Path, start: datetime) -> list[Strike]:
+    try:
+        return strikes_in(filter(str.strip, path.read_text(encoding="utf-8").splitlines()), start)
+    except OSError as error:
+        raise SourceError(f"{path} cannot be read: {error}") from error
+    except (ValueError, KeyError, TypeError) as error:
+        words = f"is no truth file ({error!r}): each line has id, cause, attempt and interrupted, in seconds"
+        raise SourceError(f"{path} {words}") from error

@@ -71,7 +71,10 @@ class Strike:
 
 
 def strikes_in(lines: Iterable[str], start: datetime) -> list[Strike]:
-    """Return the strikes in the *lines* of a truth file, whose seconds count from *start*."""
+    """Return the strikes in the *lines* of a truth file, whose seconds count from *start*.
+
+    Every line has id, cause, attempt and interrupted; what else it may have is written by a replay.
+    """
     found = []
     for line in lines:
         told = json.loads(line)
@@ -79,14 +82,14 @@ def strikes_in(lines: Iterable[str], start: datetime) -> list[Strike]:
             Strike(
                 id=told["id"],
                 cause=Cause(told["cause"]),
-                planned=told["planned"],
+                planned=told.get("planned", False),
                 attempt=told["attempt"],
-                nodes=frozenset(told["nodes"]),
-                neighbours=frozenset(told["neighbours"]),
-                struck_at=start + timedelta(seconds=told["struck"]),
+                nodes=frozenset(told.get("nodes", ())),
+                neighbours=frozenset(told.get("neighbours", ())),
+                struck_at=start + timedelta(seconds=told.get("struck", told["interrupted"])),
                 interrupted_at=start + timedelta(seconds=told["interrupted"]),
-                repeat_of=told["repeat_of"],
-                unseen_wording=told["unseen_wording"],
+                repeat_of=told.get("repeat_of", ""),
+                unseen_wording=told.get("unseen_wording", False),
                 harm=told.get("harm", ""),
             )
         )
@@ -153,12 +156,15 @@ class Classification:
 
 @dataclass(frozen=True, slots=True)
 class Automation:
-    """What was done, and what of it was wrong. Excluded is what one job goes on without, drained what nobody gets."""
+    """What was done, and what of it was wrong. Excluded is what one job goes on without, drained what nobody gets.
+
+    Healthy nodes are None where nobody knows what really happened.
+    """
 
     manual_interventions: int
     decisions: int
-    healthy_nodes_drained: int
-    healthy_nodes_excluded: int
+    healthy_nodes_drained: int | None
+    healthy_nodes_excluded: int | None
     false_restarts: int
     nodes_drained: int
     nodes_excluded: int
@@ -209,21 +215,34 @@ class Score:
     judged: tuple[Judged, ...] = field(repr=False)
 
 
-def score(store: Store, job_id: str, strikes: Sequence[Strike], now: datetime, manual_total: int) -> Score:
+def score(
+    store: Store,
+    job_id: str,
+    strikes: Sequence[Strike] | None,
+    now: datetime,
+    manual_total: int,
+    diverged_at: datetime | None = None,
+) -> Score:
     """Return how the pipeline fared on the job that *strikes* stopped; *now* is the end of the trace.
 
-    *manual_total* restarts were a person's work in the simulated cluster.
+    Args:
+        strikes: None where nobody knows what really happened: interruptions are then those on record.
+        manual_total: Restarts that were a person's work in the simulated cluster.
+        diverged_at: What was done from then on, and where the time went, counts for nothing.
     """
     view = store.read.job(job_id)
     assert view is not None, f"no job {job_id} on record"
     decisions = sorted(store.read.decisions(limit=1_000_000), key=lambda decision: decision.made_at)
-    judged = _judged(strikes, view, decisions)
+    judged = _judged(strikes or (), view, decisions)
     done = [event for _, event in store.read.events(kind=kinds.STEP_CHANGED, limit=1_000_000)]
+    if diverged_at is not None:
+        decisions = [each for each in decisions if each.made_at < diverged_at]
+        done = [event for event in done if event.happened_at < diverged_at]
     return Score(
-        interruptions=_counts(strikes),
+        interruptions=_counts(strikes) if strikes is not None else _counts_on_record(view.interruptions),
         classification=_classified([each for each in judged if each.strike.is_first]),
         automation=_automation(view, strikes, decisions, done, manual_total),
-        goodput=_goodput(view, now),
+        goodput=_goodput(view, now, diverged_at or now),
         latency_seconds=_latencies([each for each in judged if each.strike.is_first]),
         judged=tuple(judged),
     )
@@ -234,6 +253,11 @@ def _counts(strikes: Sequence[Strike]) -> dict[str, int]:
     unexpected = sum(strike.is_first for strike in strikes)
     repeats = len(strikes) - planned - unexpected
     return {"total": planned + unexpected, "planned": planned, "unexpected": unexpected, "repeats": repeats}
+
+
+def _counts_on_record(stops: Sequence[Interruption]) -> dict[str, int]:
+    planned = sum(stop.planned for stop in stops)
+    return {"total": len(stops), "planned": planned, "unexpected": len(stops) - planned, "repeats": 0}
 
 
 def _judged(strikes: Sequence[Strike], view: JobView, decisions: Sequence[Decision]) -> list[Judged]:
@@ -314,7 +338,7 @@ def row_of(cause: Cause) -> str:
 
 def _automation(
     view: JobView,
-    strikes: Sequence[Strike],
+    strikes: Sequence[Strike] | None,
     decisions: Sequence[Decision],
     done: Sequence[Event],
     manual_total: int,
@@ -330,12 +354,16 @@ def _automation(
         + manual_total
         + _left_alone(view, decisions, ended),
         decisions=sum(any(step.state in _CARRIED_OUT for step in decision.steps) for decision in decisions),
-        healthy_nodes_drained=len(_healthy(drained, strikes)),
-        healthy_nodes_excluded=len(_healthy(excluded, strikes)),
+        healthy_nodes_drained=_healthy_total(drained, strikes),
+        healthy_nodes_excluded=_healthy_total(excluded, strikes),
         false_restarts=sum(bool(event.fields.get("could_train")) for event in restarts),
         nodes_drained=len({event.fields.get("node") for event in drained}),
         nodes_excluded=len({event.fields.get("node") for event in excluded}),
     )
+
+
+def _healthy_total(out: Iterable[Event], strikes: Sequence[Strike] | None) -> int | None:
+    return None if strikes is None else len(_healthy(out, strikes))
 
 
 def _healthy(out: Iterable[Event], strikes: Sequence[Strike]) -> set[str]:
@@ -369,8 +397,9 @@ def _lasted(stop: Interruption) -> timedelta:
     return max(stop.edges.values()) - _began(stop)
 
 
-def _goodput(view: JobView, now: datetime) -> Goodput:
-    ledger = pipeline.account(view.job, view.attempts, view.interruptions, now, view.checkpoints, view.progress)
+def _goodput(view: JobView, now: datetime, until: datetime) -> Goodput:
+    whole = pipeline.account(view.job, view.attempts, view.interruptions, now, view.checkpoints, view.progress)
+    ledger = whole.between(view.job.started_at, until)
     seconds = {reason.value: spent for reason, spent in ledger.seconds_by_reason().items()}
     productive = seconds.pop("productive", 0.0)
     gpus = max(view.job.gpus, 1)

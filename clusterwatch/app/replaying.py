@@ -136,13 +136,14 @@ class Replay:
             if self._responder.is_behind:
                 continue
             # A plan goes on step by step: there is something to act on until nothing was.
-            self._has_steps = self._has_steps and self._actor.turn() > 0
+            self._has_steps = self._has_steps and self.fleet.is_followed and self._actor.turn() > 0
             if not self._has_steps:
                 return
 
     def _collect(self, now: datetime) -> None:
         readings = self.fleet.collect(_SITE, {}, now).readings
         self._observer, events, self._window_closes_at = pipeline.observe(self._observer, readings, self.catalog, now)
+        events = [*self.fleet.noticed(now), *events]
         self.volume.readings += len(readings)
         if events:
             self.volume.events += self.store.record(_SITE.node, self.fleet.name, events, {}, None, now)

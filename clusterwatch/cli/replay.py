@@ -38,7 +38,9 @@ def replay(
     assume: Annotated[
         list[str] | None, typer.Option(metavar="NAME=VALUE", help="Another value for an assumption of the trace.")
     ] = None,
-    truth: Annotated[Path | None, typer.Option(metavar="F", help="Write what really happened there.")] = None,
+    truth: Annotated[
+        Path | None, typer.Option(metavar="F", help="Write what really happened there; of a recording, read it.")
+    ] = None,
     speed: Annotated[
         float | None,
         typer.Option(min=0.1, max=100_000, help="Play it with a page of its own, so many times as fast as real time."),

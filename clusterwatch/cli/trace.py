@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
+from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from clusterwatch.cli.options import OutputOption
+from clusterwatch.cli.options import ConfigOption, DatabaseOption, OutputOption
 from clusterwatch.cli.output import Column, Format, emit, say
 
 if TYPE_CHECKING:
@@ -20,6 +21,8 @@ app = typer.Typer(help="Traces of failures: make, check, count and convert them.
 
 PROBLEMS_FOUND = 10
 _STANDARD_OUTPUT = "-"
+_SIZES = ("kind", "seed", "days", "job", "nodes", "gpus")
+_COUNTS = ("faults", "planned", "noise_records", "events", "readings", "decisions")
 
 SeedOption = Annotated[int, typer.Option("--seed", min=0, help="Chooses what is drawn: times, places, words.")]
 OutOption = Annotated[
@@ -137,6 +140,42 @@ def convert(
     _written(tools, trace, out, output)
 
 
+@app.command()
+def record(
+    out: Annotated[Path, typer.Argument(metavar="OUT", help='File to write; ".zst" is compressed.')],
+    job: Annotated[str, typer.Option(help="What a replay's summary is about; else the job with the most GPUs.")] = "",
+    since: Annotated[
+        str, typer.Option(metavar="SPAN|TIME", help="Leave out what came before: 12h, 30d or 2026-03-04T12:00.")
+    ] = "",
+    name: Annotated[str, typer.Option(help="Name of the trace; that of the file otherwise.")] = "",
+    config: ConfigOption = None,
+    database: DatabaseOption = None,
+    output: OutputOption = Format.TABLE,
+) -> None:
+    """Write what the daemon has on record as a trace, to replay it: a recording."""
+    from clusterwatch.app.recording import on_record
+    from clusterwatch.app.tracing import trace_tools
+    from clusterwatch.cli.finding import job_named, opened_store
+    from clusterwatch.config import load
+
+    since_at = _since(since)
+    tools, topology = trace_tools(), load(config, {"database": database}).topology.topology()
+    with opened_store(config, database) as store:
+        about = job_named(store.read, job) if job else None
+        known = on_record(store.read, name or out.name.partition(".")[0], about, since_at, topology)
+        _written(tools, tools.recorded(known), out, output)
+
+
+def _since(text: str) -> datetime | None:
+    from clusterwatch.cli.wording import time_since
+    from clusterwatch.clock import SystemClock
+
+    try:
+        return time_since(text, SystemClock().now()) if text else None
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="--since") from error
+
+
 def _written(tools: TraceTools, trace: Trace, out: Path | None, output: Format) -> None:
     from clusterwatch.cli.output import show
     from clusterwatch.cli.views.trace import written_page
@@ -146,7 +185,8 @@ def _written(tools: TraceTools, trace: Trace, out: Path | None, output: Format) 
             typer.echo(line)
         return
     figures, path = tools.stats(trace), out or Path(f"{trace.name}.jsonl.zst")
-    total = 1 + sum(int(figures[name]) for name in ("faults", "planned", "noise_records"))
+    counts = [name for name in _COUNTS if name in figures]
+    total = 1 + sum(int(figures[name]) for name in counts)
     with _progress("writing", total) as advance:
         digest = tools.write(trace, str(path), lambda: advance(1))
     answer: Mapping[str, Any] = {
@@ -154,7 +194,7 @@ def _written(tools: TraceTools, trace: Trace, out: Path | None, output: Format) 
         "file": str(path),
         "bytes": path.stat().st_size,
         "sha256": digest,
-        **{name: figures[name] for name in ("seed", "days", "nodes", "gpus", "faults", "planned", "noise_records")},
+        **{name: figures[name] for name in (*_SIZES, *counts) if name in figures},
     }
     show(answer, written_page(answer), output)
 

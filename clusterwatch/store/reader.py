@@ -23,6 +23,7 @@ from clusterwatch.model import (
     Severity,
     StepKind,
     StepState,
+    Topology,
     kinds,
 )
 from clusterwatch.store import lease as lease_row
@@ -47,6 +48,7 @@ from clusterwatch.store.records import (
 )
 from clusterwatch.store.tables import decisions, events, incident_events, incidents, interruptions, jobs, steps
 from clusterwatch.store.views import IncidentView, JobHistory, JobView, Stats
+from clusterwatch.store.world import topology_in
 
 T = TypeVar("T", Incident, Job, Decision)
 
@@ -233,6 +235,11 @@ class Reader:
         """Return every maintenance window, the latest first."""
         with self._database.read() as connection:
             return list(fetch(connection, MAINTENANCE, order=[tables.maintenance_windows.c.happened_at.desc()]))
+
+    def topology(self) -> Topology:
+        """Return who is near whom, as far as that is on record."""
+        with self._database.read() as connection:
+            return topology_in(connection)
 
     def responder(self) -> Lease | None:
         """Return the lease in force by the database's clock; None while no process responds."""

@@ -95,7 +95,7 @@ def open_world(connection: sa.Connection, now: datetime) -> World:
         decisions=_grouped(undone, lambda decision: decision.incident_id),
         nodes={node.name: node for node in fetch(connection, NODE)},
         maintenance=maintenance(connection, now),
-        topology=_topology(connection),
+        topology=topology_in(connection),
         watched=watched(connection, now),
         history=_history(connection, now),
         recent=_recent(connection, now),
@@ -174,7 +174,8 @@ def _history(connection: sa.Connection, now: datetime) -> History:
     return History().after(latest_diagnoses(connection, closed).values())
 
 
-def _topology(connection: sa.Connection) -> Topology:
+def topology_in(connection: sa.Connection) -> Topology:
+    """Return who is near whom."""
     rows = connection.execute(sa.select(topology.c.node, topology.c.neighbourhoods))
     return Topology({node: frozenset(names) for node, names in rows})
 

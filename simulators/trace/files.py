@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO, cast
@@ -37,9 +37,19 @@ def read_file(path: Path, kinds: Kinds | None = None, on_bytes: OnBytes = _nobod
         ConfigError: The file is wrong; holds all mistakes, each with its line.
         SourceError: It cannot be read.
     """
+    return schedule_in(lines_of(path, on_bytes), str(path), kinds)
+
+
+def lines_of(path: Path, on_bytes: OnBytes = _nobody) -> Iterator[bytes]:
+    """Yield the lines of the file *path*, uncompressed; the last may be cut where it is too long to be read.
+
+    Raises:
+        ConfigError: It is damaged, or too large.
+        SourceError: It cannot be read.
+    """
     try:
         with _opened(path) as stream:
-            return schedule_in(_lines(stream, str(path), on_bytes), str(path), kinds)
+            yield from _lines(stream, str(path), on_bytes)
     except OSError as cause:
         raise SourceError(f"{path} cannot be read: {cause.strerror or cause}") from cause
     except zstandard.ZstdError as cause:
@@ -48,7 +58,12 @@ def read_file(path: Path, kinds: Kinds | None = None, on_bytes: OnBytes = _nobod
 
 
 def write_file(schedule: Schedule, path: Path, on_line: Callable[[], None] = lambda: None) -> str:
-    """Write *schedule* to *path*, compressed where that ends in ".zst"; return the SHA-256 of its lines.
+    """Write *schedule* to *path*; see `write_lines`."""
+    return write_lines(lines(schedule), path, on_line)
+
+
+def write_lines(texts: Iterable[str], path: Path, on_line: Callable[[], None] = lambda: None) -> str:
+    """Write *texts* to *path*, compressed where that ends in ".zst"; return the SHA-256 of its lines.
 
     The file is there as a whole or not at all.
 
@@ -58,15 +73,16 @@ def write_file(schedule: Schedule, path: Path, on_line: Callable[[], None] = lam
     digest, beside = hashlib.sha256(), path.with_name(f".{path.name}.new")
     try:
         with _created(beside, compressed=path.suffix == ".zst") as stream:
-            for line in lines(schedule):
+            for line in texts:
                 data = f"{line}\n".encode()
                 digest.update(data)
                 stream.write(data)
                 on_line()
         beside.replace(path)
     except OSError as cause:
-        beside.unlink(missing_ok=True)
         raise SourceError(f"{path} cannot be written: {cause.strerror or cause}") from cause
+    finally:
+        beside.unlink(missing_ok=True)
     return digest.hexdigest()
 
 

@@ -51,7 +51,7 @@ def header_in(line: str | bytes) -> Schedule:
     Raises:
         FormError: It is no header, or one of another format, version or kind.
     """
-    table = _table(line)
+    table = table_in(line)
     expected: tuple[tuple[str, object, str], ...] = (
         ("format", FORMAT, f'must be "{FORMAT}": is this a trace file?'),
         ("version", VERSION, f"this version of clusterwatch reads version {VERSION}: write the trace again"),
@@ -62,10 +62,10 @@ def header_in(line: str | bytes) -> Schedule:
     ]
     if wrong:
         raise FormError(*wrong)
-    unknown = _unknown(table, HEADER_KEYS)
+    unknown = unknown_keys(table, HEADER_KEYS)
     if unknown or "assumptions" not in table:
         raise FormError(*unknown, *([] if "assumptions" in table else [("assumptions", "is missing")]))
-    found: Schedule = _validated(Schedule, line)
+    found: Schedule = validated(Schedule, line)
     # Python's own UTC: all times of a replay descend from this one, and to compare times in two kinds of it takes long.
     return found if found.start.tzinfo is None else replace(found, start=found.start.astimezone(UTC))
 
@@ -76,18 +76,23 @@ def record_in(line: str | bytes) -> Record:
     Raises:
         FormError: It holds none.
     """
-    table = _table(line)
+    table = table_in(line)
     of = RECORD_TYPES.get(str(table.get("type")))
     if of is None:
         raise FormError(("type", f"must be one of {', '.join(RECORD_TYPES)}, not {str(table.get('type'))[:40]!r}"))
-    unknown = _unknown(table, ("type", *(each.name for each in fields(of))))
+    unknown = unknown_keys(table, ("type", *(each.name for each in fields(of))))
     if unknown:
         raise FormError(*unknown)
-    found: Record = _validated(of, line)
+    found: Record = validated(of, line)
     return found
 
 
-def _table(line: str | bytes) -> Mapping[str, Any]:
+def table_in(line: str | bytes) -> Mapping[str, Any]:
+    """Return the JSON object that *line* holds.
+
+    Raises:
+        FormError: It holds none.
+    """
     if len(line) > LONGEST_LINE:
         raise FormError(("", f"is longer than {LONGEST_LINE:,} characters: name fewer nodes on it"))
     try:
@@ -100,7 +105,8 @@ def _table(line: str | bytes) -> Mapping[str, Any]:
     return table
 
 
-def _unknown(table: Mapping[str, Any], known: tuple[str, ...]) -> list[Problem]:
+def unknown_keys(table: Mapping[str, Any], known: tuple[str, ...]) -> list[Problem]:
+    """Return a problem for each key of *table* that is not *known*."""
     return [(key[:60], f"no such key: known are {', '.join(known)}") for key in table if key not in known]
 
 
@@ -109,7 +115,12 @@ def _adapter(of: type) -> TypeAdapter[Any]:
     return TypeAdapter(of)
 
 
-def _validated(of: type, line: str | bytes) -> Any:
+def validated(of: type, line: str | bytes) -> Any:
+    """Return the *of* that *line* holds.
+
+    Raises:
+        FormError: It holds none; with all that is wrong.
+    """
     try:
         return _adapter(of).validate_json(line, strict=True)
     except ValidationError as error:

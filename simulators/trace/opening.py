@@ -27,3 +27,8 @@ def schedule_of(trace: str, seed: int | None) -> Schedule:
     if seed is not None:
         raise ConfigError(trace, [Mistake("seed", "a trace file has its own; leave --seed out")])
     return read_file(Path(trace))
+
+
+def is_file(trace: str) -> bool:
+    """Return whether *trace* is the path of a trace file, and neither built in nor a spec."""
+    return trace not in builtin_names() and not trace.endswith(".toml") and Path(trace).is_file()

@@ -9,13 +9,17 @@ from typing import Any, cast
 
 from clusterwatch.errors import ConfigError, Mistake
 from clusterwatch.model import Cause
-from clusterwatch.seams import IntoTrace, Trace, TraceColumns
+from clusterwatch.seams import IntoTrace, OnRecord, Trace, TraceColumns
 from simulators.fleet_wording import fault_kinds
 from simulators.trace.acme import from_acme
 from simulators.trace.converting import Into
-from simulators.trace.files import read_file, write_file
+from simulators.trace.files import read_file, write_lines
 from simulators.trace.generating import generate
 from simulators.trace.incidents import Columns, from_incidents
+from simulators.trace.recording.counting import counted
+from simulators.trace.recording.reading import checked, is_recording
+from simulators.trace.recording.records import Recording, recording_of
+from simulators.trace.recording.records import lines as recorded_lines
 from simulators.trace.records import Schedule, lines
 from simulators.trace.specs import builtin_names, builtin_spec, read_spec
 from simulators.trace.stats import stats_of
@@ -28,7 +32,7 @@ class TraceToolbox:
         """Return what each trace that is shipped is for, by its name."""
         return {name: builtin_spec(name).about for name in builtin_names()}
 
-    def opened(self, source: str, seed: int, on_bytes: Callable[[int], None]) -> Schedule:
+    def opened(self, source: str, seed: int, on_bytes: Callable[[int], None]) -> Schedule | Recording:
         """Return the trace that *source* is: a shipped one by its name, a spec (TOML), or a trace file."""
         is_made = source in builtin_names() or source.endswith(".toml") or not Path(source).is_file()
         return self.generated(source, seed) if is_made else self.read(source, on_bytes)
@@ -43,22 +47,28 @@ class TraceToolbox:
             builtin_spec(source) if is_shipped else read_spec(Path(source)), seed, days=days, stochastic=stochastic
         )
 
-    def read(self, path: str, on_bytes: Callable[[int], None]) -> Schedule:
+    def read(self, path: str, on_bytes: Callable[[int], None]) -> Schedule | Recording:
         """Return what the trace file *path* holds. Raises ConfigError with all mistakes."""
+        if is_recording(Path(path)):
+            return checked(Path(path), on_bytes)
         kinds = {name: kind.cause for name, kind in fault_kinds().items()}
         return read_file(Path(path), kinds, on_bytes)
 
     def write(self, trace: Trace, path: str, on_line: Callable[[], None]) -> str:
         """Write *trace* to *path*, compressed where that ends in ".zst"; return the SHA-256 of its lines."""
-        return write_file(cast(Schedule, trace), Path(path), on_line)
+        return write_lines(self.lines(trace), Path(path), on_line)
 
     def lines(self, trace: Trace) -> Iterator[str]:
         """Yield the lines of *trace*, without line ends."""
-        return lines(cast(Schedule, trace))
+        return recorded_lines(trace) if isinstance(trace, Recording) else lines(cast(Schedule, trace))
 
     def stats(self, trace: Trace) -> Mapping[str, Any]:
-        """Return the figures of *trace*, as `simulators.trace.stats.Stats` describes them."""
-        return asdict(stats_of(cast(Schedule, trace)))
+        """Return the figures of *trace*, as `Stats` of a schedule and `Counted` of a recording describe them."""
+        return asdict(counted(trace) if isinstance(trace, Recording) else stats_of(cast(Schedule, trace)))
+
+    def recorded(self, known: OnRecord) -> Recording:
+        """Return what a daemon has on record as a recording."""
+        return recording_of(known)
 
     def from_acme(self, path: str, into: IntoTrace, *, least_gpus: int, job_type: str) -> Schedule:
         """Return the failed jobs of the Acme job trace *path*."""

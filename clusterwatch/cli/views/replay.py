@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from clusterwatch.app.replay import Replayed
-from clusterwatch.app.replay_scoring import Judged, Quantiles, row_of
-from clusterwatch.cli.page import Page, Phrase, Section, Table, bad, good, quiet
+from clusterwatch.app.replay_scoring import Automation, Judged, Quantiles, row_of
+from clusterwatch.cli.page import Page, Phrase, Section, Table, bad, doubtful, good, quiet
 from clusterwatch.model import TABLE5_ROW, Table5Row
 
 _MISSES_SHOWN = 20
@@ -32,7 +32,7 @@ def _summary(replayed: Replayed) -> Iterable[str | Phrase]:
     about, score = replayed.about, replayed.score
     counts, made, done = score.interruptions, score.classification, score.automation
     size = f"{about['days']:g} days of {about['nodes']:,} nodes, {about['gpus']:,} GPUs"
-    yield f"{about['trace']} seed {about['seed']}: {size}"
+    yield f"{about['trace']}: {size}" if replayed.is_recorded else f"{about['trace']} seed {about['seed']}: {size}"
     yield (
         f"interruptions {counts['total']}: {counts['planned']} planned, {counts['unexpected']} unexpected; "
         f"{counts['repeats']} more by parts that were left in the job"
@@ -41,13 +41,12 @@ def _summary(replayed: Replayed) -> Iterable[str | Phrase]:
         f"named right {_percent(made.accuracy)} (macro-F1 {_number(made.macro_f1)}; in wordings the rules do not cite "
         f"{_percent(made.unseen_wording_accuracy)}), culprit {_percent(made.culprit_node_accuracy)}"
     )
-    healthy = f"{done.healthy_nodes_drained} healthy nodes drained"
-    yield good(healthy) if done.healthy_nodes_drained == 0 else bad(healthy)
-    yield f"{done.nodes_excluded} nodes left out of the job, {done.healthy_nodes_excluded} of them healthy"
+    yield from _taken_out(done)
     yield (
         f"{done.decisions} plans carried out, {done.nodes_drained} nodes drained, "
         f"{done.false_restarts} false restarts, {done.manual_interventions} times a person"
     )
+    yield from _followed(replayed)
     goodput, volume = score.goodput, replayed.volume
     yield f"effective training time {_percent(goodput.ettr)}, without planned stops {_percent(goodput.ettr_unplanned)}"
     if power := replayed.power:
@@ -58,6 +57,23 @@ def _summary(replayed: Replayed) -> Iterable[str | Phrase]:
         )
     through = f"{volume.readings:,} readings, {volume.events:,} events, {replayed.incidents:,} incidents"
     yield quiet(f"{through} in {replayed.wall_seconds:.1f} s")
+
+
+def _taken_out(done: Automation) -> Iterable[str | Phrase]:
+    if done.healthy_nodes_drained is None:
+        yield f"{done.nodes_excluded} nodes left out of the job"
+        return
+    healthy = f"{done.healthy_nodes_drained} healthy nodes drained"
+    yield good(healthy) if done.healthy_nodes_drained == 0 else bad(healthy)
+    yield f"{done.nodes_excluded} nodes left out of the job, {done.healthy_nodes_excluded} of them healthy"
+
+
+def _followed(replayed: Replayed) -> Iterable[str | Phrase]:
+    if replayed.diverged_at is not None:
+        at = f"{replayed.diverged_at:%Y-%m-%d %H:%M:%S} UTC"
+        yield doubtful(f"the policy decides otherwise than was recorded from {at} on: what follows counts up to then")
+    elif replayed.is_recorded:
+        yield good("the policy decides as was recorded, all the time")
 
 
 def _rows(replayed: Replayed) -> Iterable[tuple[str | Phrase, ...]]:

@@ -11,28 +11,48 @@ from clusterwatch.cli.page import Page, Phrase, Section, Table, doubtful, quiet
 _MISTAKES_SHOWN = 100
 _KINDS_SHOWN = 15
 
+_PLANNED = ("faults", "planned", "noise_records")
+_COUNTED = ("events", "readings", "decisions")
+_TOLD = ("name", "days", "job", "mode", "nodes", "gpus", *_COUNTED)
+
 Figures = Mapping[str, Any]
 
 
 def written_page(answer: Figures) -> Page:
     """Return what was written, as lines."""
+    if answer.get("kind") == "recording":
+        return (Section("", (f"{answer['trace']}: {_recorded(answer)}", _where(answer))),)
     what = (
         f"{answer['trace']}, seed {answer['seed']}: {answer['faults']:,} faults, {answer['planned']:,} planned stops, "
         f"{answer['noise_records']:,} records of noise in {answer['days']:g} days on {answer['gpus']:,} GPUs"
     )
-    where = f"{answer['file']}: {answer['bytes']:,} bytes; SHA-256 of its lines {answer['sha256']}"
-    return (Section("", (what, where)),)
+    return (Section("", (what, _where(answer))),)
+
+
+def _where(answer: Figures) -> str:
+    return f"{answer['file']}: {answer['bytes']:,} bytes; SHA-256 of its lines {answer['sha256']}"
+
+
+def _recorded(figures: Figures) -> str:
+    counts = (
+        f"{figures['events']:,} events, {figures['readings']:,} readings, {figures['decisions']:,} decisions in "
+        f"{figures['days']:.3g} days"
+    )
+    return f"{counts}; job {figures['job']} on {figures['gpus']:,} GPUs"
 
 
 def checked_json(file: Path, mistakes: Sequence[tuple[str, str]], figures: Figures) -> dict[str, Any]:
     """Return what became of checking *file*, as scripts read it."""
     told = [{"place": place, "problem": problem} for place, problem in mistakes]
-    counts = {name: figures.get(name) for name in ("name", "seed", "days", "faults", "planned", "noise_records")}
+    names = _COUNTED if figures.get("kind") == "recording" else _PLANNED
+    counts = {name: figures.get(name) for name in ("name", "seed", "days", *names)}
     return {"file": str(file), "ok": not mistakes, "mistakes": told, **counts}
 
 
 def checked_words(file: Path, mistakes: Sequence[tuple[str, str]], figures: Figures) -> list[str]:
     """Return what became of checking *file*, in words."""
+    if not mistakes and figures.get("kind") == "recording":
+        return [f"{file}: in order, {_recorded(figures)}"]
     if not mistakes:
         counts = (
             f"{figures['faults']:,} faults, {figures['planned']:,} planned stops, {figures['noise_records']:,} of noise"
@@ -44,7 +64,9 @@ def checked_words(file: Path, mistakes: Sequence[tuple[str, str]], figures: Figu
 
 
 def stats_page(figures: Figures) -> Page:
-    """Return the figures, Table 5, and who and what fails most."""
+    """Return the figures, Table 5, and who and what fails most; of a recording what was noticed how often."""
+    if figures.get("kind") == "recording":
+        return _recording_page(figures)
     kinds = list(figures["kinds"].items())[:_KINDS_SHOWN]
     offenders = figures["repeat_offenders"].items()
     sections = (
@@ -54,6 +76,15 @@ def stats_page(figures: Figures) -> Page:
         Section("MOST FAULTS", (Table(("NODE", "FAULTS"), tuple((node, str(count)) for node, count in offenders)),)),
     )
     return tuple(section for section in sections if not isinstance(section.parts[0], Table) or section.parts[0].rows)
+
+
+def _recording_page(figures: Figures) -> Page:
+    told = [(name, figures[name] if isinstance(figures[name], str) else f"{figures[name]:,.8g}") for name in _TOLD]
+    kinds = [(kind, f"{count:,}") for kind, count in list(figures["events_by_kind"].items())[:_KINDS_SHOWN]]
+    return (
+        Section("FIGURES", (Table(("FIGURE", "VALUE"), tuple(told)),)),
+        Section("EVENTS", (Table(("KIND", "EVENTS"), tuple(kinds)),)),
+    )
 
 
 def _figures(figures: Figures) -> list[tuple[str, str]]:

@@ -5,11 +5,20 @@ import json
 from pathlib import Path
 
 import pytest
+from prometheus_client import CollectorRegistry
 
 from clusterwatch import plugins
+from clusterwatch.app import wiring
 from clusterwatch.app.tracing import trace_tools
 from clusterwatch.cli import main
+from clusterwatch.config import load
 from clusterwatch.errors import ClusterWatchError
+from clusterwatch.metrics import Metrics
+from clusterwatch.model import Component, ComponentKind, kinds
+from clusterwatch.pipeline import Limits
+from clusterwatch.server import Responder
+from clusterwatch.store import Store
+from clusterwatch.testing import NOON, ManualClock, event
 from trace_tools import install_trace_tools
 
 KALOS = Path(__file__).parents[2] / "data" / "traces" / "kalos.csv"
@@ -180,6 +189,37 @@ def test_table_that_cannot_be_converted_says_what_to_do(
 
     assert run("convert", "incidents", "ours.csv", *flags) == 2
     assert words in capsys.readouterr().err
+
+
+def test_what_is_on_record_is_written_checked_and_counted(capsys: pytest.CaptureFixture[str], here: Path) -> None:
+    url = f"sqlite:///{here / 'daemon.db'}"
+    store = Store.open(url, create=True)
+    began = event(kinds.JOB_STARTED, Component(ComponentKind.JOB, "job-1"), job="job-1", gpus=8, nodes="node001")
+    store.record("node001", "test", [began, event("gpu.xid.79", "node001")], {}, None, NOON)
+    knowledge, metrics = wiring.catalog_of(load(None, {})).knowledge, Metrics(CollectorRegistry())
+    Responder(store, knowledge, Limits(), ManualClock(NOON), metrics, "test").turn()
+    store.close()
+    capsys.readouterr()
+
+    told = answer(capsys, "record", "past.jsonl.zst", "--database", url)
+
+    assert isinstance(told, dict)
+    assert {name: told[name] for name in ("trace", "kind", "job", "events")} == {
+        "trace": "past",
+        "kind": "recording",
+        "job": "job-1",
+        "events": 2,
+    }
+    assert run("validate", "past.jsonl.zst") == 0
+    assert "in order, 2 events, 0 readings" in capsys.readouterr().err
+    assert run("stats", "past.jsonl.zst") == 0
+    assert "gpu.xid.79" in capsys.readouterr().out
+
+
+def test_time_that_is_none_is_a_usage_error(capsys: pytest.CaptureFixture[str], here: Path) -> None:
+    assert run("record", "past.jsonl", "--since", "yesterday", "--database", f"sqlite:///{here / 'none.db'}") != 0
+
+    assert "yesterday" in capsys.readouterr().err
 
 
 def test_tools_that_are_not_installed_are_missed_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
