@@ -17,9 +17,12 @@ pytestmark = [pytest.mark.integration, pytest.mark.timeout(400)]
 
 SWITCHES = """
 [topology.neighbourhoods]
-leaf1 = ["node1", "node2"]
-leaf2 = ["node3", "node4", "node5"]
+leaf1 = ["node2", "node3"]
+leaf2 = ["node1", "node4", "node5"]
 """
+
+BEHIND_ONE = {"node2": 1, "node3": 2}
+"""Nodes behind one switch, with their ranks in a job on the first three nodes."""
 
 FELL_OFF_THE_BUS = "NVRM: Xid (PCI:0000:3b:00): 79, pid=4711, name=python3, GPU has fallen off the bus."
 
@@ -219,13 +222,30 @@ def test_two_nodes_behind_one_switch_are_left_out_together(recovery: Recovery, m
     job = recovery.submit(nodes=3, STEP_SECONDS="0.2")
     job.wait_for_step(13)
 
-    for name, rank in (("node1", 0), ("node2", 1)):
+    for name, rank in BEHIND_ONE.items():
         with (recovery.kernel_logs / f"{name}.log").open("a") as kernel:
             kernel.write(LINK_DOWN + "\n")
         job.rank_process(rank).send_signal(signal.SIGSTOP)
 
     assert_restarted_once(job, job.newest_whole)
     assert job.diagnosis.cause in (Cause.NETWORK_SWITCH_CABLE, Cause.NIC)
-    assert sorted(map(str, excluded(job))) == ["node1", "node2"]
-    assert recovery.cluster.job(job.number).nodes == ("node3", "node4", "node5")
+    assert sorted(map(str, excluded(job))) == [*BEHIND_ONE]
+    assert recovery.cluster.job(job.number).nodes == ("node1", "node4", "node5")
     measured.extend(reactions(job))
+
+
+def test_two_nodes_behind_one_switch_whose_slurmds_die_at_once_are_left_out(recovery: Recovery):
+    job = recovery.submit(nodes=3, STEP_SECONDS="0.2", STEPS="140")
+    job.wait_for_step(23)
+
+    for name in BEHIND_ONE:
+        recovery.cluster.kill_slurmd(name)
+
+    recovery.wait(lambda: job.restarts == 1, "Slurm to give the nodes up", job)
+    assert_restarted_once(job, job.newest_whole, steps=140)
+    suspects = {each.component.node or each.component.id for each in job.diagnosis.suspects}
+    assert suspects in ({*BEHIND_ONE}, {"leaf1"})
+    # What Slurm gave up needs no exclusion.
+    assert recovery.cluster.job(job.number).nodes == ("node1", "node4", "node5")
+    assert sorted(map(str, excluded(job))) in ([], [*BEHIND_ONE])
+    assert job.done(StepKind.DRAIN) == []
