@@ -13,8 +13,14 @@ from pathlib import Path
 
 from clusterwatch.model import Collected, Reading, Scalar, Trust, kinds
 from clusterwatch.reading.archives import FileSeen
-from clusterwatch.reading.checkpoints import DEPTH, NOTES, Candidate, Found, candidates, examined, excerpt_of
+from clusterwatch.reading.checkpoints import DEPTH, NOTES, ROOT, Candidate, Found, candidates, examined, excerpt_of
+from clusterwatch.reading.manifests import MANIFEST, manifest_in
 from clusterwatch.seams import Site, WatchedJob
+from collectors._checksums import Summing
+from collectors._settings import settings_in
+
+LONGEST_PAUSE_SECONDS = 30.0
+"""What was not read for checksums while nobody looked for longer than this is not made up for."""
 
 NEWEST_STEPS = 50
 MOST_FILES = 50_000
@@ -36,7 +42,8 @@ class _Scan:
 class _Seen:
     """What is known of one checkpoint: its state at the last look, and what was told of it in which state.
 
-    *returns* counts how often it was deleted: what is saved under the same name later is another one.
+    *returns* counts how often it was deleted: what is saved under the same name later is another one. *summed* is the
+    signature of that whose checksums were read.
     """
 
     signature: str
@@ -45,6 +52,7 @@ class _Seen:
     step: int = 0
     format: str = ""
     returns: int = 0
+    summed: str = ""
 
     @classmethod
     def of(cls, saved: object) -> _Seen:
@@ -56,26 +64,55 @@ class _Seen:
         return asdict(self)
 
 
+@dataclass(frozen=True, slots=True)
+class CheckpointSettings:
+    """How it looks.
+
+    Attributes:
+        final: Whether every job counts as down; a single look takes them so.
+        checksums: Whether files are read and compared with the checksums that their manifest names.
+        checksum_bytes_per_second: How much is read for that, of all jobs together.
+    """
+
+    final: bool = False
+    checksums: bool = False
+    checksum_bytes_per_second: float = 50_000_000.0
+
+
 class CheckpointCollector:
     """Looks through every job's checkpoint folder, at most `DEPTH` levels deep, for its `NEWEST_STEPS` newest steps.
 
     What is not known to be whole may still be written. It is told to be torn, or saved but not verified, once it has
-    not changed between two looks, or at once when the job is down (it is said to be, or ``final`` is set).
+    not changed between two looks, or at once when the job is down (it is said to be, or ``final`` is set). Checksums
+    are read behind that, as fast as the settings allow, of the newest step first: one that is wrong makes it torn.
     """
 
     name = "checkpoints"
     every_seconds = 5.0
     deadline_seconds = 60.0
 
+    def __init__(self) -> None:
+        """Begin with no file open."""
+        self._looked_at: datetime | None = None
+        self._summing: dict[str, Summing] = {}
+
     def collect(self, site: Site, position: Mapping[str, object], now: datetime) -> Collected:
-        """Return what was saved or found torn since *position*."""
+        """Return what was saved or found torn since *position*.
+
+        Raises:
+            ConfigError: The settings are wrong.
+        """
+        settings = settings_in(site.settings, CheckpointSettings, self.name)
+        budget_bytes = self._may_read(settings, now)
         readings: list[Reading] = []
         conditions: list[str] = []
         after: dict[str, object] = {}
         for job in site.jobs:
             if job.checkpoint_dir:
-                look = _Look(site, job, now)
-                after[job.id] = look.through(_mapping(position.get(job.id)))
+                look = _Look(site, job, settings.final, now)
+                known = look.through(_mapping(position.get(job.id)))
+                budget_bytes -= self._summed(look, known, budget_bytes)
+                after[job.id] = {path: seen.as_json() for path, seen in known.items()}
                 readings += look.readings
                 conditions += [look.condition] if look.condition else []
         return Collected(tuple(readings), after, "; ".join(conditions))
@@ -83,20 +120,46 @@ class CheckpointCollector:
     def close(self) -> None:
         """Hold nothing, give nothing back."""
 
+    def _may_read(self, settings: CheckpointSettings, now: datetime) -> int:
+        """Return how many bytes may be read for checksums in this look."""
+        before, self._looked_at = self._looked_at, now
+        if not settings.checksums:
+            return 0
+        seconds = self.every_seconds if before is None else (now - before).total_seconds()
+        return int(settings.checksum_bytes_per_second * min(max(seconds, 0.0), LONGEST_PAUSE_SECONDS))
+
+    def _summed(self, look: _Look, known: dict[str, _Seen], budget_bytes: int) -> int:
+        """Go on reading checksums of the job's checkpoints, and return how much was read."""
+        spent = 0
+        while spent < budget_bytes:
+            path = look.to_sum(known, self._summing.get(look.job_id))
+            if path is None:
+                break
+            begun = self._summing.get(look.job_id)
+            summing = begun if begun and begun.signature == known[path].signature else look.summing(path, known[path])
+            self._summing[look.job_id] = summing
+            spent += summing.read(budget_bytes - spent)
+            if not summing.is_over:
+                break
+            known[path] = look.after_sums(path, known[path], summing.problem)
+            del self._summing[look.job_id]
+        return spent
+
 
 class _Look:
     """One look through one job's checkpoint folder."""
 
-    def __init__(self, site: Site, job: WatchedJob, now: datetime) -> None:
+    def __init__(self, site: Site, job: WatchedJob, is_final: bool, now: datetime) -> None:
+        self.job_id = job.id
         self._site = site
         self._job = job
         self._now = now
         self._root = Path(job.checkpoint_dir)
-        self._is_down = job.is_down or bool(site.settings.get("final"))
+        self._is_down = job.is_down or is_final
         self.readings: list[Reading] = []
         self.condition = ""
 
-    def through(self, before: Mapping[str, object]) -> dict[str, dict[str, str | int]]:
+    def through(self, before: Mapping[str, object]) -> dict[str, _Seen]:
         """Return what is known now, by path, from what was known *before*."""
         scan = _scan(self._root)
         self.condition = scan.condition
@@ -109,8 +172,40 @@ class _Look:
         is_there = known.keys() if scan.condition else {candidate.path for candidate in there}
         others = [(path, seen) for path, seen in known.items() if path not in after and seen.told != _TORN]
         kept = others[-MOST_REMEMBERED:]
-        after |= {path: seen if path in is_there else self._deleted(path, seen) for path, seen in kept}
-        return {path: seen.as_json() for path, seen in after.items()}
+        self._there = {candidate.path: candidate for candidate in there[-NEWEST_STEPS:]}
+        self._files = scan.files
+        return after | {path: seen if path in is_there else self._deleted(path, seen) for path, seen in kept}
+
+    def to_sum(self, known: Mapping[str, _Seen], begun: Summing | None) -> str | None:
+        """Return whose checksums are read now: of the checkpoint that was begun, else of the newest; None for none."""
+        waiting = [
+            path
+            for path in self._there
+            if (seen := known.get(path)) is not None
+            if seen.told == _SAVED and seen.told_signature == seen.signature != seen.summed
+        ]
+        same = (path for path in waiting if begun is not None and known[path].signature == begun.signature)
+        return next(same, waiting[-1] if waiting else None)
+
+    def summing(self, path: str, seen: _Seen) -> Summing:
+        """Return the checksums that are to be read of a checkpoint; none where no manifest names any."""
+        folder = self._root if path == ROOT else self._root / path
+        manifest = MANIFEST if path == ROOT else f"{path}/{MANIFEST}"
+        if manifest not in self._files:
+            return Summing(seen.signature, folder, {})
+        with suppress(FileNotFoundError):
+            named, _ = manifest_in(_with_content(self._root, manifest, self._files[manifest]))
+            there = {name.removeprefix(f"{path}/") for name in self._there[path].files}
+            sums = named.checksums.items() if named is not None else ()
+            return Summing(seen.signature, folder, {name: sum_ for name, sum_ in sums if name in there})
+        return Summing(seen.signature, folder, {})
+
+    def after_sums(self, path: str, seen: _Seen, problem: str) -> _Seen:
+        """Return what is known once the checksums were read; tells of a file that is not what was saved."""
+        if problem:
+            found = Found(seen.step, path, seen.format, False, False, problem, 0, self._now)
+            self._tell(kinds.CHECKPOINT_TORN, found, seen.signature, seen.returns)
+        return replace(seen, summed=seen.signature, told=_TORN if problem else seen.told)
 
     def _deleted(self, path: str, seen: _Seen) -> _Seen:
         if seen.told != _SAVED:

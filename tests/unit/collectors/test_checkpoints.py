@@ -1,8 +1,10 @@
+import hashlib
 import io
 import json
 import os
 import zipfile
-from datetime import UTC, datetime
+import zlib
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -37,8 +39,8 @@ class Looker:
         self.position: dict[str, object] = {}
         self.condition = ""
 
-    def look(self):
-        collected = self.collector.collect(self.site, self.position, NOON)
+    def look(self, now: datetime = NOON):
+        collected = self.collector.collect(self.site, self.position, now)
         self.position = json.loads(json.dumps(dict(collected.position)))
         self.condition = collected.condition
         return list(collected.readings)
@@ -269,3 +271,86 @@ def test_links_to_folders_are_not_followed(tmp_path):
     (tmp_path / "step_3.pt").symlink_to(tmp_path / "nowhere")
 
     assert Looker(tmp_path).told() == [("checkpoint.saved", 1)]
+
+
+def with_manifest(folder: Path, step: int, data: bytes = b"weights" * 1000, **sums: str) -> Path:
+    """A checkpoint of one file with a manifest that names its size and *sums*."""
+    saved = folder / f"step_{step}"
+    saved.mkdir()
+    (saved / "weights").write_bytes(data)
+    entry = {"size": len(data), **sums}
+    (saved / "clusterwatch-manifest.json").write_text(json.dumps({"step": step, "files": {"weights": entry}}))
+    return saved
+
+
+DATA = b"weights" * 1000
+SHA256, CRC32 = hashlib.sha256(DATA).hexdigest(), f"{zlib.crc32(DATA):08x}"
+
+
+def summing(folder: Path, bytes_per_second: float = 1e6) -> Looker:
+    return Looker(folder, checksums=True, checksum_bytes_per_second=bytes_per_second)
+
+
+@pytest.mark.parametrize("sums", [{"sha256": SHA256.upper()}, {"crc32": CRC32}, {}])
+def test_checkpoint_whose_checksums_are_right_is_told_once(tmp_path, sums):
+    with_manifest(tmp_path, 10, **sums)
+    looker = summing(tmp_path)
+
+    assert looker.told() == [("checkpoint.saved", 10)]
+    assert looker.look(NOON + timedelta(seconds=5)) == []
+
+
+@pytest.mark.parametrize(("kind", "right"), [("sha256", SHA256), ("crc32", CRC32)])
+def test_file_of_the_right_size_that_is_not_what_was_saved_makes_it_torn(tmp_path, kind, right):
+    saved = with_manifest(tmp_path, 10, **{kind: right})
+    (saved / "weights").write_bytes(DATA[:-1] + b"?")
+    looker = summing(tmp_path)
+
+    told = looker.look()
+
+    assert [reading.subject for reading in told] == ["checkpoint.saved", "checkpoint.torn"]
+    assert told[-1].fields["problem"] == f"weights is not what was saved: its {kind} is another"
+    assert looker.look(NOON + timedelta(seconds=5)) == []
+
+
+def test_nothing_is_read_for_checksums_unless_it_is_asked_for(tmp_path):
+    saved = with_manifest(tmp_path, 10, sha256=SHA256)
+    (saved / "weights").write_bytes(DATA[:-1] + b"?")
+
+    assert Looker(tmp_path).told() == [("checkpoint.saved", 10)]
+
+
+def test_checksums_are_read_no_faster_than_allowed_the_newest_first(tmp_path):
+    for step in (10, 20):
+        (with_manifest(tmp_path, step, sha256=SHA256) / "weights").write_bytes(DATA[:-1] + b"?")
+    # 7,000 bytes each: the first look may read 5,000, each second after that 1,000 more.
+    looker = summing(tmp_path, 1000.0)
+
+    looks = [looker.look(NOON + timedelta(seconds=after)) for after in (0, 1, 2, 3, 5, 10)]
+
+    torn = [[each.fields["step"] for each in look if each.subject == "checkpoint.torn"] for look in looks]
+    assert torn == [[], [], [20], [], [], [10]]
+
+
+def test_checksum_that_was_read_before_a_restart_is_not_read_again(tmp_path):
+    saved = with_manifest(tmp_path, 10, sha256=SHA256)
+    looker = summing(tmp_path)
+    looker.look()
+    times = (saved / "weights").stat()
+    (saved / "weights").write_bytes(DATA[:-1] + b"?")
+    os.utime(saved / "weights", ns=(times.st_atime_ns, times.st_mtime_ns))
+
+    again = summing(tmp_path)
+    again.position = looker.position
+
+    assert again.look(NOON + timedelta(seconds=5)) == []
+
+
+def test_manifest_that_names_a_link_has_nothing_read_behind_it(tmp_path):
+    secret = tmp_path / "secret"
+    secret.write_bytes(DATA)
+    saved = with_manifest(tmp_path, 10, sha256="0" * 64)
+    (saved / "weights").unlink()
+    (saved / "weights").symlink_to(secret)
+
+    assert summing(tmp_path).told() == [("checkpoint.saved", 10)]

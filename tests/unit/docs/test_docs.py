@@ -37,6 +37,7 @@ from clusterwatch.policy import FACTS, View, built_in, compile_policy
 from clusterwatch.seams import Collector, Question, Site
 from clusterwatch.testing.plugin import scenario_mistakes, unmet
 from collectors.bmc import BmcSettings
+from collectors.checkpoints import CheckpointSettings
 from collectors.disks import DiskSettings
 from collectors.fabric import FabricSettings
 from collectors.kernel_log import KernelLogSettings
@@ -56,6 +57,7 @@ EXAMPLES = ROOT / "docs" / "examples"
 PAGES = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md")] + sorted(ROOT.glob("docs/**/*.md"))
 SETTINGS = {
     "kernel_log": KernelLogSettings,
+    "checkpoints": CheckpointSettings,
     "fabric": FabricSettings,
     "bmc": BmcSettings,
     "pcie_edac": PcieEdacSettings,
