@@ -202,3 +202,20 @@ def test_job_logs_named_in_the_configuration_are_followed(tmp_path):
         assert started.json("incidents", "list")[0]["cause"] == "software_bug"
     finally:
         started.kill(signal.SIGTERM)
+
+
+def test_policy_with_mistakes_keeps_the_daemon_from_starting_and_all_of_them_are_said(tmp_path):
+    (tmp_path / "site.toml").write_text(
+        'name = "site"\ndescription = "ours"\n[[rule]]\nname = "x"\nwhy = "because"\n'
+        'do = ["explode"]\nwhen = { no_such = 1 }\n'
+    )
+    config = tmp_path / "clusterwatch.toml"
+    config.write_text(f'state_dir = "{tmp_path}"\n[policy]\nuse = "{tmp_path}/site.toml"\n')
+
+    command = [sys.executable, "-m", "clusterwatch", "daemon", "--config", str(config)]
+    refused = subprocess.run(command, capture_output=True, text=True, timeout=60)
+
+    assert refused.returncode == 2
+    assert "explode" in refused.stderr
+    assert "no_such" in refused.stderr
+    assert "Traceback" not in refused.stderr
