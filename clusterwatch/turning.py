@@ -304,7 +304,9 @@ class Turning:
     def _still_recent(self) -> tuple[Decision, ...]:
         """Return the decisions of the last day, and those that drained what is drained still."""
         since = self.now - policy.DAY
-        return tuple([each for each in self.world.recent if each.made_at > since or self._has_drained(each)])
+        kept = tuple([each for each in self.world.recent if each.made_at > since or self._has_drained(each)])
+        # The very same ones, if all are: what follows from them need not be found out again.
+        return kept if len(kept) < len(self.world.recent) else self.world.recent
 
     def _has_drained(self, decision: Decision) -> bool:
         named = (self.world.nodes.get(str(step.arguments.get("node"))) for step in decision.steps)

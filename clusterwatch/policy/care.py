@@ -8,12 +8,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import replace
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import lru_cache
 
 from clusterwatch.model import Decision, Job, LeftOut, Mode, Node, NodeState, Step, StepKind, StepState
 from clusterwatch.model.job import names_in
+from clusterwatch.model.same import Same
 from clusterwatch.policy.asked import ASKED
 from clusterwatch.policy.decide import MODES, breaker_before
 from clusterwatch.policy.limits import Limits
@@ -35,8 +37,8 @@ _CHECK_AFTER_SECONDS = 1800.0
 
 def care(cluster: Cluster, limits: Limits, now: datetime) -> tuple[list[Decision], datetime | None]:
     """Return the decisions that bring nodes back, and when the next is due."""
-    steps_by_node = _steps_by_node(cluster.recent)
-    each = (*_drained(cluster, steps_by_node, limits, now), *_left_out(cluster, steps_by_node, limits, now))
+    done = _done_to_nodes(Same(cluster.recent))
+    each = (*_drained(cluster, done, limits, now), *_left_out(cluster, done, limits, now))
     due = [due_at for _, due_at in each if due_at is not None]
     return [decision for decision, _ in each if decision is not None], min(due, default=None)
 
@@ -45,10 +47,10 @@ _Care = tuple[Decision | None, datetime | None]
 """What is to be done now; else when, None where nothing is."""
 
 
-def _drained(cluster: Cluster, steps_by_node: Mapping[str, list[_Done]], limits: Limits, now: datetime) -> list[_Care]:
+def _drained(cluster: Cluster, done: Mapping[str, _Past], limits: Limits, now: datetime) -> list[_Care]:
     return [
-        _returning(cluster, node, steps, limits, now)
-        for name, steps in steps_by_node.items()
+        _returning(cluster, node, past, limits, now)
+        for name, past in done.items()
         if (node := cluster.nodes.get(name)) is not None and node.state is NodeState.DRAINED and node.drained_by
         if not _is_left_alone(cluster, name, now)
     ]
@@ -58,7 +60,7 @@ def _is_left_alone(cluster: Cluster, name: str, now: datetime) -> bool:
     return cluster.hold_on(f"node:{name}") is not None or name in cluster.in_maintenance(now)
 
 
-def _left_out(cluster: Cluster, steps_by_node: Mapping[str, list[_Done]], limits: Limits, now: datetime) -> list[_Care]:
+def _left_out(cluster: Cluster, done: Mapping[str, _Past], limits: Limits, now: datetime) -> list[_Care]:
     """Return the checks of nodes that are left out of jobs, one for each node however many jobs that are."""
     waiting = {
         left.node: (job, left)
@@ -72,7 +74,7 @@ def _left_out(cluster: Cluster, steps_by_node: Mapping[str, list[_Done]], limits
     return [
         _checking(job, left, limits, now)
         for name, (job, left) in sorted(waiting.items())
-        if name not in busy and not any(step.state in _PENDING for _, step in steps_by_node.get(name, ()))
+        if name not in busy and (name not in done or not done[name].is_pending)
     ]
 
 
@@ -108,30 +110,46 @@ def _checking(job: Job, left: LeftOut, limits: Limits, now: datetime) -> _Care:
 
 
 def _returning(
-    cluster: Cluster, node: Node, steps: list[_Done], limits: Limits, now: datetime
+    cluster: Cluster, node: Node, past: _Past, limits: Limits, now: datetime
 ) -> tuple[Decision | None, datetime | None]:
-    drain = next((each for each in reversed(steps) if each[1].kind is StepKind.DRAIN), None)
-    if drain is None or any(step.state in _PENDING for _, step in steps):
+    if past.drain is None or past.due_at is None or past.is_pending:
         return None, None
-    if drain[0].rule == ASKED:
+    because, drain = past.drain
+    if because.rule == ASKED:
         # Whoever drained it says when it comes back.
         return None, None
-    if not limits.can(drain[1].actuator, StepKind.CHECK):
+    if not limits.can(drain.actuator, StepKind.CHECK):
         return None, None
-    due_at = _due_at(steps, drain[1])
-    if due_at > now:
-        return None, due_at
-    return _decided(cluster, node, *drain, limits, now), None
+    if past.due_at > now:
+        return None, past.due_at
+    return _decided(cluster, node, because, drain, limits, now), None
 
 
-def _steps_by_node(made: Iterable[Decision]) -> dict[str, list[_Done]]:
+@dataclass(frozen=True, slots=True)
+class _Past:
+    """What was to be done to a node of late: the last drain, whether anything is pending, when a check is due."""
+
+    drain: _Done | None
+    is_pending: bool
+    due_at: datetime | None
+
+
+# In most turns nothing was decided since the last one; two clusters may be looked after by turns.
+@lru_cache(maxsize=8)
+def _done_to_nodes(made: Same[tuple[Decision, ...]]) -> Mapping[str, _Past]:
     """Return what was to be done to nodes, by name: a fleet has too many to look through all of them each time."""
     found: dict[str, list[_Done]] = {}
-    for decision in made:
+    for decision in made.value:
         for step in decision.steps:
             if step.kind in _ABOUT_NODES:
                 found.setdefault(str(step.arguments.get("node")), []).append((decision, step))
-    return dict(sorted(found.items()))
+    return {name: _past(steps) for name, steps in sorted(found.items())}
+
+
+def _past(steps: list[_Done]) -> _Past:
+    drain = next((each for each in reversed(steps) if each[1].kind is StepKind.DRAIN), None)
+    is_pending = any(step.state in _PENDING for _, step in steps)
+    return _Past(drain, is_pending, _due_at(steps, drain[1]) if drain is not None else None)
 
 
 _ABOUT_NODES = frozenset({StepKind.DRAIN, StepKind.RESET, StepKind.REBOOT, StepKind.CHECK, StepKind.RELEASE})

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import islice
-from operator import attrgetter
 from typing import Any
 
 from clusterwatch.model import (
@@ -35,8 +34,6 @@ ENDED_KEPT = 16
 # They change with each step that a job reports, and `dataclasses.replace` takes longer than all else that is done then.
 _changed_job, _changed_attempt = changer(Job), changer(Attempt)
 
-_path = attrgetter("path")
-
 _ENDING = (StepState.RECORDED, StepState.BEGUN, StepState.DONE)
 
 
@@ -52,6 +49,7 @@ class Book:
     ended: dict[str, Ended] = field(default_factory=dict)
     endings: dict[tuple[str, int], datetime] = field(default_factory=dict)
     placed: dict[str, dict[int, Placement]] = field(default_factory=dict)
+    saved: dict[str, dict[str, Checkpoint]] = field(default_factory=dict)
     progress: list[Progress] = field(default_factory=list)
     new_checkpoints: list[Checkpoint] = field(default_factory=list)
     changed_jobs: dict[str, None] = field(default_factory=dict)
@@ -88,6 +86,7 @@ class Book:
         kept = self.ended.pop(job_id)
         self.jobs[job_id], self.attempts[job_id] = kept.job, kept.attempts
         self.checkpoints[job_id] = kept.checkpoints
+        self.saved.pop(job_id, None)
         if kept.interruption is not None:
             self.interruptions[job_id] = kept.interruption
 
@@ -150,10 +149,13 @@ class Book:
 
     def checkpoint(self, job_id: str, path: str) -> Checkpoint | None:
         """Return the complete checkpoint of the job at *path*; None when there is none."""
-        saved = self.checkpoints.get(job_id, ())
-        # Most are asked for that are not there: a thousand paths are looked through at a time, not one by one.
-        paths = list(map(_path, saved))
-        return saved[paths.index(path)] if path in paths else None
+        return self._saved(job_id).get(path)
+
+    def _saved(self, job_id: str) -> dict[str, Checkpoint]:
+        """Return the complete checkpoints of the job by path: a turn may ask for several among a thousand."""
+        if job_id not in self.saved:
+            self.saved[job_id] = {known.path: known for known in self.checkpoints.get(job_id, ())}
+        return self.saved[job_id]
 
     def save_checkpoint(self, checkpoint: Checkpoint) -> bool:
         """Add a checkpoint and return whether its path was not on the list.
@@ -161,10 +163,11 @@ class Book:
         A torn one is recorded and takes a complete one of the same path off the list.
         """
         before, path = self.checkpoints.get(checkpoint.job_id, ()), checkpoint.path
-        is_new = path not in map(_path, before)
+        is_new = self._saved(checkpoint.job_id).pop(path, None) is None
         kept = list(before) if is_new else [known for known in before if known.path != path]
         if checkpoint.complete:
             insort(kept, checkpoint, key=lambda each: (each.step, each.saved_at))
+            self.saved[checkpoint.job_id][path] = checkpoint
         self.checkpoints[checkpoint.job_id] = tuple(kept[-CHECKPOINTS_KEPT:])
         self.new_checkpoints.append(checkpoint)
         return is_new
