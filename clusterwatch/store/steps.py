@@ -10,9 +10,11 @@ import sqlalchemy as sa
 
 from clusterwatch.model import ENDED_STEP_STATES, NEXT_STEP_STATES, Mode, Outcome, Step, StepKind, StepState
 from clusterwatch.store.audit import write_audit
+from clusterwatch.store.binding import conversions, converted
+from clusterwatch.store.driver import changed_by, rows_of
 from clusterwatch.store.records import OUTCOME, STEP
 from clusterwatch.store.tables import approvals, decisions, steps
-from clusterwatch.store.writing import add
+from clusterwatch.store.writing import add, mark_of
 
 APPROVED, VETOED = "approved", "vetoed"
 
@@ -25,13 +27,13 @@ _NOT_ENDED = (
     .where(steps.c.state.in_([state for state in StepState if state not in ENDED_STEP_STATES]))
     .order_by(decisions.c.happened_at, decisions.c.id, steps.c.position)
 )
-_STEP = sa.select(steps).where(steps.c.id == sa.bindparam("step"))
+_MOVED = ("state", "changed_at", "detail", "id")
+_STEP = "SELECT actuator, decision_id, position FROM steps WHERE id = {mark}"
 _MOVED_TO = {
-    state: sa.update(steps)
-    .where(steps.c.id == sa.bindparam("step"), steps.c.state.in_(before))
-    .values({name: sa.bindparam(name) for name in ("state", "changed_at", "detail")})
+    state: "UPDATE steps SET state = {mark}, changed_at = {mark}, detail = {mark} "  # noqa: S608 - names of our own states
+    f"WHERE id = {{mark}} AND state IN ({before})"
     for state in StepState
-    if (before := [earlier for earlier, following in NEXT_STEP_STATES.items() if state in following])
+    if (before := ", ".join(f"'{earlier}'" for earlier, following in NEXT_STEP_STATES.items() if state in following))
 }
 """How a step gets to a state, from those that lead there."""
 
@@ -51,10 +53,11 @@ def finish(connection: sa.Connection, outcome: Outcome) -> bool:
     if not _move(connection, outcome.step_id, outcome.state, outcome.at, outcome.detail):
         return False
     add(connection, OUTCOME, [outcome], outcome.at)
-    step = connection.execute(_STEP, {"step": outcome.step_id}).one()
-    write_audit(connection, step.actuator, f"step {outcome.state}", step.id, outcome.detail, outcome.at)
+    statement = _STEP.format(mark=mark_of(connection.dialect))
+    ((actuator, decision_id, position),) = rows_of(connection, statement, (outcome.step_id,))
+    write_audit(connection, actuator, f"step {outcome.state}", outcome.step_id, outcome.detail, outcome.at)
     if outcome.state is not StepState.DONE:
-        _cancel_after(connection, step.decision_id, step.position, outcome)
+        _cancel_after(connection, decision_id, position, outcome)
     return True
 
 
@@ -104,8 +107,9 @@ def _is_for(step: Step, actuators: Mapping[str, frozenset[str] | None]) -> bool:
 
 
 def _move(connection: sa.Connection, step_id: str, state: StepState, now: datetime, detail: str = "") -> bool:
-    new = {"state": state, "changed_at": now, "detail": detail}
-    return connection.execute(_MOVED_TO[state], {"step": step_id, **new}).rowcount == 1
+    dialect = connection.dialect
+    (values,) = converted([(state, now, detail, step_id)], conversions(steps, _MOVED, dialect.name))
+    return changed_by(connection, _MOVED_TO[state].format(mark=mark_of(dialect)), values) == 1
 
 
 def _cancel_after(connection: sa.Connection, decision_id: str, position: int, outcome: Outcome) -> None:

@@ -93,8 +93,12 @@ def on_conflict(dialect: sa.Dialect, table: sa.Table, overwritten: tuple[str, ..
 @lru_cache(maxsize=256)
 def insert(dialect: sa.Dialect, table: sa.Table, columns: tuple[str, ...]) -> str:
     """Return the statement that writes a row of *columns*, with the driver's own marks for values."""
-    mark = "?" if dialect.paramstyle == "qmark" else "%s"
-    return f"{_into(dialect, table, columns)} VALUES ({', '.join([mark] * len(columns))})"
+    return f"{_into(dialect, table, columns)} VALUES ({', '.join([mark_of(dialect)] * len(columns))})"
+
+
+def mark_of(dialect: sa.Dialect) -> str:
+    """Return the driver's own mark for a value in a statement."""
+    return "?" if dialect.paramstyle == "qmark" else "%s"
 
 
 @lru_cache(maxsize=256)
