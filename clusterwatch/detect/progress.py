@@ -16,7 +16,7 @@ from datetime import timedelta
 
 from clusterwatch.detect.state import Counter, Trail
 from clusterwatch.model import Event, Scalar
-from clusterwatch.model.making import replace
+from clusterwatch.model.making import maker, replace
 
 PROGRESS_FOLD = timedelta(seconds=1)
 """Progress goes out at most this often per job, but for the first of an attempt and before anything grave."""
@@ -40,6 +40,8 @@ _TOO_MANY = 2**53
 
 # What the groups of a progress rule are called, and what one of them is in the event's unit.
 _STEP_SECONDS_OF = {"step_seconds": 1.0, "step_ms": 0.001}
+
+_counter = maker(Counter)
 
 
 def progress_fields(groups: Mapping[str, Scalar]) -> dict[str, Scalar] | None:
@@ -131,15 +133,8 @@ def _heard(counter: Counter, event: Event, voice: str) -> Counter:
     reports, stride = counter.reports + (step != counter.step), counter.stride
     if counter.reports and step > before:
         stride += (step - before - stride) / min(counter.reports, _REPORTS_TO_KNOW)
-    return Counter(
-        voice=voice,
-        heard_at=event.observed_at,
-        interval_seconds=_interval_seconds(counter, event),
-        step=step,
-        total=total if isinstance(total, int) else None,
-        reports=reports,
-        stride=max(stride, 1.0),
-    )
+    seconds, counts_to = _interval_seconds(counter, event), total if isinstance(total, int) else None
+    return _counter((voice, event.observed_at, seconds, step, counts_to, reports, max(stride, 1.0), None))
 
 
 def _interval_seconds(counter: Counter, event: Event) -> float:

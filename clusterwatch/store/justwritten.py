@@ -58,10 +58,13 @@ def as_stored(event: Event, now: datetime) -> Event:
 
     What no database takes stays in the fields until they are read from the table.
     """
-    until = None if event.until is None else _in_utc(event.until)
-    happened_at, observed_at = _in_utc(event.happened_at), _in_utc(event.observed_at)
-    times = {"happened_at": happened_at, "observed_at": observed_at, "received_at": _in_utc(now), "until": until}
-    return _changed(event, {**times, "text": storable(event.text)})
+    changes: dict[str, object] = {"received_at": _in_utc(now)}
+    for name in ("happened_at", "observed_at", "until"):
+        at = getattr(event, name)
+        if at is not None and at.tzinfo is not UTC:
+            changes[name] = _in_utc(at)
+    text = storable(event.text)
+    return _changed(event, changes if text is event.text else {**changes, "text": text})
 
 
 def _in_utc(at: datetime) -> datetime:

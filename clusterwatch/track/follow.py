@@ -527,6 +527,9 @@ def _text(event: Event, name: str) -> str:
 
 
 def _integer(event: Event, name: str) -> int | None:
+    told = event.fields.get(name)
+    if type(told) is int:
+        return told
     value = _number(event, name)
     return None if value is None else int(value)
 
