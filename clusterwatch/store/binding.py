@@ -69,14 +69,20 @@ def _texts(column: Sequence[Any]) -> Iterable[Any]:
         joined = "".join(column)
         if joined.isascii() and "\0" not in joined:
             return column
-    return [None if value is None else storable(str(value)) for value in column]
+    return _each_once(lambda value: storable(str(value)), column)
 
 
 def _numbers(column: Sequence[Any]) -> Iterable[Any]:
     # SQLite's driver asks around for an adapter of whatever is not exactly a number.
     if set(map(type, column)) <= {int, NoneType}:
         return column
-    return [None if value is None else int(value) for value in column]
+    return _each_once(int, column)
+
+
+def _each_once(convert: Convert, column: Sequence[Any]) -> Iterable[Any]:
+    """Return what *convert* makes of each value but None; in such columns few are different."""
+    made = {value: None if value is None else convert(value) for value in set(column)}
+    return [made[value] for value in column]
 
 
 def _all(convert: Convert) -> ConvertAll:
