@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from functools import cache, lru_cache, partial
 from types import NoneType
-from typing import Any, cast
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
@@ -20,8 +20,21 @@ from clusterwatch.store.columns import Text, UTCDateTime, storable
 
 Convert = Callable[[Any], Any]
 ConvertAll = Callable[[Sequence[Any]], Iterable[Any]]
-Conversions = tuple[tuple[int, ConvertAll], ...]
-"""Place in a row, and what is done to the values there; the other values stay as they are."""
+
+
+class Conversion(NamedTuple):
+    """What is done to the values at a *place* in a row: to one of them, or to a whole column."""
+
+    place: int
+    one: Convert
+    all: ConvertAll
+
+
+Conversions = tuple[Conversion, ...]
+"""The values elsewhere stay as they are."""
+
+_FEW = 4
+"""So few rows are converted value by value: a look at a whole column takes longer than at its values."""
 
 _TIMES_KEPT = 4096
 _TIME = "%04d-%02d-%02d %02d:%02d:%02d.%06d"
@@ -31,15 +44,25 @@ _TIME = "%04d-%02d-%02d %02d:%02d:%02d.%06d"
 def conversions(table: sa.Table, names: tuple[str, ...], dialect: str) -> Conversions:
     """Return what to do to rows of *names* of *table* before the driver of *dialect* takes them."""
     found = ((place, _conversion(table.c[name].type, dialect)) for place, name in enumerate(names))
-    return tuple((place, convert) for place, convert in found if convert is not None)
+    return tuple(Conversion(place, *found_for) for place, found_for in found if found_for is not None)
 
 
-def converted(rows: Iterable[tuple[Any, ...]], conversions: Conversions) -> list[tuple[Any, ...]]:
+def converted(rows: Sequence[tuple[Any, ...]], conversions: Conversions) -> list[tuple[Any, ...]]:
     """Return *rows* as the driver takes them."""
-    columns: list[Iterable[Any]] = list(zip(*rows, strict=True))
-    for place, convert in conversions if columns else ():
-        columns[place] = convert(cast("Sequence[Any]", columns[place]))
+    if len(rows) < _FEW:
+        return [_converted_row(row, conversions) for row in rows]
+    columns: list[Any] = list(zip(*rows, strict=True))
+    for place, _, convert in conversions:
+        columns[place] = convert(columns[place])
     return list(zip(*columns, strict=True))
+
+
+def _converted_row(row: tuple[Any, ...], conversions: Conversions) -> tuple[Any, ...]:
+    values = list(row)
+    for place, convert, _ in conversions:
+        if values[place] is not None:
+            values[place] = convert(values[place])
+    return tuple(values)
 
 
 @lru_cache(maxsize=_TIMES_KEPT)
@@ -63,20 +86,22 @@ def _time_as_text(value: datetime) -> str:
     return _TIME % (at.year, at.month, at.day, at.hour, at.minute, at.second, at.microsecond)
 
 
-def _texts(column: Sequence[Any]) -> Iterable[Any]:
+def _text(value: Any) -> str:
     # An enumeration is text to itself, but not to every driver.
+    return storable(value if type(value) is str else str(value))
+
+
+def _texts(column: Sequence[Any]) -> Iterable[Any]:
     if set(map(type, column)) == {str}:
         joined = "".join(column)
         if joined.isascii() and "\0" not in joined:
             return column
-    return _each_once(lambda value: storable(str(value)), column)
+    return _each_once(_text, column)
 
 
 def _numbers(column: Sequence[Any]) -> Iterable[Any]:
     # SQLite's driver asks around for an adapter of whatever is not exactly a number.
-    if set(map(type, column)) <= {int, NoneType}:
-        return column
-    return _each_once(int, column)
+    return column if set(map(type, column)) <= {int, NoneType} else _each_once(int, column)
 
 
 def _each_once(convert: Convert, column: Sequence[Any]) -> Iterable[Any]:
@@ -85,20 +110,17 @@ def _each_once(convert: Convert, column: Sequence[Any]) -> Iterable[Any]:
     return [made[value] for value in column]
 
 
-def _all(convert: Convert) -> ConvertAll:
-    return partial(map, convert)
-
-
-def _all_but_none(convert: Convert) -> ConvertAll:
+def _each(convert: Convert) -> ConvertAll:
     return lambda column: [None if value is None else convert(value) for value in column]
 
 
-def _conversion(type_: sa.types.TypeEngine[Any], dialect: str) -> ConvertAll | None:
+def _conversion(type_: sa.types.TypeEngine[Any], dialect: str) -> tuple[Convert, ConvertAll] | None:
     if isinstance(type_, UTCDateTime):
-        return _all_but_none(_time_as_text if dialect == "sqlite" else time_in_utc)
+        to_time = _time_as_text if dialect == "sqlite" else time_in_utc
+        return to_time, _each(to_time)
     if isinstance(type_, Text):
-        return _texts
+        return _text, _texts
     if isinstance(type_, sa.JSON):
-        return _all(jsontext.dumps)
+        return jsontext.dumps, partial(map, jsontext.dumps)
     is_number = isinstance(type_, sa.Integer) or (isinstance(type_, sa.Boolean) and dialect == "sqlite")
-    return _numbers if is_number else None
+    return (int, _numbers) if is_number else None
