@@ -26,6 +26,7 @@ _IGNORED = "Exception ignored in"
 _TRACEBACK_WORDS = "Traceback (most recent call last):"
 _TRACEBACK = re.compile(re.escape(_TRACEBACK_WORDS))
 _FRAME = re.compile(r'\s+File "(?P<path>[^"]*)", line (?P<line>\d+)')
+_IN_FRAME = '", line '
 _FRAME_OF_CUT = re.compile(r'\s{1,2}File "[^"]{1,400}", line \d+, in ')
 _NAMES_EXCEPTION = re.compile(r"[a-z](?:Error|Exception|Interrupt)\b")
 _CHAINED = re.compile(r"During handling of the above exception|The above exception was the direct cause")
@@ -59,6 +60,12 @@ class Assembled:
 _NOTHING_OPEN = Assembled(None)
 
 
+def may_open(line: str) -> bool:
+    """Return whether *line* may begin a text; one that may not, where none is open, changes nothing."""
+    has_words = _TRACEBACK_WORDS in line or _IGNORED in line or _ROOT in line
+    return has_words or "Failures:" in line or _IN_FRAME in line
+
+
 def assemble(assembly: Assembly | None, line: str, rank: int | None) -> Assembled:
     """Return what *line* does to the text that is open in its stream."""
     begins = _TRACEBACK.search(line) if _TRACEBACK_WORDS in line else None
@@ -75,7 +82,7 @@ def assemble(assembly: Assembly | None, line: str, rank: int | None) -> Assemble
         return Assembled(replace(_begin("elastic", prefix, rank), values=_section(line)), consumed=True)
     if assembly is not None and assembly.form != "heading":
         return _in_traceback(assembly, line)
-    cut = _FRAME_OF_CUT.search(line) if '", line ' in line else None
+    cut = _FRAME_OF_CUT.search(line) if _IN_FRAME in line else None
     if cut is not None:
         opened = _begin("traceback", line[: cut.start()], rank)
         return Assembled(_with_frame(opened, line[cut.start() :]), consumed=True)

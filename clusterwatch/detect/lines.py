@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 
-from clusterwatch.detect.assembling import Assembled, assemble, cut_at, headed
+from clusterwatch.detect.assembling import Assembled, assemble, cut_at, headed, may_open
 from clusterwatch.detect.matcher import Hit, unbeaten
 from clusterwatch.detect.progress import progress_fields
 from clusterwatch.detect.refining import Refinements
@@ -43,6 +43,11 @@ def stream_of(reading: Reading, labelled: int | None) -> str:
     path = str(reading.fields.get("origin") or "").rpartition(":")[0]
     rank = reading.rank if reading.rank is not None else labelled
     return f"{reading.source}|{reading.node}|{reading.job}|{reading.attempt}|{path}|{rank}"
+
+
+def says_nothing(line: str) -> bool:
+    """Return whether *line*, which no rule matches, says nothing where no text is open: most lines are of that kind."""
+    return MARK not in line and not may_open(line)
 
 
 def read_line(

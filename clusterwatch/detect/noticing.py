@@ -10,7 +10,7 @@ from itertools import takewhile
 from clusterwatch.detect import progress, repeats
 from clusterwatch.detect.compiling import Catalog
 from clusterwatch.detect.folded import folded
-from clusterwatch.detect.lines import body, read_line, stream_of
+from clusterwatch.detect.lines import body, read_line, says_nothing, stream_of
 from clusterwatch.detect.matcher import Hit
 from clusterwatch.detect.sampled import SAMPLES, compare, sample_key
 from clusterwatch.detect.sightings import Sighting, event_of
@@ -119,6 +119,8 @@ class _Turn:
         self, reading: Reading, body_of_line: tuple[int | None, str], hits: Sequence[Hit]
     ) -> Iterable[Sighting]:
         open_text = self._assemblies.pop(stream_of(reading, body_of_line[0]), None) if self._assemblies else None
+        if open_text is None and not hits and says_nothing(body_of_line[1]):
+            return ()
         still_open, noticed = read_line(reading, body_of_line, hits, open_text, self._refinements)
         if still_open is not None:
             self._assemblies[stream_of(reading, body_of_line[0])] = still_open
