@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 SAVE_EVERY = "save_every_seconds"
 """Option that overrules how often the job saves."""
 
+EVERY_RANK = "every_rank"
+"""Option that lets every rank tell by itself, where it is not 0, what else its node tells once for all of its ranks."""
+
 
 def open_trace(trace: str, seed: int | None, policy: str, options: Mapping[str, float]) -> seams.TraceFleet:
     """Return the fleet that lives through *trace*; see `clusterwatch.seams.OpenTrace`."""
@@ -30,7 +33,8 @@ def open_trace(trace: str, seed: int | None, policy: str, options: Mapping[str, 
         return _recorded(trace, seed, options)
     regime = regimes().get(policy)
     save_every = options.get(SAVE_EVERY, save_every_seconds(regime))
-    return TraceFleet(assuming(schedule_of(trace, seed), options), save_every, regime)
+    every_rank = bool(options.get(EVERY_RANK))
+    return TraceFleet(assuming(schedule_of(trace, seed), options), save_every, regime, every_rank=every_rank)
 
 
 def _recorded(trace: str, seed: int | None, options: Mapping[str, float]) -> RecordingFleet:
@@ -52,7 +56,7 @@ def assuming(schedule: Schedule, options: Mapping[str, float]) -> Schedule:
     others = {
         name: Assumption(value, "", "asked for at the replay", False)
         for name, value in options.items()
-        if name != SAVE_EVERY
+        if name not in (SAVE_EVERY, EVERY_RANK)
     }
     cluster = with_numbers(schedule.cluster, options)
     return replace(schedule, cluster=cluster, assumptions={**schedule.assumptions, **others})

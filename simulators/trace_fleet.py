@@ -54,6 +54,7 @@ class TraceFleet:
         script: Policy | None = None,
         *,
         rank_by_rank: frozenset[str] = frozenset(),
+        every_rank: bool = False,
         loss_factor: float = 1.0,
     ) -> None:
         """Take what is to happen and how often the job saves; the rest as in `World`."""
@@ -66,6 +67,7 @@ class TraceFleet:
             save_every_seconds,
             script,
             rank_by_rank=rank_by_rank,
+            every_rank=every_rank,
             loss_factor=loss_factor,
         )
         self._is_operated = script is not None

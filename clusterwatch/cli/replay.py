@@ -38,6 +38,9 @@ def replay(
     assume: Annotated[
         list[str] | None, typer.Option(metavar="NAME=VALUE", help="Another value for an assumption of the trace.")
     ] = None,
+    every_rank: Annotated[
+        bool, typer.Option("--every-rank", help="Every rank tells its lines by itself: eight times as many to read.")
+    ] = False,
     truth: Annotated[
         Path | None, typer.Option(metavar="F", help="Write what really happened there; of a recording, read it.")
     ] = None,
@@ -59,7 +62,8 @@ def replay(
     from clusterwatch.model import Mode
 
     logs.configure("error", "auto")
-    asked = Asked(trace, policy, Mode(mode.value), database, seed, truth, _assumed(assume or []))
+    options = _assumed(assume or []) | ({"every_rank": 1.0} if every_rank else {})
+    asked = Asked(trace, policy, Mode(mode.value), database, seed, truth, options)
     if speed is not None:
         from datetime import timedelta
 

@@ -84,9 +84,13 @@ class World:
         script: Policy | None = None,
         *,
         rank_by_rank: frozenset[str] = frozenset(),
+        every_rank: bool = False,
         loss_factor: float = 1.0,
     ) -> None:
-        """Take what is to happen; *rank_by_rank* names the faults whose echoes each rank tells by itself."""
+        """Take what is to happen; *rank_by_rank* names the faults whose echoes each rank tells by itself.
+
+        With *every_rank* each rank does that all the time.
+        """
         self.schedule, self.terms = schedule, terms
         self.plan = schedule.jobs[0]
         self.truth: list[Strike] = []
@@ -95,11 +99,11 @@ class World:
         self.attempt = 0
         self._cluster: ClusterSpec = schedule.cluster
         self._script, self._save_every = script, save_every_seconds
-        self._rank_by_rank, self._loss_factor = rank_by_rank, loss_factor
+        self._rank_by_rank, self._every_rank, self._loss_factor = rank_by_rank, every_rank, loss_factor
         self._kinds = fault_kinds()
         self._wordings_of = _by_cause(self._kinds.values())
         self._outbox = Outbox(schedule.start, terms.channel, schedule.seed)
-        self._voices = Voices(self._outbox, schedule.start)
+        self._voices = Voices(self._outbox, schedule.start, rank_by_rank=every_rank)
         self._timeline = Timeline()
         self._began_on = frozenset(schedule.nodes_of(self.plan))
         self.pool = Pool(schedule.nodes_of(self.plan), self._cluster.spares)
@@ -288,7 +292,7 @@ class World:
         node, gpu = nodes[0], _gpu(fault, self._cluster.gpus_per_node)
         if kind.stays:
             self.pool.broken.update(dict.fromkeys(nodes, fault.id))
-        self._voices.rank_by_rank = fault.id in self._rank_by_rank
+        self._voices.rank_by_rank = self._every_rank or fault.id in self._rank_by_rank
         scene = self._scene()
         for each in nodes:
             self._voices.strike(variant, scene, each, gpu, kind.exit_code, seed, at, self._loss_factor)

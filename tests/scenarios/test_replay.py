@@ -109,6 +109,14 @@ def test_site_is_an_assumption_that_can_be_another():
         replayed(options={"diurnal_depth": 0.9})
 
 
+def test_every_rank_may_tell_its_lines_by_itself(tiny):
+    told = replayed(options={"every_rank": 1.0})
+
+    assert told.volume.readings > tiny.volume.readings + 100
+    assert told.interruptions == tiny.interruptions
+    assert told.classification == tiny.classification
+
+
 def test_same_seed_is_replayed_alike_and_another_is_not(tiny):
     again, other = replayed(), replayed(seed=2)
 
