@@ -42,7 +42,10 @@ class _Slot:
 
 
 class Agent:
-    """Runs collectors for one node and records what they see."""
+    """Runs collectors for one node and records what they see.
+
+    *on_recorded* is called whenever events were recorded, for who responds in the same process.
+    """
 
     def __init__(
         self,
@@ -66,6 +69,7 @@ class Agent:
         self._metrics = metrics
         self._observing = threading.Lock()
         self._scope = f"@{scope}" if scope else ""
+        self.on_recorded: Callable[[], object] = lambda: None
 
     @property
     def collectors(self) -> tuple[Collector, ...]:
@@ -244,6 +248,8 @@ class Agent:
     def _count(self, name: str, readings: int, events: Sequence[Event], seconds: float, now: datetime) -> None:
         self._metrics.collected(name, seconds, readings, now)
         self._metrics.events_recorded(events)
+        if events:
+            self.on_recorded()
 
 
 def _restored(stored: object, key: str) -> ObserverState:

@@ -28,10 +28,16 @@ HOUSEKEEPING_EVERY = timedelta(hours=6)
 STALLED_AFTER_SECONDS = 60.0
 """A loop that has not come round for this long is not alive."""
 
+SHORTEST_PAUSE_SECONDS = 0.02
+"""What is due but cannot be done yet must not keep a processor busy."""
+
 
 @dataclass(frozen=True, slots=True)
 class Loops:
-    """How often the loops come round, and how long events are kept."""
+    """How often the loops come round by themselves, and how long events are kept.
+
+    What happens in this process, they hear of at once: the tick is for what other processes record.
+    """
 
     tick_seconds: float = 0.5
     keep_events: timedelta = timedelta(days=30)
@@ -61,6 +67,8 @@ class Service:
         self._loops = loops
         self._collector_seconds = collector_seconds
         self._stopping = threading.Event()
+        self._nudges = {"responder": threading.Event(), "actor": threading.Event()}
+        agent.on_recorded = self._nudges["responder"].set
         self._threads: list[threading.Thread] = []
         self._beats: dict[str, float] = {}
         self._timers = _timers(len(agent.collectors) + 2)
@@ -88,7 +96,7 @@ class Service:
         # What is there by now (code, rules, tables) stays; going through it again and again would stall turns.
         gc.freeze()
         self._timers.start()
-        for name, turn in (("responder", self.responder.turn), ("actor", self._act)):
+        for name, turn in (("responder", self._respond), ("actor", self._act)):
             thread = threading.Thread(target=self._loop, args=(name, turn), name=name, daemon=True)
             self._threads.append(thread)
             thread.start()
@@ -96,6 +104,8 @@ class Service:
     def stop(self) -> None:
         """Stop clean: no new work, what is under way ends, the lease is given back."""
         self._stopping.set()
+        for nudge in self._nudges.values():
+            nudge.set()
         if self._timers.running:
             self._timers.shutdown(wait=False)
         for thread in self._threads:
@@ -117,7 +127,16 @@ class Service:
 
     def _act(self) -> bool:
         # Actuators that only this process hosts need no lease: nobody else can act on their targets.
-        return bool(self.actor.turn())
+        has_acted = bool(self.actor.turn())
+        if has_acted:
+            self._nudges["responder"].set()
+        return has_acted
+
+    def _respond(self) -> bool:
+        more = self.responder.turn()
+        if self.responder.has_planned or self.responder.has_asked:
+            self._nudges["actor"].set()
+        return more
 
     def _loop(self, name: str, turn: Callable[[], bool]) -> None:
         complaint = ""
@@ -135,7 +154,16 @@ class Service:
                 # Our own mistake: this turn is lost, loudly, and the next one starts from what is on record.
                 log.exception("turn failed", loop=name)
             if not more:
-                self._stopping.wait(self._loops.tick_seconds)
+                self._nudges[name].wait(self._pause_seconds(name))
+            self._nudges[name].clear()
+
+    def _pause_seconds(self, name: str) -> float:
+        """Return how long the loop waits unless something happens: until its tick, or until the responder is due."""
+        wake_at = self.responder.wake_at if name == "responder" else None
+        if wake_at is None:
+            return self._loops.tick_seconds
+        due_seconds = (wake_at - self.clock.now()).total_seconds()
+        return min(max(due_seconds, SHORTEST_PAUSE_SECONDS), self._loops.tick_seconds)
 
     def _housekeeping(self) -> None:
         now = self.clock.now()

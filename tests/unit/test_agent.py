@@ -225,3 +225,15 @@ def test_two_agents_with_scopes_of_their_own_keep_their_positions_apart(store):
 
     assert store.position("node001", "kernel_log")["source"] == {"line": 1}
     assert store.position("node001", "kernel_log@job-1")["source"] == {"line": 2}
+
+
+def test_who_responds_hears_of_events_once_they_are_recorded_and_of_nothing_else(store):
+    lines, heard = Lines(XID.format(1)), []
+    agent = agent_of(store, lines)
+    agent.on_recorded = lambda: heard.append(texts(store))
+
+    agent.run("kernel_log")
+    lines.lines.append("nothing of interest")
+    agent.run("kernel_log")
+
+    assert heard == [[XID.format(1)]]
