@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 from clusterwatch.app.replay import Asked, Replayed, lived, prepared
 from clusterwatch.config import Settings
+from clusterwatch.errors import ClusterWatchError
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,11 +71,17 @@ def backtest(
     """Return how *trace* goes under the first of *policies* and under the second; *on_progress* hears the share done.
 
     Raises:
-        ClusterWatchError: There is no such trace or policy. That is said before anything is replayed.
+        ClusterWatchError: There is no such trace or policy, or it is a recording. That is said before anything
+            is replayed.
     """
     asked = [Asked(trace, policy, seed=seed) for policy in policies]
     with ExitStack() as stack:
         runs = [(each, *stack.enter_context(prepared(each, settings))) for each in asked]
+        if any(run.fleet.is_recorded for _, run, _ in runs):
+            raise ClusterWatchError(
+                f"{trace} is a recording: it goes on as it did whatever is decided, so nothing is saved or lost by a "
+                'policy; "clusterwatch replay" follows each policy to its first decision that differs'
+            )
         made = [lived(run, each, place, _half(number, on_progress)) for number, (each, run, place) in enumerate(runs)]
     return Backtest(*policies, *(replace(each, database="") for each in made))
 

@@ -10,6 +10,7 @@ import heapq
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 
+from clusterwatch.app.taking_up import progress_fields, told_anew
 from clusterwatch.errors import ClusterWatchError
 from clusterwatch.model import (
     Component,
@@ -83,11 +84,11 @@ def _largest(read: Reader) -> JobView:
 
 
 def _span(read: Reader, since: datetime | None) -> tuple[datetime, datetime]:
-    """Return when the first and the last event came."""
+    """Return *since*, or when the first event came, and when the last one did."""
     first, last = read.events(after_seq=0, since=since, limit=1), read.events(limit=1, since=since)
     if not first:
         raise ClusterWatchError("nothing was noticed in that time: leave --since out, or name an earlier time")
-    return _came_at(first[0][1]), _came_at(last[0][1])
+    return since or _came_at(first[0][1]), _came_at(last[0][1])
 
 
 def _mode(decisions: tuple[Decision, ...]) -> Mode:
@@ -101,17 +102,21 @@ def _facts(read: Reader) -> Mapping[str, Mapping[str, Scalar]]:
 
 
 def _events(read: Reader, since: datetime) -> Iterator[Event]:
-    """Yield what was noticed from *since* on, in the order in which it came, and progress whose events are gone."""
+    """Yield what was noticed from *since* on, in the order in which it came, and what stands in for what is gone.
+
+    That is progress of which only the row of the minute is kept, and how jobs stood that had begun before.
+    """
     kept = read.events(kind=kinds.PROGRESS, after_seq=0, limit=1)
     told_from = kept[0][1].happened_at if kept else None
-    jobs = (read.job(job.id) for job in read.jobs(limit=_ALL))
+    views = [view for job in read.jobs(limit=_ALL) if (view := read.job(job.id)) is not None]
     gone = (
         _event_of(view.job, progress)
-        for view in jobs
-        if view is not None
+        for view in views
         for progress in view.progress
         if progress.at >= since and (told_from is None or progress.at < told_from)
     )
+    for view in views:
+        yield from told_anew(view, since)
     yield from heapq.merge(_kept(read, since), sorted(gone, key=_came_at), key=_came_at)
 
 
@@ -123,7 +128,6 @@ def _kept(read: Reader, since: datetime) -> Iterator[Event]:
 
 
 def _event_of(job: Job, progress: Progress) -> Event:
-    told: dict[str, Scalar] = {"step": progress.step, "loss": progress.loss, "tokens": progress.tokens}
     return Event(
         id=event_id("", "", "progress", f"{job.id} {progress.attempt} {progress.step}", kinds.PROGRESS),
         kind=kinds.PROGRESS,
@@ -132,7 +136,7 @@ def _event_of(job: Job, progress: Progress) -> Event:
         observed_at=progress.at,
         source="progress",
         trust=Trust.USER,
-        fields={name: value for name, value in told.items() if value is not None},
+        fields=progress_fields(progress),
         job=job.id,
         attempt=progress.attempt,
     )

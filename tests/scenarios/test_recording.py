@@ -7,6 +7,7 @@ import pytest
 
 from clusterwatch import config
 from clusterwatch.app import wiring
+from clusterwatch.app.backtesting import backtest
 from clusterwatch.app.recording import on_record
 from clusterwatch.app.replay import Asked, replay
 from clusterwatch.app.replaying import Replay
@@ -136,6 +137,11 @@ def test_seed_and_assumptions_of_a_recording_are_refused(month):
         replayed(month, options={"load_seconds": 5.0})
 
 
+def test_policies_cannot_be_weighed_against_each_other_in_a_recording(month):
+    with pytest.raises(ClusterWatchError, match='"clusterwatch replay" follows each policy'):
+        backtest(str(month / "recording.jsonl"), ("default", "cautious"), SETTINGS)
+
+
 def test_truth_that_is_none_is_refused(month, tmp_path):
     (tmp_path / "truth.jsonl").write_text('{"id": "f1"}\n')
 
@@ -163,6 +169,25 @@ def test_progress_that_is_kept_by_the_minute_stands_in_for_its_events(tmp_path):
 
 def progress_in(store):
     return [event for event in on_record(store.read, "all").events() if event.kind == kinds.PROGRESS]
+
+
+def test_recording_that_begins_in_the_middle_of_a_job_tells_how_it_stood(tmp_path):
+    kept(tmp_path)
+    store = Store.open(f"sqlite:///{tmp_path / 'daemon.db'}")
+    begins = store.read.job("tiny").job.started_at + timedelta(minutes=40)
+
+    known = on_record(store.read, "later", since=begins)
+    TOOLS.write(TOOLS.recorded(known), str(tmp_path / "recording.jsonl"), lambda: None)
+    first = next(known.events())
+    stops = [stop for stop in store.read.job("tiny").interruptions if min(stop.edges.values()) > begins]
+    store.close()
+
+    told = replayed(tmp_path)
+    assert known.start >= begins
+    assert told.diverged_at is None
+    assert told.interruptions["total"] == len(stops) > 0
+    assert told.goodput.ettr > 0.5
+    assert (first.kind, first.fields["gpus"], first.fields["actuator"]) == (kinds.JOB_STARTED, 32, "trace_fleet")
 
 
 def test_readings_go_through_detection_and_silence_is_watched_for(tmp_path):
