@@ -1,0 +1,55 @@
+"""What two sources tell of one part is one error, and the more exact word decides."""
+
+import pytest
+
+from clusterwatch.classify import Circumstances, diagnose
+from clusterwatch.correlate import Limits, add_events
+from clusterwatch.model import Cause, Component, ComponentKind, Diagnosis, Event, Topology
+from clusterwatch.testing import NOON, event, seconds
+from shipped import shipped_log_catalog
+
+KNOWLEDGE = shipped_log_catalog().knowledge
+GPU = Component(ComponentKind.GPU, "0000:db:00", "node001")
+RANK3 = Component(ComponentKind.RANK, "3", "node001")
+
+
+def diagnosis_of(*events: Event) -> Diagnosis:
+    (incident,) = add_events({}, events, KNOWLEDGE, {}, Topology(), Limits(), NOON).incidents.values()
+    return diagnose(incident, KNOWLEDGE, Circumstances(), 1, NOON)
+
+
+@pytest.mark.parametrize("of_the_gpu", ["kernel.pcie.uncorrected.gpu", "gpu.xid.79", "gpu.lost"])
+def test_bus_error_of_the_controller_beside_the_same_error_of_a_gpu_is_the_gpus(of_the_gpu: str):
+    found = diagnosis_of(event(of_the_gpu, GPU), event("bmc.slot.error", "node001", NOON + seconds(2)))
+
+    assert found.cause is Cause.FAULTY_GPU
+    assert found.suspects[0].component.node == "node001"
+
+
+def test_bus_error_of_the_controller_alone_is_the_boards():
+    assert diagnosis_of(event("bmc.slot.error", "node001")).cause is Cause.IO_EXPANSION_BOARD
+
+
+def test_address_that_firmware_gives_is_the_gpus_where_the_kernel_names_the_gpu_behind_it():
+    slot = Component(ComponentKind.SLOT, "0000:db:00.0", "node001")
+
+    found = diagnosis_of(
+        event("kernel.ghes.pcie_device", slot),
+        event("kernel.ghes.pcie", "node001"),
+        event("kernel.pcie.uncorrected.gpu", GPU, NOON + seconds(1)),
+    )
+
+    assert found.cause is Cause.FAULTY_GPU
+
+
+@pytest.mark.parametrize("tested", ["node.check_failed", "slurm.node.drain_gpu"])
+def test_gpu_that_computed_what_cannot_be_and_fails_a_test_corrupts_data(tested: str):
+    computed = event("training.unexpected_result", RANK3, job="job1")
+
+    found = diagnosis_of(computed, event(tested, "node001", NOON + seconds(200), job="job1"))
+
+    assert found.cause is Cause.SILENT_DATA_CORRUPTION
+
+
+def test_gpu_that_only_fails_a_test_is_a_faulty_one():
+    assert diagnosis_of(event("node.check_failed", "node001")).cause is Cause.FAULTY_GPU
