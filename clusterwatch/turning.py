@@ -64,6 +64,9 @@ TOLD_WITHIN = timedelta(minutes=2)
 TOLD_LATE = timedelta(minutes=20)
 """So long after it began, an incident whose cause is not clear waits for what schedulers and controllers tell late."""
 
+COMES_BACK_WITHIN = timedelta(minutes=5)
+"""A job that stops again so soon after it made new steps has not gone on: what stopped it before may do so still."""
+
 CLEAR_FROM = 0.8
 """With this confidence nothing more is waited for."""
 
@@ -196,16 +199,42 @@ class Turning:
             self.limits.correlate,
             self.now,
             self._over(),
+            self._run_again(),
         )
         self.memberships += grouped.memberships
         for incident in grouped.incidents.values():
             self._put(incident)
 
     def _over(self) -> frozenset[str]:
-        """Return the open incidents whose jobs go on again."""
+        """Return the open incidents whose jobs go on again, and not only just."""
         waiting = {each.incident_id for each in self.world.interruptions.values()}
         acted_on = (key for key, made in self.world.decisions.items() if any(each.attempt for each in made))
-        return frozenset(acted_on) - waiting
+        gone_on = frozenset(acted_on) - waiting
+        return frozenset(key for key in gone_on if self._may_come_back_until(key) <= self.now)
+
+    def _run_again(self) -> dict[str, datetime]:
+        """Return since when the jobs run again that open incidents had stopped, by incident."""
+        found: dict[str, datetime] = {}
+        for incident_id, made in self.world.decisions.items():
+            for decision in made:
+                latest = next(iter(self.world.attempts.get(decision.job_id or "", ())[-1:]), None)
+                if decision.attempt and latest is not None and latest.number > decision.attempt:
+                    # What was hit tells of it for some time yet.
+                    found[incident_id] = latest.running_at or latest.started_at + AT_ONCE
+        return found
+
+    def _may_come_back_until(self, incident_id: str) -> datetime:
+        """Return until when a stop of a job may be this incident again: while its cause is not clear, and soon."""
+        diagnosis = self.world.diagnoses.get(incident_id)
+        if diagnosis is None or diagnosis.confidence >= CLEAR_FROM:
+            return self.now
+        decided = {each.job_id: each.attempt or 0 for each in self.world.decisions.get(incident_id, ())}
+        went_on = (
+            attempts[-1].first_new_step_at
+            for job_id, number in decided.items()
+            if (attempts := self.world.attempts.get(job_id or "", ())) and attempts[-1].number == number + 1
+        )
+        return max((at + COMES_BACK_WITHIN for at in went_on if at is not None), default=self.now)
 
     def _may_matter(self, event: Event) -> bool:
         """Say whether an event that opened no incident may yet explain one."""
@@ -672,8 +701,9 @@ class Turning:
         ) or incident.state in (IncidentState.ACTING, IncidentState.RECOVERING)
         quiet_at = max(evidence.last_at for evidence in incident.evidence) + self.limits.quiet
         ended_job = any(job_id in self.jobs_before and job_id not in self.world.jobs for job_id in incident.jobs)
-        late_at = incident.opened_at + TOLD_LATE
-        if interrupted and self._may_be_told_late(incident) and self.now < late_at:
+        late_at = incident.opened_at + TOLD_LATE if self._may_be_told_late(incident) else self.now
+        late_at = max(late_at, self._may_come_back_until(incident.id))
+        if interrupted and self.now < late_at:
             self.wake_ups.append(late_at)
         elif interrupted or ended_job or incident.stale or self.now >= quiet_at:
             if not interrupted and not ended_job:

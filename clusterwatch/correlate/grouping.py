@@ -4,9 +4,8 @@ The rules:
 
 1. An event joins the best-fitting open incident that touches its component, its job or its neighbourhood, from
    10 minutes before the incident's evidence to 5 minutes after.
-2. Two faults are one incident only if they strike the same component, or the same node within a minute, or the same
-   cause strikes the same node, the same switch, rack or power domain, or the same job by its own word.
-   Symptoms and suspects join whatever explains them.
+2. It joins only what it may be one fault with: `sameness`. What a job tells when it has only just begun to run again
+   joins the incident that had stopped it and that nothing explains, however long the restart took.
 3. An event that fits nowhere opens an incident if it is grave enough; what only gives context never does.
 4. An incident that is over takes only what tells late of a node: a scheduler that gives it up, a node that is back.
 5. Alike events on one component fold into one piece of evidence; symptoms of a job fold across its ranks.
@@ -21,6 +20,7 @@ from datetime import datetime, timedelta
 
 from clusterwatch.correlate.folding import Draft
 from clusterwatch.correlate.pieces import evidence_of
+from clusterwatch.correlate.sameness import is_one_fault
 from clusterwatch.model import (
     Component,
     Event,
@@ -32,7 +32,6 @@ from clusterwatch.model import (
     Severity,
     Signal,
     Topology,
-    Trust,
 )
 from clusterwatch.model.job import names_in
 
@@ -40,10 +39,8 @@ Touched = str | Component
 """What an incident and an event can have in common: a job, a place or a component no node holds."""
 
 
-AT_ONCE = timedelta(minutes=1)
-"""Two faults of a node that are no farther apart are one: it is rare that two things break in the same minute."""
-
 _NONE: frozenset[str] = frozenset()
+_NEVER: Mapping[str, datetime] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +70,7 @@ def add_events(
     limits: Limits,
     now: datetime,
     over: AbstractSet[str] = _NONE,
+    run_again: Mapping[str, datetime] = _NEVER,
 ) -> Correlated:
     """Return the incidents that *events* opened or joined, and the memberships.
 
@@ -85,12 +83,13 @@ def add_events(
         limits: Window and gravity.
         now: To know which events are too old to act on.
         over: Ids of open incidents that only wait for what may be told late.
+        run_again: Since when the jobs that open incidents had stopped run again, by the incident's id.
     """
     telling = [event for event in events if knowledge[event.kind].role is not Role.CONTEXT]
     if not telling:
         return Correlated()
     jobs_on = _jobs_by_node(jobs, {event.node for event in telling if event.job is None})
-    grouping = _Grouping(open_incidents, knowledge, jobs_on, topology, limits, now, over)
+    grouping = _Grouping(open_incidents, knowledge, jobs, jobs_on, topology, limits, now, over, run_again)
     grouping.index(telling)
 
     # What may open an incident goes first, so that a warning of the same moment finds the incident it belongs to.
@@ -123,11 +122,13 @@ def _jobs_by_node(jobs: Mapping[str, Job], nodes: Iterable[str]) -> dict[str, fr
 class _Grouping:
     open_incidents: Mapping[str, Incident]
     knowledge: Knowledge
+    jobs: Mapping[str, Job]
     jobs_on: Mapping[str, frozenset[str]]
     topology: Topology
     limits: Limits
     now: datetime
     over: AbstractSet[str] = _NONE
+    run_again: Mapping[str, datetime] = field(default_factory=dict)
     drafts: dict[str, Draft] = field(default_factory=dict)
     touching_job: dict[Touched, set[str]] = field(default_factory=dict)
     touching_place: dict[Touched, set[str]] = field(default_factory=dict)
@@ -197,15 +198,32 @@ class _Grouping:
         fits = [
             (fit, draft.updated_at, draft.id)
             for draft in self._candidates(event)
-            if draft.is_open and draft.is_near(event, self.limits.before, self.limits.after)
+            if draft.is_open and self._is_near(draft, event)
             if signal.looks_back or draft.id not in self.over
             if (fit := self._fit(draft, event, signal)) > 0
         ]
         return self.drafts[max(fits)[-1]] if fits else None
 
+    def _is_near(self, draft: Draft, event: Event) -> bool:
+        is_unexplained = event.job is not None and event.job in draft.jobs and not draft.fault_components
+        comes_back = is_unexplained and self._runs_again(draft, event)
+        return comes_back or draft.is_near(event, self.limits.before, self.limits.after)
+
+    def _runs_again(self, draft: Draft, event: Event) -> bool:
+        """Return whether *event* happened after the job that the incident had stopped was started again."""
+        since = self.run_again.get(draft.id)
+        return since is not None and event.happened_at >= since
+
+    def _nodes_of(self, jobs: Iterable[str]) -> frozenset[str]:
+        known = [_as_set(self.jobs[name].nodes) for name in jobs if name in self.jobs]
+        return known[0] if len(known) == 1 else frozenset[str]().union(*known)
+
     def _fit(self, draft: Draft, event: Event, signal: Signal) -> float:
         """Return how well *event* fits the incident; 0 when it does not."""
-        if not _is_one_fault(draft, event, signal, self.topology):
+        # What is told late tells of before the restart.
+        runs_again = not signal.looks_back and self._runs_again(draft, event)
+        on_nodes = self._nodes_of(draft.jobs) if runs_again else None
+        if not is_one_fault(draft, event, signal, self.topology, on_nodes):
             return 0.0
         fit = 4.0 if event.component in draft.components else 0.0
         if event.job is not None and event.job in draft.jobs:
@@ -230,32 +248,6 @@ def _note(touching: dict[Touched, set[str]], touched: Iterable[Touched | None], 
     for each in touched:
         if each is not None:
             touching.setdefault(each, set()).add(incident_id)
-
-
-def _is_one_fault(draft: Draft, event: Event, signal: Signal, topology: Topology) -> bool:
-    if signal.role is not Role.FAULT or not draft.fault_components:
-        return True
-    if event.component in draft.fault_components or _is_at_once(draft, event):
-        return True
-    return signal.leading_cause in draft.fault_causes and _is_same_place(draft, event, topology)
-
-
-def _is_at_once(draft: Draft, event: Event) -> bool:
-    """Return whether the node has faults within a minute: what breaks together has one reason."""
-    since, until = draft.fault_times.get(event.node, (None, None))
-    if since is None or until is None or not event.node:
-        return False
-    return since - AT_ONCE <= event.last_at and event.happened_at <= until + AT_ONCE
-
-
-def _is_same_place(draft: Draft, event: Event, topology: Topology) -> bool:
-    """Return whether a fault strikes where the incident's faults do; a job speaks for all of itself."""
-    nodes = {component.node for component in draft.fault_components}
-    return (
-        event.trust is Trust.USER
-        or event.node in nodes
-        or not topology.places(nodes - {""}).isdisjoint(topology.near(event.node))
-    )
 
 
 def _opened(event: Event, severity: Severity, jobs: Sequence[str], limits: Limits, now: datetime) -> Incident:

@@ -587,3 +587,30 @@ def test_attempt_whose_start_names_no_checkpoint_goes_on_from_the_one_that_was_c
 
     (_, second) = responder.world.attempts["job-1"]
     assert (second.resumed_step, second.resumed_checkpoint) == (4, "/ckpt/4")
+
+
+def stopped_again(new_steps_for):
+    """Return the incidents of two unexplained hangs between which the job made new steps for *new_steps_for*."""
+    responder = Responder()
+    training(responder)
+    first_at = NOON + seconds(450)
+    responder.turn(first_at, *pipeline.watch(responder.world, LIMITS, first_at)[0])
+    responder.turn(first_at + seconds(61))
+    responder.steps_done(first_at + seconds(62), responder.decisions[-1])
+    back_at = first_at + seconds(65)
+    started = event(kinds.ATTEMPT_STARTED, JOB, back_at, job="job-1", attempt=2, nodes="node001", resumed_step=0)
+    responder.turn(back_at, started)
+    for step in range(1, 6 + new_steps_for // 10):
+        at = back_at + seconds(10 * step)
+        responder.turn(at, progress("job-1", 2, step, at))
+    again_at = at + seconds(200)
+    responder.turn(again_at, *pipeline.watch(responder.world, LIMITS, again_at)[0])
+    return {incident for incident, made in responder.incidents.items() if made.jobs}
+
+
+def test_job_that_hangs_again_right_after_it_went_on_had_not_gone_on():
+    assert len(stopped_again(new_steps_for=20)) == 1
+
+
+def test_job_that_hangs_again_long_after_it_went_on_has_another_incident():
+    assert len(stopped_again(new_steps_for=900)) == 2

@@ -1,0 +1,71 @@
+"""Whether an event tells of the one fault that an incident is.
+
+1. Two faults are one incident only if they strike the same component, or the same node within a minute, or the same
+   cause strikes the same node, the same switch, rack or power domain, or the same job by its own word.
+2. Symptoms and suspects join whatever explains them, while the job stands.
+3. Once the job runs again, what may be a cause and strikes elsewhere than the fault that is known is another incident;
+   without the nodes of that fault, everything is. While none is known it may be the same one that comes back, but for
+   what somebody did on purpose: that stopped nothing before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Set as AbstractSet
+from datetime import timedelta
+
+from clusterwatch.correlate.folding import Draft
+from clusterwatch.model import PLANNED_CAUSES, Cause, Event, Role, Signal, Topology, Trust
+
+AT_ONCE = timedelta(minutes=1)
+"""Two faults of a node that are no farther apart are one: it is rare that two things break in the same minute."""
+
+_ON_PURPOSE = PLANNED_CAUSES | {Cause.HOST_MAINTENANCE}
+
+
+def is_one_fault(
+    draft: Draft, event: Event, signal: Signal, topology: Topology, runs_again_on: AbstractSet[str] | None = None
+) -> bool:
+    """Return whether *event* may tell of the fault of *draft*.
+
+    *runs_again_on* are the nodes on which the job that the fault had stopped runs again; None while it stands.
+    """
+    runs_again = runs_again_on is not None
+    if not draft.fault_components:
+        return not (runs_again and signal.leading_cause in _ON_PURPOSE and signal.leading_cause not in draft.causes)
+    if runs_again_on is not None and _is_left_out(draft, runs_again_on) and not _is_on_struck_node(draft, event):
+        return False
+    if signal.role is Role.SYMPTOM or (signal.role is Role.SUSPECT and not runs_again):
+        return True
+    if event.component in draft.fault_components or _is_at_once(draft, event):
+        return True
+    if signal.role is Role.SUSPECT and _is_on_struck_node(draft, event):
+        return True
+    return signal.leading_cause in draft.fault_causes and _is_same_place(draft, event, topology)
+
+
+def _is_at_once(draft: Draft, event: Event) -> bool:
+    """Return whether the node has faults within a minute: what breaks together has one reason."""
+    since, until = draft.fault_times.get(event.node, (None, None))
+    if since is None or until is None or not event.node:
+        return False
+    return since - AT_ONCE <= event.last_at and event.happened_at <= until + AT_ONCE
+
+
+def _is_on_struck_node(draft: Draft, event: Event) -> bool:
+    return bool(event.node) and any(event.node == component.node for component in draft.fault_components)
+
+
+def _is_left_out(draft: Draft, nodes: AbstractSet[str]) -> bool:
+    """Return whether a job on *nodes* goes on without any node that the fault struck."""
+    struck = {component.node for component in draft.fault_components}
+    return "" not in struck and bool(nodes) and struck.isdisjoint(nodes)
+
+
+def _is_same_place(draft: Draft, event: Event, topology: Topology) -> bool:
+    """Return whether a fault strikes where the incident's faults do; a job speaks for all of itself."""
+    nodes = {component.node for component in draft.fault_components}
+    return (
+        event.trust is Trust.USER
+        or event.node in nodes
+        or not topology.places(nodes - {""}).isdisjoint(topology.near(event.node))
+    )

@@ -1,0 +1,101 @@
+"""Whether an event is of the one fault that an incident is."""
+
+import pytest
+
+from clusterwatch.correlate import Limits, add_events
+from clusterwatch.model import (
+    Cause,
+    Component,
+    ComponentKind,
+    Job,
+    JobState,
+    Knowledge,
+    Role,
+    Severity,
+    Signal,
+    Topology,
+    Trust,
+)
+from clusterwatch.testing import NOON, event, seconds
+
+KNOWLEDGE = Knowledge(
+    [
+        Signal("gpu.lost", "lost", Severity.FATAL, Role.FAULT, {Cause.FAULTY_GPU: 4.0}),
+        Signal("drained", "drained", Severity.ERROR, Role.FAULT, {Cause.HOST_MAINTENANCE: 4.0}),
+        Signal("exiting", "told to exit", Severity.ERROR, Role.FAULT, {Cause.PREEMPTION_OR_OPERATOR: 4.0}),
+        Signal("fault", "a bad access", Severity.ERROR, Role.SUSPECT, {Cause.SOFTWARE_BUG: 3.0}),
+        Signal(
+            "rebooted",
+            "rebooted",
+            Severity.ERROR,
+            Role.SUSPECT,
+            {Cause.HOST_MAINTENANCE: 2.0},
+            looks_back=seconds(1200),
+        ),
+        Signal("hang", "no step", Severity.ERROR, Role.SYMPTOM, {Cause.UNKNOWN: 2.0}),
+    ]
+)
+JOBS = {"job-1": Job("job-1", "llama", JobState.TRAINING, NOON, NOON, nodes=("node001", "node002"))}
+WHOLE = Component(ComponentKind.JOB, "job-1")
+AGAIN = NOON + seconds(100)
+"""When the job runs again."""
+
+
+def gpu(node: str) -> Component:
+    return Component(ComponentKind.GPU, "0000:3b:00", node)
+
+
+def incidents_after_restart(first, *later):
+    """Return how many incidents there are when *first* stopped the job and *later* came once it ran again."""
+    stopped = add_events({}, [first], KNOWLEDGE, JOBS, Topology(), Limits(), NOON).incidents
+    (known,) = stopped
+    after = add_events(
+        stopped, later, KNOWLEDGE, JOBS, Topology(), Limits(), later[-1].happened_at, run_again={known: AGAIN}
+    )
+    return len({**stopped, **after.incidents})
+
+
+@pytest.mark.parametrize("kind", ["fault", "gpu.lost", "drained"])
+def test_what_strikes_another_node_once_the_job_runs_again_is_another_incident(kind):
+    assert incidents_after_restart(event("gpu.lost", gpu("node001")), event(kind, gpu("node002"), AGAIN)) == 2
+
+
+def test_job_that_runs_without_the_broken_node_is_not_stopped_by_it_again():
+    first = event("gpu.lost", gpu("node009"))
+
+    assert incidents_after_restart(first, event("hang", WHOLE, AGAIN, job="job-1")) == 2
+
+
+def test_same_node_struck_again_is_the_same_incident():
+    assert incidents_after_restart(event("gpu.lost", gpu("node001")), event("fault", gpu("node001"), AGAIN)) == 1
+
+
+def test_suspect_told_before_the_job_runs_again_joins_the_fault_elsewhere():
+    late = event("fault", gpu("node002"), AGAIN - seconds(1))
+
+    assert incidents_after_restart(event("gpu.lost", gpu("node001")), late) == 1
+
+
+def test_what_nothing_explained_may_be_explained_when_it_comes_back():
+    first = event("hang", WHOLE, job="job-1")
+
+    assert incidents_after_restart(first, event("gpu.lost", gpu("node002"), AGAIN, job="job-1")) == 1
+
+
+@pytest.mark.parametrize("kind", ["exiting", "drained"])
+def test_what_somebody_did_after_the_restart_does_not_explain_the_stop_before(kind):
+    first = event("hang", WHOLE, job="job-1")
+
+    assert incidents_after_restart(first, event(kind, "node002", AGAIN, job="job-1", trust=Trust.USER)) == 2
+
+
+def test_job_that_stops_again_is_the_same_incident_however_long_its_restart_took():
+    first, again = (event("hang", WHOLE, at, job="job-1") for at in (NOON, NOON + seconds(1200)))
+
+    assert incidents_after_restart(first, again) == 1
+
+
+def test_what_is_told_late_explains_the_stop_before_the_restart():
+    first = event("hang", WHOLE, job="job-1")
+
+    assert incidents_after_restart(first, event("rebooted", "node002", AGAIN, job="job-1")) == 1
