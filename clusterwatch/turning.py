@@ -479,6 +479,7 @@ class Turning:
             history=self.world.history,
             stops=self._stops(incident),
             slowed=self._slowed(incident),
+            restarted_at=self._run_again().get(incident.id),
             cured_without=self._cured_without(incident),
             murmurs=self.world.murmurs,
         )

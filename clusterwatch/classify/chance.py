@@ -1,9 +1,12 @@
 """How much evidence may say at most, because its like also comes when nothing follows.
 
 On a large fleet some link flaps, some GPU is warm and somebody's notebook crashes at any hour. What belongs to a stop
-comes within a minute of it four times in five, and else within minutes; what comes by chance comes at any time. The
-odds of the two are those of their densities in time: the log of that is the most that the evidence may say, and where
-it is below zero the evidence says nothing.
+comes at it four times in five, and else within minutes; what comes by chance comes at any time. The odds of the two are
+those of their densities in time: the log of that is the most that the evidence may say, and where it is below zero the
+evidence says nothing.
+
+All ranks wait for each other in every step: what stops one of them stops the job in that very step. So it does not come
+before the last step ended, but for what clocks differ; and after that it comes as soon as its source is read.
 """
 
 from __future__ import annotations
@@ -15,10 +18,16 @@ from datetime import datetime, timedelta
 from clusterwatch.classify.circumstances import Circumstances, comes_again
 from clusterwatch.model import Evidence, Knowledge, Signal
 
-NEAR = timedelta(minutes=1)
+BEFORE, AFTER = timedelta(seconds=20), timedelta(seconds=40)
 SHARE_NEAR = 0.8
 FAR = timedelta(minutes=10)
-"""Assumptions: how near to the stop what belongs to it comes; later where a signal is known to be told late."""
+"""Assumptions: how near to the last step what belongs to a stop comes; later where a signal is known to be told late.
+
+Before: clocks that differ. After: counters of ports and GPUs are read twice a minute.
+"""
+
+TOGETHER = timedelta(minutes=1)
+"""What one node tells of the same thing comes this near to each other."""
 
 CERTAIN = 4.0
 """Nats from which on chance is left out of account: it is one in fifty."""
@@ -48,7 +57,7 @@ def nats_at_most(
 def _tells_of_the_same(one: Evidence, other: Evidence, knowledge: Knowledge) -> bool:
     return (
         one.component.node == other.component.node
-        and abs(one.first_at - other.first_at) <= NEAR
+        and abs(one.first_at - other.first_at) <= TOGETHER
         and knowledge[one.kind].leading_cause is knowledge[other.kind].leading_cause
     )
 
@@ -56,14 +65,16 @@ def _tells_of_the_same(one: Evidence, other: Evidence, knowledge: Knowledge) -> 
 def _nats_at_most(evidence: Evidence, signal: Signal, a_day: float, known: Circumstances) -> float:
     if not a_day or not known.stops or comes_again((evidence,), known.stops):
         return math.inf
-    apart = min(_apart(evidence, stop) for stop in known.stops)
     far = max(FAR, signal.looks_back)
-    per_day = SHARE_NEAR * (_DAY / (2 * NEAR)) if apart <= NEAR else (1 - SHARE_NEAR) * (_DAY / (2 * (far - NEAR)))
+    is_near = any(_is_near(evidence, stop) for stop in known.stops)
+    near = BEFORE + AFTER
+    per_day = SHARE_NEAR * (_DAY / near) if is_near else (1 - SHARE_NEAR) * (_DAY / (2 * far - near))
     return max(0.0, math.log(per_day / (a_day * len(known.stops))))
 
 
-def _apart(evidence: Evidence, stop: datetime) -> timedelta:
-    """Return how far *evidence* is from *stop*; what comes again and again around it is as near as it is dense."""
+def _is_near(evidence: Evidence, stop: datetime) -> bool:
+    """Return whether *evidence* comes at the *stop*, or again and again around it with no longer pauses."""
     first, last = evidence.first_at, evidence.last_at
-    nearest = min(abs(first - stop), abs(last - stop))
-    return min(nearest, (last - first) / max(evidence.count - 1, 1)) if first <= stop <= last else nearest
+    if any(stop - BEFORE <= at <= stop + AFTER for at in (first, last)):
+        return True
+    return first <= stop <= last and (last - first) / max(evidence.count - 1, 1) <= AFTER

@@ -4,7 +4,8 @@
 2. What strikes several nodes at once under one switch, rack or power domain sits there.
 3. A component that was to blame before is so again more likely than one that never was.
 4. Work on a node that was not announced and that takes the node from a running job is no planned stop of the job.
-5. What the same GPU tells of itself at two stops, and what comes back until a node is left out, sits there.
+5. What the same GPU tells of itself at two stops, or again after a restart, sits there, and what comes back until a node is
+   left out.
 6. What tells of itself when the job becomes slow is what the others wait for.
 7. Where adapters, disks and GPUs of one node go together, what they hang on went.
 """
@@ -91,6 +92,7 @@ class Circumstances:
         history: Of ended incidents.
         stops: When the attempts that the incident ended made their last steps.
         slowed: Since when those of them were slow that were.
+        restarted_at: Since when a job that the incident had stopped runs again; None while it stands.
         cured_without: Nodes without which a job goes on that had not gone on with them more than once.
         murmurs: How often in a day each kind of evidence comes of late and nothing follows.
     """
@@ -103,6 +105,7 @@ class Circumstances:
     history: History = field(default_factory=History)
     stops: tuple[datetime, ...] = ()
     slowed: tuple[datetime, ...] = ()
+    restarted_at: datetime | None = None
     cured_without: frozenset[str] = frozenset()
     murmurs: Mapping[str, float] = field(default_factory=dict)
 
@@ -222,17 +225,26 @@ def _slowed(telling: Iterable[Evidence], knowledge: Knowledge, known: Circumstan
 
 
 def _again(telling: Iterable[Evidence], knowledge: Knowledge, known: Circumstances) -> Iterator[Remark]:
-    """Yield what the same GPU says that told of itself at two stops: a program's mistake seldom picks one of many."""
+    """Yield what the same GPU says that told of itself at two stops, or again after the restart.
+
+    A program's mistake seldom picks the same one of many.
+    """
     of_gpu: dict[Component, list[Evidence]] = {}
     for each in telling:
         if each.component.kind is ComponentKind.GPU:
             of_gpu.setdefault(each.component, []).append(each)
     for gpu, told in of_gpu.items():
         causes = _hardware_in(told, knowledge)
-        if causes and comes_again(told, known.stops):
+        if causes and (comes_again(told, known.stops) or _on_both_sides(told, known.restarted_at)):
             words = f"{gpu} told of itself before, when the job stopped the time before"
             yield Remark(words, dict.fromkeys(causes, _AGAIN_WEIGHT), (gpu,))
             return
+
+
+def _on_both_sides(told: Iterable[Evidence], restarted_at: datetime | None) -> bool:
+    """Say whether a part told of itself before the job was restarted, and again after that."""
+    sides = {at >= restarted_at for each in told for at in (each.first_at, each.last_at)} if restarted_at else set()
+    return len(sides) > 1
 
 
 def _cured(telling: Iterable[Evidence], knowledge: Knowledge, known: Circumstances) -> Iterator[Remark]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -68,13 +68,20 @@ def diagnose(incident: Incident, knowledge: Knowledge, known: Circumstances, rev
         explanation=_explanation(cause, confidence, weighed, suspects),
         advice=_advice(cause, weighed),
         made_at=now,
-        node_confirmed=any(
-            evidence.trust is Trust.NODE and witness.weight(cause) > 0
-            for witness in weighed.witnesses
-            if not witness.may_be_chance
-            for evidence in witness.evidence
-        ),
+        node_confirmed=_is_confirmed(cause, weighed, suspects),
     )
+
+
+def _is_confirmed(cause: Cause, weighed: Weighed, suspects: Sequence[Suspect]) -> bool:
+    """Return whether the node of the first suspect says so itself; another node's word of itself is not its own."""
+    places = {"", *(each.component.node for each in suspects[:1])}
+    own = (
+        evidence
+        for witness in weighed.witnesses
+        if witness.weight(cause) > 0 and not witness.may_be_chance
+        for evidence in witness.evidence
+    )
+    return any(each.trust is Trust.NODE and (places == {""} or each.component.node in places) for each in own)
 
 
 def _by_weight(cause: Cause, weighed: Weighed) -> list[Witness]:

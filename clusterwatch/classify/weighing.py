@@ -6,7 +6,7 @@ The rules:
 2. A fault explains the symptoms around it: they no longer speak for causes of their own. Without a fault,
    what may be a cause itself (an exception, a CUDA error) explains what only ever follows from others.
    What the catalogue says follows from another kind (a peer's complaint about a node that was switched off) speaks a
-   fifth as loud beside it.
+   fifth as loud beside it, and so does what another line about the same part says more exactly.
 3. Witnesses for one cause are not independent: the second speaks half as loud as the first, the third a quarter.
 4. The earliest fault is the likelier cause: one that came later than clocks differ speaks half as loud.
 5. What leaves open where a fault sits speaks for the place that another witness on its node names: an uncorrectable
@@ -138,7 +138,12 @@ def _witnesses(incident: Incident, knowledge: Knowledge, known: Circumstances) -
     by_suspect = _EXPLAINED_BY_SUSPECT if is_suspected else _UNEXPLAINED
 
     def loudness(kind: str, found: Sequence[Evidence]) -> float:
-        follows = any(_follows(kind, found, signals[other], by_meaning[other]) for other in by_meaning if other != kind)
+        follows = any(
+            _follows(kind, found, signals[other], by_meaning[other])
+            or _says_more(other, by_meaning[other], kind, found)
+            for other in by_meaning
+            if other != kind
+        )
         quieter = _FOLLOWS if follows else 1.0
         return role_loudness(kind, found) * quieter * (_OUTLIVED if all(each.kind in outlived for each in found) else 1)
 
@@ -231,6 +236,13 @@ def _follows(kind: str, found: Sequence[Evidence], signal: Signal, reasons: Sequ
     named = [each for each in found if each.component.kind is ComponentKind.NODE]
     of_them = sum(each.count for each in named if each.component.node in nodes)
     return of_them * 2 >= sum(each.count for each in named)
+
+
+def _says_more(special: str, told: Sequence[Evidence], kind: str, found: Sequence[Evidence]) -> bool:
+    """Return whether *told*, of a *special* kind below *kind*, tells the same of the same parts more exactly."""
+    if not special.startswith(f"{kind}.") or any(each.kind != kind for each in found):
+        return False
+    return {each.component for each in found} <= {each.component for each in told}
 
 
 def _absent(witnesses: Iterable[Witness], watched: frozenset[str]) -> tuple[Expectation, ...]:

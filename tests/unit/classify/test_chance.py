@@ -67,6 +67,13 @@ def test_what_comes_a_hundred_times_a_day_is_heard_near_the_stop_and_not_minutes
     assert away == 0.0
 
 
+def test_flap_that_a_job_lived_on_after_for_some_steps_did_not_stop_it():
+    before, after = (heard(evidence(at=at), KNOWLEDGE, known(link_flap=100.0)) for at in (-35.0, 35.0))
+
+    assert before == 0.0
+    assert after > 0.5
+
+
 def test_what_comes_once_a_week_is_heard_minutes_away_too():
     assert heard(evidence(at=-300.0), KNOWLEDGE, known(link_flap=1 / 7)) == 1.0
 
@@ -133,6 +140,18 @@ def test_program_mistake_that_picks_the_same_gpu_twice_makes_the_gpu_suspect():
     shares = [{each.cause: each.confidence for each in (*d.alternatives, d)}[Cause.FAULTY_GPU] for d in (once, again)]
     assert shares[1] > shares[0] + 0.1
     assert "told of itself before" in again.explanation
+
+
+def test_gpu_that_tells_of_itself_again_after_the_restart_is_suspect_before_the_job_stops_again():
+    twice = [evidence("gpu.bug", at=at, component=GPU) for at in (-5.0, 300.0)]
+    stopped = known((0.0,))
+
+    standing, restarted = (
+        diagnosis_of(*twice, circumstances=replace(stopped, restarted_at=at)) for at in (None, NOON + seconds(200))
+    )
+
+    assert "told of itself before" not in standing.explanation
+    assert "told of itself before" in restarted.explanation
 
 
 def test_what_comes_back_until_the_node_is_left_out_sat_in_the_node():

@@ -59,6 +59,7 @@ KNOWLEDGE = Knowledge(
             {Cause.NETWORK_SWITCH_CABLE: 3.2},
             after=("exit",),
         ),
+        Signal("peer.lost", "a peer is gone", Severity.ERROR, Role.SUSPECT, {Cause.FAULTY_GPU: 1.0}),
         Signal("peer.closed", "a peer closed", Severity.ERROR, Role.SYMPTOM, {Cause.NETWORK_SWITCH_CABLE: 1.0}),
     ]
 )
@@ -176,6 +177,16 @@ def test_users_word_alone_is_not_confirmed_by_the_node():
     assert diagnosis_of(event("gpu.lost", GPU)).node_confirmed
 
 
+def test_what_another_node_tells_of_itself_does_not_confirm_the_suspect():
+    accused = event("gpu.lost", GPU, trust=Trust.USER, job="job-1")
+    elsewhere = event("peer.lost", "node002", NOON + seconds(1), job="job-1")
+
+    diagnosis = diagnosis_of(accused, elsewhere)
+
+    assert diagnosis.suspects[0].component == GPU
+    assert not diagnosis.node_confirmed
+
+
 def test_exception_leaves_room_for_doubt():
     diagnosis = diagnosis_of(event("exception", "node001"))
 
@@ -276,3 +287,22 @@ def test_complaint_about_a_node_says_little_beside_what_tells_that_the_node_is_g
     (incident,) = add_events({}, events, knowledge, {}, Topology(), Limits(), NOON).incidents.values()
 
     assert diagnose(incident, knowledge, Circumstances(), 1, NOON).cause is cause
+
+
+def test_line_that_says_more_exactly_what_another_says_is_no_second_witness():
+    knowledge = Knowledge(
+        [
+            Signal("xid.13", "a kernel failed", Severity.ERROR, Role.SUSPECT, {Cause.SOFTWARE_BUG: 3.0}),
+            Signal("xid.13.address", "outside of its memory", Severity.ERROR, Role.SUSPECT, {Cause.SOFTWARE_BUG: 3.0}),
+        ]
+    )
+
+    def confidence(*events):
+        (incident,) = add_events({}, events, knowledge, {}, Topology(), Limits(), NOON).incidents.values()
+        return diagnose(incident, knowledge, Circumstances(), 1, NOON).confidence
+
+    exact = confidence(event("xid.13.address", GPU))
+    both = confidence(event("xid.13.address", GPU), event("xid.13", GPU, NOON + seconds(1)))
+
+    assert exact < both < exact + 0.02
+    assert both < confidence(event("xid.13.address", GPU), event("xid.13", RANK2, NOON + seconds(1)))

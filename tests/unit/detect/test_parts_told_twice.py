@@ -53,3 +53,19 @@ def test_gpu_that_computed_what_cannot_be_and_fails_a_test_corrupts_data(tested:
 
 def test_gpu_that_only_fails_a_test_is_a_faulty_one():
     assert diagnosis_of(event("node.check_failed", "node001")).cause is Cause.FAULTY_GPU
+
+
+def test_gpu_that_was_past_its_limit_before_it_was_lost_switched_itself_off():
+    hot = event("gpu.too_hot", GPU)
+    slowed = event("gpu.thermal_slowdown", GPU)
+    lost = [event(kind, GPU, NOON + seconds(12)) for kind in ("gpu.xid.79", "gpu.lost")]
+
+    assert diagnosis_of(hot, slowed, *lost).cause is Cause.GPU_THERMAL
+    assert diagnosis_of(*lost, event("gpu.too_hot", GPU, NOON + seconds(30))).cause is Cause.FAULTY_GPU
+
+
+def test_programs_word_of_a_bad_access_is_no_second_witness_beside_the_drivers():
+    driver = event("gpu.xid.31", GPU)
+    program = event("cuda.illegal_memory_access", RANK3, NOON + seconds(1))
+
+    assert diagnosis_of(driver, program).confidence <= diagnosis_of(driver).confidence + 0.02
