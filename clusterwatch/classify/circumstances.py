@@ -4,8 +4,8 @@
 2. What strikes several nodes at once under one switch, rack or power domain sits there.
 3. A component that was to blame before is so again more likely than one that never was.
 4. Work on a node that was not announced and that takes the node from a running job is no planned stop of the job.
-5. What the same GPU tells of itself at two stops, or again after a restart, sits there, and what comes back until a node is
-   left out.
+5. What the same GPU tells of itself at two stops, or again after a restart, sits there, and what comes back until
+   a node is left out.
 6. What tells of itself when the job becomes slow is what the others wait for.
 7. Where adapters, disks and GPUs of one node go together, what they hang on went.
 """

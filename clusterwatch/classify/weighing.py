@@ -137,6 +137,12 @@ def _witnesses(incident: Incident, knowledge: Knowledge, known: Circumstances) -
     is_suspected = any(role is Role.SUSPECT and max(audible[kind]) >= CERTAIN for kind, role in roles.items())
     by_suspect = _EXPLAINED_BY_SUSPECT if is_suspected else _UNEXPLAINED
 
+    told_by = {kind: _told(signals[kind], by_meaning, knowledge) for kind in by_meaning}
+    # No fault explains away what says of it which one it is.
+    told = (signals[kind].unless for kind, cause in told_by.items() if cause is not None)
+    tells = {knowledge[found[0].kind].kind for kinds in told for found in _of_kinds(kinds, by_meaning)}
+    tells = {kind for kind in tells if roles[kind] is Role.SUSPECT}
+
     def loudness(kind: str, found: Sequence[Evidence]) -> float:
         follows = any(
             _follows(kind, found, signals[other], by_meaning[other])
@@ -148,14 +154,13 @@ def _witnesses(incident: Incident, knowledge: Knowledge, known: Circumstances) -
         return role_loudness(kind, found) * quieter * (_OUTLIVED if all(each.kind in outlived for each in found) else 1)
 
     def role_loudness(kind: str, found: Sequence[Evidence]) -> float:
-        if first_fault is None or all(each.last_at < first_fault - CLOCK_SKEW for each in found):
+        if first_fault is None or kind in tells or all(each.last_at < first_fault - CLOCK_SKEW for each in found):
             return by_suspect[roles[kind]]
         is_later = min(each.first_at for each in found) > first_fault + CLOCK_SKEW
         return (_EXPLAINED_BY_EARLIER if is_later else _EXPLAINED_BY_FAULT)[roles[kind]]
 
     def witness(kind: str, found: Sequence[Evidence]) -> Witness:
-        told = _told(signals[kind], by_meaning, knowledge)
-        return Witness(signals[kind], tuple(found), loudness(kind, found) * loudest[kind], told, audible[kind])
+        return Witness(signals[kind], tuple(found), loudness(kind, found) * loudest[kind], told_by[kind], audible[kind])
 
     return tuple(witness(kind, found) for kind, found in by_meaning.items())
 

@@ -215,7 +215,7 @@ class _Grouping:
         return since is not None and event.happened_at >= since
 
     def _nodes_of(self, jobs: Iterable[str]) -> frozenset[str]:
-        known = [_as_set(self.jobs[name].nodes) for name in jobs if name in self.jobs]
+        known = [names_in(self.jobs[name].nodes) for name in jobs if name in self.jobs]
         return known[0] if len(known) == 1 else frozenset[str]().union(*known)
 
     def _fit(self, draft: Draft, event: Event, signal: Signal) -> float:

@@ -49,6 +49,7 @@ def test_gpu_that_computed_what_cannot_be_and_fails_a_test_corrupts_data(tested:
     found = diagnosis_of(computed, event(tested, "node001", NOON + seconds(200), job="job1"))
 
     assert found.cause is Cause.SILENT_DATA_CORRUPTION
+    assert found.confidence > 0.6
 
 
 def test_gpu_that_only_fails_a_test_is_a_faulty_one():
