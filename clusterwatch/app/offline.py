@@ -179,7 +179,6 @@ class Examination:
     _readings: list[Reading] = field(default_factory=list)
     _state: ObserverState = field(default_factory=ObserverState)
     _kept: Kept = field(default_factory=Kept)
-    _sources: set[str] = field(default_factory=set)
     _nodes: set[str] = field(default_factory=set)
     _places: Places = field(default_factory=Places)
     _skim: Skim | None = None
@@ -233,7 +232,6 @@ class Examination:
         at = self._time_of(line, found.at)
         node = self._node_of(found.source, found.node)
         is_kernel = found.source == KERNEL_LOG
-        self._sources.add(found.source)
         self._nodes.add(node)
         self._note_rank(found.text)
         for part, each in enumerate(found.text.split("\n", _MOST_PARTS)[:_MOST_PARTS]):
@@ -335,9 +333,8 @@ class Examination:
         return replace(event, component=replace(component, node=self._places.node_of(component.id)))
 
     def _diagnosis(self, incident: Incident, untimed: frozenset[str]) -> Diagnosis:
-        known = classify.Circumstances(
-            watched=frozenset(self._sources), placements=tuple(self._places.placements(OFFLINE_JOB))
-        )
+        # What an excerpt does not show may stand in what was cut off: nothing counts as absent.
+        known = classify.Circumstances(placements=tuple(self._places.placements(OFFLINE_JOB)))
         made = _without_nameless_node(classify.diagnose(incident, self.catalog.knowledge, known, 1, self.now))
         if not any(sample.event_id in untimed for each in incident.evidence for sample in each.samples):
             return made

@@ -65,6 +65,13 @@ def test_harmless_lines_around_a_failure_change_nothing(case: Case, lines: list[
     assert cause_of(f"{before}\n{case.text}\n{after}") is cause_of(case.text)
 
 
+@pytest.mark.parametrize("line", HARMLESS)
+def test_no_failure_is_changed_by_any_harmless_line(line: str):
+    told = [(case.id, cause_of(case.text), cause_of(f"{line}\n{case.text}\n{line}")) for case in CASES]
+
+    assert_none([f"{name}: {alone}, then {beside}" for name, alone, beside in told if beside is not alone])
+
+
 @pytest.fixture(scope="module")
 def causes() -> dict[str, Cause]:
     """What each example of a rule that reads the lines of all sources says by itself."""
