@@ -130,6 +130,8 @@ class Run:
             lost.remove(self._folder)
             raise
         log.info("job supervised", job=self._supervision.job.id, output=str(self._supervision.log_path))
+        # Before anything is read of it: steps of a job that nobody knows are nobody's.
+        self._service.agent.run(COLLECTOR)
         self._service.start()
         self._echo.start()
 

