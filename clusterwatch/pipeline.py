@@ -1,4 +1,4 @@
-"""The whole path, a line for each stage; `turning` holds what a turn does in between.
+"""The whole path, a line for each stage; `turning` holds what each does within a turn.
 
     observe   Reading -> Event               on the node
     respond   Event -> Job, Incident -> Diagnosis -> Decision      on the server
@@ -13,8 +13,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from clusterwatch import detect, goodput, policy, track
-from clusterwatch.model import Changes, Event, Knowledge, World
+from clusterwatch import detect, goodput, policy, track, turning
+from clusterwatch.model import Changes, Event, IncidentState, Knowledge, World
 from clusterwatch.turning import Limits, Turning
 
 observe = detect.notice
@@ -59,16 +59,29 @@ def respond(world: World, events: Sequence[Event], knowledge: Knowledge, limits:
     """
     tracked = track.follow(world, events)
     turn = Turning(tracked.world, tracked.changes, knowledge, limits, now, jobs_before=world.jobs)
-    turn.note_steps(events)
-    turn.note_resumed()
-    turn.group(events)
-    turn.link_interruptions(events)
+    turning.note_steps(turn, events)
+    turning.note_resumed(turn)
+    turning.group(turn, events)
+    turning.link_interruptions(turn, events)
     for incident_id in list(turn.world.incidents):
-        turn.advance(incident_id)
-    turn.note_nodes()
-    turn.return_nodes()
-    turn.call_people(events)
-    return Turn(turn.world_after(), turn.changes_of_turn(), min(turn.wake_ups, default=None))
+        _advance(turn, incident_id)
+    turning.note_nodes(turn)
+    turning.return_nodes(turn)
+    turning.call_people(turn, events)
+    return Turn(turning.world_after(turn), turning.changes_of(turn), min(turn.wake_ups, default=None))
+
+
+def _advance(turn: Turning, incident_id: str) -> None:
+    """Diagnose, settle, decide and close one incident, as far as it has come."""
+    diagnosis = turning.diagnose(turn, turn.world.incidents[incident_id])
+    turning.settle(turn, turn.world.incidents[incident_id], diagnosis)
+    incident = turn.world.incidents[incident_id]
+    if incident.state is IncidentState.DIAGNOSED:
+        for situation in turning.situations(turn.world, incident, diagnosis):
+            turning.decide(turn, situation)
+    turning.follow_plan(turn, turn.world.incidents[incident_id])
+    turning.settle_again(turn, turn.world.incidents[incident_id])
+    turning.close_if_over(turn, turn.world.incidents[incident_id])
 
 
 __all__ = [

@@ -1,0 +1,34 @@
+"""Incident to diagnosis: weighed anew when its evidence or the course of its jobs changed."""
+
+from __future__ import annotations
+
+from clusterwatch import classify
+from clusterwatch.model import Diagnosis, Incident
+from clusterwatch.model.making import replace
+from clusterwatch.turning.circumstances import circumstances, evidence_that_counts
+from clusterwatch.turning.going_on import goes_on
+from clusterwatch.turning.state import Turning
+
+
+def diagnose(turn: Turning, incident: Incident) -> Diagnosis:
+    """Return the latest diagnosis; a new revision when the evidence says something else than before."""
+    before = turn.world.diagnoses.get(incident.id)
+    if before is not None and incident.id not in turn.incidents and not goes_on(turn, incident):
+        return before
+    made = classify.diagnose(
+        replace(incident, evidence=evidence_that_counts(turn, incident)),
+        turn.knowledge,
+        circumstances(turn, incident),
+        incident.revision + 1,
+        turn.now,
+    )
+    if before is not None and _says_the_same(before, made):
+        return before
+    turn.doubted += [before] if before is not None else []
+    turn.put_diagnosis(made)
+    turn.put(replace(incident, revision=made.revision))
+    return made
+
+
+def _says_the_same(before: Diagnosis, after: Diagnosis) -> bool:
+    return replace(after, revision=before.revision, made_at=before.made_at) == before
