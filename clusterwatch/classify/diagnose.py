@@ -73,15 +73,18 @@ def diagnose(incident: Incident, knowledge: Knowledge, known: Circumstances, rev
 
 
 def _is_confirmed(cause: Cause, weighed: Weighed, suspects: Sequence[Suspect]) -> bool:
-    """Return whether the node of the first suspect says so itself; another node's word of itself is not its own."""
-    places = {"", *(each.component.node for each in suspects[:1])}
+    """Return whether the node of the first suspect says so itself.
+
+    Another node's word of itself is not its own, and neither is the silence of the whole job.
+    """
+    place = next((each.component.node for each in suspects[:1]), "")
     own = (
         evidence
         for witness in weighed.witnesses
         if witness.weight(cause) > 0 and not witness.may_be_chance
         for evidence in witness.evidence
     )
-    return any(each.trust is Trust.NODE and (places == {""} or each.component.node in places) for each in own)
+    return any(each.trust is Trust.NODE and place in ("", each.component.node) for each in own)
 
 
 def _by_weight(cause: Cause, weighed: Weighed) -> list[Witness]:

@@ -50,6 +50,13 @@ KNOWLEDGE = Knowledge(
         ),
         Signal("ecc.counted.sram", "counted in SRAM", Severity.ERROR, Role.FAULT, {Cause.GPU_SRAM: 4.0}),
         Signal("ecc.counted.hbm", "counted in HBM", Severity.WARNING, Role.SUSPECT, {Cause.GPU_HBM: 3.0}),
+        Signal(
+            "hang",
+            "no step any more",
+            Severity.ERROR,
+            Role.SYMPTOM,
+            {Cause.UNKNOWN: 2.0, Cause.NETWORK_SWITCH_CABLE: 0.4},
+        ),
         Signal("exit", "a process ended", Severity.ERROR, Role.SYMPTOM, {Cause.UNKNOWN: 0.3}),
         Signal(
             "connection.lost",
@@ -184,6 +191,16 @@ def test_what_another_node_tells_of_itself_does_not_confirm_the_suspect():
     diagnosis = diagnosis_of(accused, elsewhere)
 
     assert diagnosis.suspects[0].component == GPU
+    assert not diagnosis.node_confirmed
+
+
+def test_silence_of_the_job_confirms_no_node():
+    accused = event("connection.lost", "node001", trust=Trust.USER, job="job-1")
+    silence = event("hang", Component(ComponentKind.JOB, "job-1"), NOON + seconds(20), job="job-1")
+
+    diagnosis = diagnosis_of(accused, silence)
+
+    assert diagnosis.suspects[0].component.node == "node001"
     assert not diagnosis.node_confirmed
 
 
