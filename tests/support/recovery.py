@@ -259,12 +259,16 @@ class Job:
         self.recovery.wait(has_come, f"step {step} of attempt {attempt}", self)
 
     def wait_until_over(self, state: JobState = JobState.COMPLETED) -> JobView:
-        """Return what ClusterWatch knows once the job is in *state* and no step of a plan is left."""
+        """Return what ClusterWatch knows once the job is in *state*, no step of a plan is left, and its log is read.
+
+        The scheduler may say that a job is over before its last words are read.
+        """
 
         def is_over() -> bool:
             view = self.view
             steps = [step.state for decision in self.decisions for step in decision.steps]
-            return view is not None and view.job.state is state and set(steps) <= ENDED_STEP_STATES
+            has_ended = view is not None and view.job.state is state and set(steps) <= ENDED_STEP_STATES
+            return has_ended and view is not None and view.job.highest_step >= max(self.steps, default=0)
 
         self.recovery.wait(is_over, f"job {self.number} to be {state}", self)
         found = self.view
