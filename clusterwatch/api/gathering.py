@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from clusterwatch.model import CollectorStatus, Decision, Diagnosis, Incident, IncidentState, Node
-from clusterwatch.store import IncidentView, JobHistory, Store
+from clusterwatch.store import ASKED_WITHIN, IncidentView, JobHistory, Store
 
 SHOWN_INCIDENTS = 20
 """Open incidents shown with all they hold; more at once is a list that nobody reads."""
 SHOWN_CLOSED = 10
-ASKED_WITHIN = timedelta(days=1)
-"""A question to a person is shown for so long, unless the job it is about goes on."""
 _COUNTED = 1000
 _SEARCHED = 200
 

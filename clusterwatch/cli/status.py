@@ -43,7 +43,8 @@ def status(
 
 def _look(store: Store) -> Status:
     from clusterwatch.cli.finding import present_in
-    from clusterwatch.cli.views.status import ASKED_WITHIN, Status
+    from clusterwatch.cli.views.status import Status
+    from clusterwatch.store import ASKED_WITHIN
 
     now = present_in(store.read)
     return Status(

@@ -4,6 +4,6 @@ from clusterwatch.store.inbox import Cursor
 from clusterwatch.store.lease import Lease
 from clusterwatch.store.reader import Reader
 from clusterwatch.store.store import Store
-from clusterwatch.store.views import IncidentView, JobHistory, JobView, Stats
+from clusterwatch.store.views import ASKED_WITHIN, IncidentView, JobHistory, JobView, Stats
 
-__all__ = ["Cursor", "IncidentView", "JobHistory", "JobView", "Lease", "Reader", "Stats", "Store"]
+__all__ = ["ASKED_WITHIN", "Cursor", "IncidentView", "JobHistory", "JobView", "Lease", "Reader", "Stats", "Store"]

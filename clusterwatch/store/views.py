@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
 
 from clusterwatch.model import (
     Attempt,
@@ -15,6 +16,9 @@ from clusterwatch.model import (
     Placement,
     Progress,
 )
+
+ASKED_WITHIN = timedelta(days=1)
+"""A question to a person is shown for so long, unless the job it is about goes on."""
 
 
 @dataclass(frozen=True, slots=True)

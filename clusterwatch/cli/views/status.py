@@ -23,10 +23,6 @@ SILENT_AFTER = timedelta(minutes=2)
 """A collector that last looked longer ago than this does not look any more."""
 
 
-ASKED_WITHIN = timedelta(days=1)
-"""A question to a person is shown for so long, unless the job it is about goes on."""
-
-
 @dataclass(frozen=True, slots=True)
 class Status:
     """What was read in one look.
