@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
 from collections.abc import Iterator
 
 import pytest
@@ -16,6 +17,15 @@ IS_CI = os.environ.get("CI", "").lower() == "true"
 # the process, and the workers of a parallel run inherit what the process itself never sees in os.environ.
 for variable in ("COLUMNS", "LINES", "FORCE_COLOR", "TTY_COMPATIBLE"):
     os.environ.pop(variable, None)
+
+# Whoever starts the tests with nohup, or in the background of a script, has them ignore these; commands inherit that.
+for number, disposition in (
+    (signal.SIGHUP, signal.SIG_DFL),
+    (signal.SIGQUIT, signal.SIG_DFL),
+    (signal.SIGINT, signal.default_int_handler),
+):
+    if signal.getsignal(number) is signal.SIG_IGN:
+        signal.signal(number, disposition)
 
 # A deadline measures how busy the machine is, not the code.
 settings.register_profile("local", deadline=None)
