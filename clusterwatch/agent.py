@@ -18,7 +18,7 @@ from clusterwatch import pipeline
 from clusterwatch.detect import Catalog, ObserverState
 from clusterwatch.errors import PluginError, StoreError
 from clusterwatch.metrics import Metrics
-from clusterwatch.model import Collected, CollectorStatus, Event, Reading, kinds
+from clusterwatch.model import Collected, CollectorStatus, Event, Reading, Scalar, kinds
 from clusterwatch.seams import Clock, Collector, Site
 from clusterwatch.store import Store
 
@@ -143,7 +143,7 @@ class Agent:
     def _collect(self, slot: _Slot, site: Site, now: datetime) -> Collected:
         """Return what the collector gives within its deadline; a call that hangs keeps its thread, and only that."""
         if slot.worker is not None and slot.worker.is_alive():
-            raise PluginError(slot.collector.name, TimeoutError("the previous run still hangs"))
+            raise _given_up(slot, "the previous run still hangs")
         results: list[Collected | Exception] = []
 
         def work() -> None:
@@ -157,7 +157,7 @@ class Agent:
         seconds = site.deadline_seconds or slot.collector.deadline_seconds
         slot.worker.join(seconds)
         if not results:
-            raise PluginError(slot.collector.name, TimeoutError(f"no answer within {seconds:g} s"))
+            raise _given_up(slot, f"no answer within {seconds:g} s")
         if isinstance(results[0], Exception):
             raise results[0]
         return results[0]
@@ -191,7 +191,7 @@ class Agent:
         self._metrics.collector_failed(name, seconds)
         if slot.status is None or slot.status.error != status.error:
             log.warning("collector failed", collector=name, error=status.error)
-            told = _told(kinds.COLLECTOR_FAILED, site, name, now, error=status.error)
+            told = _told(kinds.COLLECTOR_FAILED, site, name, now, error=status.error, silent=_is_silence(error))
             slot.observer, events = self._observed_if_possible(slot, told, now)
             position = {"source": dict(slot.position or {}), "observer": slot.observer.to_json()}
             self._store.record(site.node, self._key(slot), events, position, status, now)
@@ -284,7 +284,21 @@ def _failed(
     return replace(known, last_run_at=now, seconds=seconds, error=message, failures_total=known.failures_total + 1)
 
 
-def _told(kind: str, site: Site, name: str, now: datetime, **fields: str) -> Reading:
+def _given_up(slot: _Slot, why: str) -> PluginError:
+    late = TimeoutError(why)
+    failure = PluginError(slot.collector.name, late)
+    failure.__cause__ = late
+    return failure
+
+
+def _is_silence(error: BaseException | None) -> bool:
+    """Say whether what was asked did not answer in time, rather than refuse: *error* or a cause of it is a timeout."""
+    while error is not None and not isinstance(error, TimeoutError):
+        error = error.__cause__
+    return error is not None
+
+
+def _told(kind: str, site: Site, name: str, now: datetime, **fields: Scalar) -> Reading:
     return Reading(
         source="agent",
         node=site.node,

@@ -58,7 +58,8 @@ class LineChild:
     def _running(self, command: Sequence[str], environment: Mapping[str, str]) -> subprocess.Popen[bytes]:
         if self._stuck is not None and self._stuck.poll() is None:
             # Not another one: they would pile up, each as stuck as the first.
-            raise NoAnswerError(f"process {self._stuck.pid} was killed and still hangs inside the kernel")
+            silence = f"process {self._stuck.pid} was killed and still hangs inside the kernel"
+            raise NoAnswerError(silence) from TimeoutError(silence)
         self._stuck = None
         if self._child is not None and self._child.poll() is not None:
             self.close()
@@ -78,7 +79,7 @@ def _answer(fd: int, deadline_seconds: float) -> bytes:
     while not answer.endswith(b"\n"):
         readable, _, _ = select.select([fd], [], [], deadline_seconds)
         if not readable:
-            raise NoAnswerError(f"no answer in {deadline_seconds:g} s")
+            raise TimeoutError(f"no answer in {deadline_seconds:g} s")
         chunk = os.read(fd, 65_536)
         if not chunk:
             raise NoAnswerError("the process ended without an answer")

@@ -23,6 +23,7 @@ The rules:
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -32,6 +33,7 @@ from clusterwatch.classify.circumstances import Circumstances, Remark, remarks
 from clusterwatch.model import (
     TABLE5_ROW,
     Cause,
+    Component,
     ComponentKind,
     Evidence,
     Expectation,
@@ -62,6 +64,8 @@ _SURE = 0.5
 
 _FOLLOWS = 0.2
 """How loud is what follows from something else that is there."""
+
+_PCI_FUNCTION = re.compile(r"\.[0-7]:?$")
 
 _EXPLAINED_BY_FAULT = {Role.FAULT: 1.0, Role.SUSPECT: 0.2, Role.SYMPTOM: 0.0, Role.CONTEXT: 0.0}
 _EXPLAINED_BY_EARLIER = {**_EXPLAINED_BY_FAULT, Role.FAULT: 0.5}
@@ -212,17 +216,26 @@ def _role_beside(signal: Signal, by_meaning: Mapping[str, Sequence[Evidence]]) -
 
 def _told(signal: Signal, by_meaning: Mapping[str, Sequence[Evidence]], knowledge: Knowledge) -> Cause | None:
     """Return the cause that *signal* comes to by what says the same more exactly on its node; None without that."""
-    nodes = {evidence.component.node for evidence in by_meaning[signal.kind]} if signal.unless else set()
+    said = [evidence.component for evidence in by_meaning[signal.kind]] if signal.unless else []
+    nodes = {component.node for component in said}
+    # What names an address is told only by who sits there.
+    addresses = {_address(component) for component in said if component.kind is ComponentKind.SLOT and component.id}
     told = {
         (knowledge[evidence.kind].leading_cause, evidence.component)
         for found in _of_kinds(signal.unless, by_meaning)
         for evidence in found
         # An excerpt may not say on which node it was.
         if "" in nodes or evidence.component.node in {*nodes, ""}
+        if not addresses or _address(evidence.component) in addresses
     }
     causes, parts = {cause for cause, _ in told}, {part for _, part in told}
     # Where they disagree it stays open; and what strikes several parts at once sits in none of them.
     return causes.pop() if len(causes) == len(parts) == 1 else None
+
+
+def _address(component: Component) -> str:
+    """Return the PCI address of *component* without its function."""
+    return _PCI_FUNCTION.sub("", component.id.lower())
 
 
 def _of_kinds(kinds: Iterable[str], by_meaning: Mapping[str, Sequence[Evidence]]) -> Iterator[Sequence[Evidence]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from clusterwatch.detect.sightings import Sighting, component_id, default_component
 from clusterwatch.detect.signals import ending
 from clusterwatch.model import Component, ComponentKind, Reading, Scalar, node_component
-from clusterwatch.model.kinds import GPU_XID, PROCESS_EXITED
+from clusterwatch.model.kinds import COLLECTOR_FAILED, GPU_XID, PROCESS_EXITED
 
 # First word of the kind -> what it happened to; everything else happened to the node.
 _OF_JOB = frozenset({"job", "attempt", "checkpoint", "training", "action"})
@@ -42,6 +42,8 @@ def _kind(reading: Reading) -> str:
         return f"{PROCESS_EXITED}.{ending(reading.fields)}"
     if reading.subject == GPU_XID and (xid := whole(reading.fields.get("xid"))) is not None:
         return f"{GPU_XID}.{xid}"
+    if reading.subject == COLLECTOR_FAILED and reading.fields.get("silent"):
+        return f"{COLLECTOR_FAILED}.silent.{reading.fields.get('collector')}"
     return reading.subject
 
 

@@ -122,7 +122,10 @@ NODE_ADDRESSES = "host.addresses"
 """The addresses of a node: logs of its neighbours name it by them. Fields: addresses (comma-separated)."""
 
 COLLECTOR_FAILED = "collector.failed"
-"""A collector could not look. Fields: collector, error."""
+"""A collector could not look. Fields: collector, error, silent.
+
+*silent*: what it asked did not answer in time; as an event it is then "collector.failed.silent." and its name.
+"""
 
 COLLECTOR_RECOVERED = "collector.recovered"
 """A collector that failed looks again. Fields: collector."""

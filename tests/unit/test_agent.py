@@ -110,6 +110,7 @@ def test_plugin_that_raises_is_told_once_and_stops_no_other(store):
     assert len(texts(store)) == 1
     (failed,) = store.read.events(kind=kinds.COLLECTOR_FAILED)
     assert "the probe came loose" in failed[1].text
+    assert failed[1].kind == kinds.COLLECTOR_FAILED
     (status,) = [each for each in store.collector_statuses() if each.name == "broken"]
     assert status.error == "the probe came loose"
 
@@ -138,6 +139,8 @@ def test_plugin_that_hangs_is_given_up_at_its_deadline_and_not_started_twice(sto
 
     assert "still hangs" in errors[0]
     assert texts(store)
+    told = {each.kind for _, each in store.read.events(kind=kinds.COLLECTOR_FAILED)}
+    assert told == {"collector.failed.silent.hanging"}
 
 
 def test_what_could_not_be_recorded_is_read_again(store, tmp_path):

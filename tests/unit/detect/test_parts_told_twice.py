@@ -42,6 +42,21 @@ def test_address_that_firmware_gives_is_the_gpus_where_the_kernel_names_the_gpu_
     assert found.cause is Cause.FAULTY_GPU
 
 
+def test_fatal_error_that_a_port_passes_on_is_the_senders():
+    sender = Component(ComponentKind.SLOT, "0000:db:00.0", "node001")
+    other = Component(ComponentKind.SLOT, "0000:16:00.0", "node001")
+    port = Component(ComponentKind.SLOT, "0000:15:01.0", "node001")
+    of_gpu = event("kernel.pcie.uncorrected.gpu", GPU)
+    unrecovered = event("kernel.pcie.unrecovered", port, NOON + seconds(1))
+
+    def with_message_of(slot: Component) -> Diagnosis:
+        return diagnosis_of(event("kernel.pcie.uncorrected.message", slot), of_gpu, unrecovered)
+
+    assert with_message_of(sender).cause is Cause.FAULTY_GPU
+    assert with_message_of(sender).suspects[0].component.node == "node001"
+    assert with_message_of(other).cause is Cause.IO_EXPANSION_BOARD
+
+
 @pytest.mark.parametrize("tested", ["node.check_failed", "slurm.node.drain_gpu"])
 def test_gpu_that_computed_what_cannot_be_and_fails_a_test_corrupts_data(tested: str):
     computed = event("training.unexpected_result", RANK3, job="job1")
@@ -54,6 +69,16 @@ def test_gpu_that_computed_what_cannot_be_and_fails_a_test_corrupts_data(tested:
 
 def test_gpu_that_only_fails_a_test_is_a_faulty_one():
     assert diagnosis_of(event("node.check_failed", "node001")).cause is Cause.FAULTY_GPU
+
+
+def test_driver_that_does_not_answer_on_one_node_of_a_job_that_hangs_waits_for_the_gpus_system_processor():
+    hang = event("training.hang", Component(ComponentKind.JOB, "job1"), NOON, job="job1")
+    silence = event("collector.failed.silent.nvml", Component(ComponentKind.SERVICE, "nvml", "node001"), job="job1")
+    lost = event("gpu.xid.79", GPU, NOON - seconds(5), job="job1")
+
+    assert diagnosis_of(hang, silence).cause is Cause.GPU_GSP
+    assert diagnosis_of(hang, silence).suspects[0].component.node == "node001"
+    assert diagnosis_of(hang, lost, silence).cause is Cause.FAULTY_GPU
 
 
 def test_gpu_that_was_past_its_limit_before_it_was_lost_switched_itself_off():

@@ -94,3 +94,12 @@ def test_severity_is_what_the_catalogue_says(catalog: Catalog) -> None:
     assert event_of(catalog, "process.exit", {"exit_code": -9}).severity is Severity.ERROR
     assert event_of(catalog, "process.exit", {"exit_code": 0}).severity is Severity.INFO
     assert event_of(catalog, "unheard.of", {}).severity is Severity.INFO
+
+
+def test_driver_that_does_not_answer_is_told_apart_from_one_that_refuses(catalog):
+    silent = event_of(catalog, "collector.failed", {"collector": "nvml", "error": "no answer", "silent": True})
+    refused = event_of(catalog, "collector.failed", {"collector": "nvml", "error": "Unknown Error", "silent": False})
+
+    assert silent.kind == "collector.failed.silent.nvml"
+    assert refused.kind == "collector.failed"
+    assert catalog.knowledge["collector.failed.silent.bmc"].weights == {}
