@@ -20,6 +20,7 @@ EXAMPLE_VALUES: Mapping[str, Scalar] = {
     "pid": 131072,
     "host": "node1016",
     "host_ip": "10.4.7.16",
+    "first_host": "node0001",
     "peer_host": "node1017",
     "peer_rank": 8140,
     "peer_ip": "10.4.7.17",
@@ -90,11 +91,16 @@ class Blast(StrEnum):
 
 
 class LineWho(StrEnum):
-    """Who prints a line: the struck node's kernel, rank, launcher or management controller, or the scheduler."""
+    """Who prints a line: the struck node's kernel, rank, launcher or management controller, or the scheduler.
+
+    STEP is what srun and slurmstepd say of a whole step, once, on its first node that is not struck
+    (https://github.com/SchedMD/slurm/blob/slurm-23.11/src/slurmd/slurmstepd/req.c).
+    """
 
     KERNEL = "kernel"
     RANK = "rank"
     LAUNCHER = "launcher"
+    STEP = "step"
     BMC = "bmc"
     SCHEDULER = "scheduler"
 

@@ -54,6 +54,7 @@ _SHARED_CAUSE: Mapping[Cause | None, Mapping[Cause, float]] = {
 """What a cause on each of several neighbours says about what they share."""
 
 _TAKEN_FROM_A_JOB = (
+    "slurm.lost_a_node",
     "slurm.node_failure",
     "slurm.requeued",
     "nccl.connection_closed",

@@ -15,6 +15,9 @@ from clusterwatch.turning.state import Turning
 TOLD_LATE = timedelta(minutes=20)
 """So long after it began, an incident whose cause is not clear waits for what schedulers and controllers tell late."""
 
+TIDIED_EVERY = timedelta(minutes=10)
+"""Nobody waits for an incident that is over to be closed: those that become so are closed together."""
+
 _CARE = NODE_STEP_KINDS - {StepKind.CHECK}
 """Steps that are due however the job does: a check before a restart is not."""
 
@@ -58,14 +61,20 @@ def close_if_over(turn: Turning, incident: Incident) -> None:
     late_at = _told_until(turn, incident)
     quiet_at = max(evidence.last_at for evidence in incident.evidence) + turn.limits.quiet
     if interrupted and turn.now < late_at:
-        turn.wake_ups.append(late_at)
+        turn.wake_ups.append(_tidied_at(late_at))
     elif interrupted or ended_job or incident.stale or turn.now >= quiet_at:
         if not interrupted and not ended_job:
             count_murmurs(turn, ((evidence.kind, evidence.component.node) for evidence in incident.evidence))
         _cancel_what_waits(turn, incident)
         turn.move(incident, IncidentState.CLOSED)
     else:
-        turn.wake_ups.append(quiet_at)
+        turn.wake_ups.append(_tidied_at(quiet_at))
+
+
+def _tidied_at(over_at: datetime) -> datetime:
+    """Return when what is over at *over_at* is closed at the latest: at the next whole ten minutes of the day."""
+    midnight = over_at.replace(hour=0, minute=0, second=0, microsecond=0)
+    return midnight - (midnight - over_at) // TIDIED_EVERY * TIDIED_EVERY
 
 
 def _told_until(turn: Turning, incident: Incident) -> datetime:

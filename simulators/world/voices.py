@@ -42,6 +42,10 @@ class Scene:
         """How many ranks it has."""
         return len(self.nodes) * self.gpus_per_node
 
+    def first_beside(self, node: str) -> str:
+        """Return the first node that is not *node*: who speaks for all when *node* is lost."""
+        return next((name for name in self.nodes[:2] if name != node), node)
+
 
 class Voices:
     """Puts words into the outbox."""
@@ -85,8 +89,8 @@ class Voices:
     ) -> None:
         """Let all ranks of *nodes* say a variant of *family*, each node within *spread_seconds* of *at*.
 
-        *about* is the node of the peer that they name, their neighbour where it is not given; with *most_lines* only
-        so many lines of the variant are said.
+        What the step says is said once. *about* is the node of the peer that they name, their neighbour where it is
+        not given; with *most_lines* each node says only so many lines of the variant.
         """
         variants = families()[family]
         rng = seeded(seed, family)
@@ -94,10 +98,14 @@ class Voices:
         shared = self._values(scene, scene.nodes[0], 0, 0, seed, at)
         if about:
             shared |= _of_peer(scene, about)
+        for line in variant.lines:
+            if line.who is LineWho.STEP:
+                self._say(line, scene, about or scene.nodes[0], 0, shared, at + line.after_seconds)
+        said_by_each = [line for line in variant.lines if line.who is not LineWho.STEP][:most_lines]
         for node in nodes:
             values = shared | _of_rank(scene, node, 0)
             begins = at + spread_seconds * rng.random()
-            for line in variant.lines[:most_lines]:
+            for line in said_by_each:
                 self._say_alike(line, scene, node, values, begins + line.after_seconds)
 
     def once(self, family: str, scene: Scene, node: str, gpu: int, exit_code: int, seed: int, at: float) -> None:
@@ -122,6 +130,9 @@ class Voices:
         if node in scene.slots:
             self._outbox.printed(scene.whose, node, text, at, "stderr")
 
+    def _tell_step(self, scene: Scene, node: str, gpu: int, text: str, at: float) -> None:
+        self._outbox.printed(scene.whose, scene.first_beside(node), text, at, "stderr")
+
     def _tell_bmc(self, scene: Scene, node: str, gpu: int, text: str, at: float) -> None:
         self._outbox.line("bmc", node, text, at)
 
@@ -132,6 +143,7 @@ class Voices:
         LineWho.KERNEL: _tell_kernel,
         LineWho.RANK: _tell_rank,
         LineWho.LAUNCHER: _tell_launcher,
+        LineWho.STEP: _tell_step,
         LineWho.BMC: _tell_bmc,
         LineWho.SCHEDULER: _tell_scheduler,
     }
@@ -199,6 +211,7 @@ class Voices:
             "pci_full": f"{gpu_pci(gpu)}.0",
             "gpu": gpu,
             **_of_peer(scene, peer),
+            "first_host": scene.first_beside(node),
             "tor": f"tor{slot // _RACK_NODES + 1:04d}",
             "port": 32_768 + int(rng.random() * 28_000),
             "nic": nic_device(gpu),

@@ -248,9 +248,10 @@ class World:
         fields["gpus_per_node"] = self._cluster.gpus_per_node
         self._state(kinds.ATTEMPT_STARTED, fields, at)
         scene, first, seed = self._scene(), self.pool.job[0], self._seed("start")
-        self._voices.once("starting", scene, first, 0, 0, seed, at + 0.5 * self.terms.process_start_seconds)
-        if step:
-            self._voices.once("loading", scene, first, 0, 0, seed, at + self.terms.process_start_seconds)
+        with self._outbox.in_passing(_ECHO_SECONDS):
+            self._voices.once("starting", scene, first, 0, 0, seed, at + 0.5 * self.terms.process_start_seconds)
+            if step:
+                self._voices.once("loading", scene, first, 0, 0, seed, at + self.terms.process_start_seconds)
 
     def _train(self, step: int, at: float) -> None:
         self.phase = Phase.TRAINING

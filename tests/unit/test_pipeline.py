@@ -1,6 +1,7 @@
 """The whole path, readings to decisions, without a database or a clock."""
 
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
@@ -358,6 +359,18 @@ def test_incident_that_interrupts_nobody_is_closed_when_it_stays_quiet():
     turn = responder.turn(NOON + LIMITS.quiet + seconds(1))
 
     assert [incident.state for incident in turn.changes.incidents] == [IncidentState.CLOSED]
+
+
+def test_incidents_that_become_quiet_are_closed_together_at_the_next_whole_ten_minutes():
+    responder = Responder()
+    responder.turn(NOON, *observed(line(OFF_THE_BUS, NOON)))
+
+    turn = responder.turn(NOON + seconds(3))
+
+    quiet_at = NOON + LIMITS.quiet
+    assert turn.wake_at is not None
+    assert (quiet_at <= turn.wake_at < quiet_at + timedelta(minutes=10), turn.wake_at.minute % 10) == (True, 0)
+    assert turn.wake_at.second == 0
 
 
 def test_node_stays_suspect_after_its_incident_until_it_is_rebooted():

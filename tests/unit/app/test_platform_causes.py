@@ -150,3 +150,15 @@ def test_batch_script_that_slurm_ends_for_a_lost_node_blames_no_person(catalog: 
     )
 
     assert cause_of(catalog, *lines) in (Cause.HOST_MAINTENANCE, Cause.UNKNOWN)
+
+
+def test_node_that_tells_of_a_lost_one_is_not_taken_for_it(catalog: Catalog) -> None:
+    lines = (
+        "srun: error: Node failure on node1",
+        "slurmstepd: error: *** STEP 4.0 ON node2 CANCELLED AT 2026-11-21T11:55:07 DUE TO NODE FAILURE,"
+        " SEE SLURMCTLD LOG FOR DETAILS ***",
+    )
+
+    found = diagnose_text("\n".join(lines), catalog, NOW)[0]
+
+    assert [suspect.component.node for suspect in found.suspects] == ["node1"]

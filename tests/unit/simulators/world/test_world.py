@@ -9,10 +9,13 @@ from simulators.cluster import ClusterSpec, Diurnal, Storage, gpu_pci
 from simulators.trace.schedule import Assumption, Fault, JobPlan, PlannedStop, Schedule
 from simulators.whatif.latency import fixed
 from simulators.whatif.policies import Policy, Responder
+from simulators.world.outbox import Outbox, Whose
 from simulators.world.terms import Terms
+from simulators.world.voices import Scene, Voices
 from simulators.world.world import Phase, World
 
 START = datetime(2024, 4, 1, tzinfo=UTC)
+NODES = ["node0001", "node0002", "node0003"]
 RESTART_SECONDS = 75.0 + 60.0
 CLEAN = {"signal_loss": 0.0, "late_share": 0.0, "duplicate_share": 0.0, "clock_skew_seconds": 0.0}
 
@@ -213,6 +216,21 @@ def test_restart_is_told_by_every_node_that_lost_its_processes():
     told = fleet.take(1010.0)
     assert {reading.node for reading in told if reading.source == "job_log"} == set(fleet.pool.job)
     assert kinds.ATTEMPT_ENDED in subjects(told)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_what_slurm_says_of_a_whole_step_is_said_once_and_by_a_node_that_lives(seed):
+    scene = Scene(
+        Whose("job-1", 1), NODES, {name: place for place, name in enumerate(NODES)}, 8, 10, "ada", 41, "/run7"
+    )
+    outbox = Outbox(START, Terms(**CLEAN).channel, seed)
+
+    Voices(outbox, START).everywhere("terminated", scene, NODES, seed, 100.0, 1.0, about=NODES[0], most_lines=1)
+
+    told = outbox.take(200.0)
+    of_step = [reading.node for reading in told if reading.text.startswith(("slurmstepd:", "srun:"))]
+    assert set(of_step) <= {NODES[1]}
+    assert [reading.node for reading in told].count(NODES[2]) == 1
 
 
 def test_same_schedule_and_steps_give_the_same_readings():
