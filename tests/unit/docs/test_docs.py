@@ -23,12 +23,14 @@ from cases import all_cases
 from clusterwatch import detect, pipeline, resources
 from clusterwatch.act.local_process import VARIABLES
 from clusterwatch.app.evaluating import evaluate, evaluate_unseen
+from clusterwatch.app.flight_recorder import examined
 from clusterwatch.app.offline import diagnose_text
 from clusterwatch.app.replay import Asked, replay
 from clusterwatch.cli import app
 from clusterwatch.cli.views import resume
 from clusterwatch.cli.views.diagnosis import diagnosis_json
 from clusterwatch.cli.views.evaluation import evaluation_markdown
+from clusterwatch.cli.views.localisation import localisation_json
 from clusterwatch.cli.views.policies import policy_table
 from clusterwatch.config import load
 from clusterwatch.goodput import Reason
@@ -106,6 +108,12 @@ def example_diagnosis():
     }
     told["evidence"] = [{**line, "text": f"{line['text'][:60]}..."} for line in told["evidence"]]
     return f"```json\n{json.dumps(told, indent=2)}\n```\n"
+
+
+def example_localisation():
+    """Return what the command prints about the dumps of the example."""
+    found = localisation_json(examined(EXAMPLES / "flight-recorder").answer)
+    return f"```json\n{json.dumps(found, indent=2)}\n```\n"
 
 
 def accuracy(make):
@@ -242,6 +250,7 @@ GENERATED = {
     "what-if-settings": what_if_settings,
     "collector-settings": collector_settings,
     "diagnosis-example": example_diagnosis,
+    "localisation-example": example_localisation,
     "accuracy": lambda: accuracy(evaluate),
     "accuracy-unseen": lambda: accuracy(evaluate_unseen),
     "incident-states": lambda: state_diagram(NEXT_STATES, "open"),
