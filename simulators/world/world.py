@@ -51,7 +51,7 @@ _TIMEOUT = "collective_timeout"
 _CHECK_SECONDS = 3600.0
 """Until a node that was left out and is not broken stands by again."""
 
-_ECHO_SECONDS = 10.0
+_ECHO_SECONDS = 60.0
 """How long lines wait at most that say that processes ended which somebody ended."""
 
 _SPREAD_SECONDS = 1.5
