@@ -66,7 +66,8 @@ _TAKEN_FROM_A_JOB = (
 
 _UNANNOUNCED_WEIGHT = 3.5
 _ON_A_BOARD = frozenset({ComponentKind.GPU, ComponentKind.NIC, ComponentKind.DISK})
-_BOARD_WEIGHT = 2.5
+_BEHIND_A_BOARD = {Cause.IO_EXPANSION_BOARD: 2.5, Cause.FAULTY_GPU: -1.5, Cause.NIC: -1.5, Cause.SSD: -1.5}
+"""What goes with others of another kind within a minute did hardly break by itself."""
 
 AGAIN_WITHIN = timedelta(minutes=5)
 """What comes again comes this near to both stops."""
@@ -158,7 +159,7 @@ def _behind_one_board(faults: Iterable[Evidence], knowledge: Knowledge) -> Itera
             gone.setdefault(each.component.node, set()).add(each.component.kind)
     for node in sorted(name for name, parts in gone.items() if len(parts) > 1):
         words = f"Several kinds of devices of {node} failed together"
-        yield Remark(words, {Cause.IO_EXPANSION_BOARD: _BOARD_WEIGHT}, (node_component(node),))
+        yield Remark(words, _BEHIND_A_BOARD, (node_component(node),))
 
 
 def _planned(telling: Iterable[Evidence], known: Circumstances) -> Iterator[Remark]:

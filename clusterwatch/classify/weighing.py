@@ -147,12 +147,16 @@ def _witnesses(incident: Incident, knowledge: Knowledge, known: Circumstances) -
     tells = {knowledge[found[0].kind].kind for kinds in told for found in _of_kinds(kinds, by_meaning)}
     tells = {kind for kind in tells if roles[kind] is Role.SUSPECT}
 
+    def is_demoted(kind: str) -> bool:
+        # What fell out of something else explains nothing itself.
+        return roles[kind] is Role.SYMPTOM and signals[kind].role is not Role.SYMPTOM
+
     def loudness(kind: str, found: Sequence[Evidence]) -> float:
         follows = any(
             _follows(kind, found, signals[other], by_meaning[other])
             or _says_more(other, by_meaning[other], kind, found)
             for other in by_meaning
-            if other != kind
+            if other != kind and not is_demoted(other)
         )
         quieter = _FOLLOWS if follows else 1.0
         return role_loudness(kind, found) * quieter * (_OUTLIVED if all(each.kind in outlived for each in found) else 1)
@@ -203,14 +207,17 @@ def _audible(
 
 def _role_beside(signal: Signal, by_meaning: Mapping[str, Sequence[Evidence]]) -> Role:
     """Return the role of *signal* beside the other evidence: a symptom where it falls out of what came first."""
-    if not signal.after:
+    if not (signal.after or signal.after_anywhere):
         return signal.role
     first = min(by_meaning[signal.kind], key=lambda evidence: evidence.first_at)
-    follows = any(
-        earlier.first_at <= first.first_at and earlier.component.node == first.component.node
+    on_its_node = (
+        each
         for found in _of_kinds(signal.after, by_meaning)
-        for earlier in found
+        for each in found
+        if each.component.node == first.component.node
     )
+    anywhere = (each for found in _of_kinds(signal.after_anywhere, by_meaning) for each in found)
+    follows = any(earlier.first_at <= first.first_at for earlier in (*on_its_node, *anywhere))
     return Role.SYMPTOM if follows else signal.role
 
 

@@ -17,7 +17,9 @@ from clusterwatch.errors import CatalogError
 from clusterwatch.model import UNLISTED, ComponentKind, Expectation, Knowledge, Role, Severity, Signal
 
 _SIGNAL_TEXTS = frozenset(["kind", "meaning", "severity", "role", "suspect", "action", "sources"])
-_SIGNAL_KEYS = _SIGNAL_TEXTS | frozenset(["weights", "expects", "unless", "after", "explains", "looks_back_seconds"])
+_SIGNAL_KEYS = _SIGNAL_TEXTS | frozenset(
+    ["weights", "expects", "unless", "after", "after_anywhere", "explains", "looks_back_seconds"]
+)
 _EXPECTS_KEYS = frozenset(["kind", "source", "if_absent", "weights"])
 _EXAMPLE_KEYS = frozenset(["match", "no_match"])
 _RULE_KEYS = _EXAMPLE_KEYS | frozenset(
@@ -86,6 +88,7 @@ def _add_signal(draft: _Draft, entry: Entry) -> None:
         expects=tuple(_expectations(entry)),
         unless=entry.texts("unless"),
         after=entry.texts("after"),
+        after_anywhere=entry.texts("after_anywhere"),
         explains=entry.texts("explains"),
         looks_back=timedelta(seconds=entry.seconds("looks_back_seconds")),
         sources=entry.texts("sources", required=True),

@@ -51,6 +51,7 @@ class Signal:
         expects: Signals that should be there too.
         unless: Kinds that say the same more exactly: beside one of them on its node it speaks for their cause.
         after: Kinds that it falls out of: where one of them was on its node before, it is a symptom.
+        after_anywhere: The same, where what it tells of is shared by a whole job: on whichever node it was before.
         explains: Kinds that follow from it, with all kinds below them: beside it, they say little of their own.
         looks_back: How long before it what it tells of may have happened: a scheduler waits before it gives a node up,
             a node that was switched off says so when it is back.
@@ -67,6 +68,7 @@ class Signal:
     expects: tuple[Expectation, ...] = ()
     unless: tuple[str, ...] = ()
     after: tuple[str, ...] = ()
+    after_anywhere: tuple[str, ...] = ()
     explains: tuple[str, ...] = ()
     looks_back: timedelta = timedelta(0)
     sources: tuple[str, ...] = ()

@@ -152,3 +152,20 @@ def test_adapter_and_gpu_that_go_together_point_to_the_board_between_them():
     (incident,) = add_events({}, events, knowledge, {}, Topology(), Limits(), NOON).incidents.values()
 
     assert diagnose(incident, knowledge, Circumstances(), 1, NOON).cause is Cause.IO_EXPANSION_BOARD
+
+
+def test_board_is_to_blame_though_several_lines_tell_of_the_gpu_that_hangs_on_it():
+    signals = [
+        Signal("nic.lost", "lost", Severity.ERROR, Role.FAULT, {Cause.NIC: 3.2, Cause.IO_EXPANSION_BOARD: 2.0}),
+        Signal("gpu.gone", "gone", Severity.FATAL, Role.FAULT, {Cause.FAULTY_GPU: 4.5, Cause.IO_EXPANSION_BOARD: 2.2}),
+        Signal("gpu.bus", "left", Severity.FATAL, Role.FAULT, {Cause.FAULTY_GPU: 3.4, Cause.IO_EXPANSION_BOARD: 2.0}),
+    ]
+    nic = Component(ComponentKind.NIC, "0000:3a:00.0", "node001")
+    events = [
+        event("gpu.gone", GPU),
+        event("nic.lost", nic, NOON + seconds(9)),
+        event("gpu.bus", GPU, NOON + seconds(40)),
+    ]
+    (incident,) = add_events({}, events, Knowledge(signals), {}, Topology(), Limits(), NOON).incidents.values()
+
+    assert diagnose(incident, Knowledge(signals), Circumstances(), 1, NOON).cause is Cause.IO_EXPANSION_BOARD

@@ -66,6 +66,16 @@ KNOWLEDGE = Knowledge(
             {Cause.NETWORK_SWITCH_CABLE: 3.2},
             after=("exit",),
         ),
+        Signal(
+            "store.lost",
+            "the store of the job is gone",
+            Severity.ERROR,
+            Role.SUSPECT,
+            {Cause.DEPENDENCY: 2.0},
+            after_anywhere=("exit",),
+            explains=("own.error",),
+        ),
+        Signal("own.error", "a rank ended of itself", Severity.ERROR, Role.SUSPECT, {Cause.SOFTWARE_BUG: 1.6}),
         Signal("peer.lost", "a peer is gone", Severity.ERROR, Role.SUSPECT, {Cause.FAULTY_GPU: 1.0}),
         Signal("peer.closed", "a peer closed", Severity.ERROR, Role.SYMPTOM, {Cause.NETWORK_SWITCH_CABLE: 1.0}),
     ]
@@ -271,6 +281,22 @@ def test_connection_that_breaks_before_a_process_ends_is_suspect_itself():
     diagnosis = diagnosis_of(event("connection.lost", "node001"), event("exit", RANK2, NOON + seconds(5)))
 
     assert diagnosis.cause is Cause.NETWORK_SWITCH_CABLE
+
+
+def test_service_that_a_job_shares_is_to_blame_where_it_went_before_any_process():
+    ended = [event("own.error", RANK2, NOON + seconds(4)), event("exit", "node001", NOON + seconds(4))]
+
+    diagnosis = diagnosis_of(event("store.lost", RANK2), *ended)
+
+    assert diagnosis.cause is Cause.DEPENDENCY
+
+
+def test_service_that_a_job_shares_goes_with_the_process_that_held_it_on_any_node():
+    ended = [event("own.error", "node007", job="llm"), event("exit", "node007", job="llm")]
+
+    diagnosis = diagnosis_of(event("store.lost", RANK2, NOON + seconds(4), job="llm"), *ended)
+
+    assert diagnosis.cause is Cause.SOFTWARE_BUG
 
 
 def test_place_stays_open_where_several_parts_are_struck_alike():
