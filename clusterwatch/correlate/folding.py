@@ -41,6 +41,7 @@ class Draft:
         causes: Those its evidence speaks for most.
         fault_components, fault_causes: The same, of faults alone; None for a fault that speaks for no cause.
         fault_times: From when to when each node had faults.
+        suspected: The nodes of suspects, by the cause that they speak for most.
         updated_at: When the last event joined.
     """
 
@@ -55,6 +56,7 @@ class Draft:
         self.fault_components: set[Component] = set()
         self.fault_causes: set[Cause | None] = set()
         self.fault_times: dict[str, tuple[datetime, datetime]] = {}
+        self.suspected: dict[Cause | None, set[str]] = {}
         self.updated_at = incident.updated_at
         self._incident = incident
         self._knowledge = knowledge
@@ -136,6 +138,8 @@ class Draft:
             self.fault_components.add(evidence.component)
             self.fault_causes.add(cause)
             self._note_fault(evidence.component.node, evidence.first_at, evidence.last_at)
+        elif signal.role is Role.SUSPECT:
+            self.suspected.setdefault(cause, set()).add(evidence.component.node)
 
     def _fold(self, piece: Piece, event: Event, signal: Signal) -> None:
         if event.happened_at < piece.first_at:

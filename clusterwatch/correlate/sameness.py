@@ -5,7 +5,8 @@
 2. Symptoms and suspects join whatever explains them, while the job stands.
 3. Once the job runs again, what may be a cause and strikes elsewhere than the fault that is known is another incident;
    without the nodes of that fault, everything is. While none is known it may be the same one that comes back, but for
-   what somebody did on purpose: that stopped nothing before.
+   what somebody did on purpose: that stopped nothing before, and where somebody took a node from the job, nothing that
+   strikes elsewhere had stopped it.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ def is_one_fault(
     """
     runs_again = runs_again_on is not None
     if not draft.fault_components:
-        return not (runs_again and signal.leading_cause in _ON_PURPOSE and signal.leading_cause not in draft.causes)
+        return not (runs_again and _is_another_matter(draft, event, signal))
     if runs_again_on is not None and _is_left_out(draft, runs_again_on) and not _is_on_struck_node(draft, event):
         return False
     if signal.role is Role.SYMPTOM or (signal.role is Role.SUSPECT and not runs_again):
@@ -41,6 +42,14 @@ def is_one_fault(
     if signal.role is Role.SUSPECT and _is_on_struck_node(draft, event):
         return True
     return signal.leading_cause in draft.fault_causes and _is_same_place(draft, event, topology)
+
+
+def _is_another_matter(draft: Draft, event: Event, signal: Signal) -> bool:
+    """Return whether either of *event* and what stopped the job before is somebody's doing, and not both."""
+    if signal.leading_cause in draft.causes or signal.leading_cause in _ON_PURPOSE:
+        return signal.leading_cause not in draft.causes
+    taken = {node for cause in _ON_PURPOSE for node in draft.suspected.get(cause, ())} - {""}
+    return bool(taken) and signal.role is not Role.SYMPTOM and event.node not in {*taken, ""}
 
 
 def _is_at_once(draft: Draft, event: Event) -> bool:

@@ -89,6 +89,18 @@ def test_what_somebody_did_after_the_restart_does_not_explain_the_stop_before(ki
     assert incidents_after_restart(first, event(kind, "node002", AGAIN, job="job-1", trust=Trust.USER)) == 2
 
 
+TAKEN = event("rebooted", "node001", job="job-1")
+
+
+@pytest.mark.parametrize(("node", "incidents"), [("node001", 1), ("node002", 2)])
+def test_what_strikes_elsewhere_later_did_not_take_a_node_from_the_job(node, incidents):
+    assert incidents_after_restart(TAKEN, event("gpu.lost", gpu(node), AGAIN, job="job-1")) == incidents
+
+
+def test_job_that_stops_again_after_a_node_was_taken_from_it_may_be_the_same():
+    assert incidents_after_restart(TAKEN, event("hang", WHOLE, AGAIN, job="job-1")) == 1
+
+
 def test_job_that_stops_again_is_the_same_incident_however_long_its_restart_took():
     first, again = (event("hang", WHOLE, at, job="job-1") for at in (NOON, NOON + seconds(1200)))
 
