@@ -307,7 +307,7 @@ class World:
                 attempt=self.attempt,
                 component=str(fault.component),
                 nodes=nodes if fault.component.node else (),
-                neighbours=self._neighbours(kind, node),
+                neighbours=tuple(dict.fromkeys(near for each in nodes for near in self._neighbours(kind, each))),
                 due=fault.at,
                 struck=at,
                 interrupted=stops_at,
