@@ -8,6 +8,7 @@
    a node is left out.
 6. What tells of itself when the job becomes slow is what the others wait for.
 7. Where adapters, disks and GPUs of one node go together, what they hang on went.
+8. What a process says that is the first of its job to end is why it ended, and no other process took it along.
 """
 
 from __future__ import annotations
@@ -68,6 +69,10 @@ _UNANNOUNCED_WEIGHT = 3.5
 _ON_A_BOARD = frozenset({ComponentKind.GPU, ComponentKind.NIC, ComponentKind.DISK})
 _BEHIND_A_BOARD = {Cause.IO_EXPANSION_BOARD: 2.5, Cause.FAULTY_GPU: -1.5, Cause.NIC: -1.5, Cause.SSD: -1.5}
 """What goes with others of another kind within a minute did hardly break by itself."""
+
+_ENDED = "process.exit."
+_LAST_WORDS: Mapping[str, Mapping[Cause, float]] = {"torch.store_lost": {Cause.DEPENDENCY: 1.5}}
+"""What it says that the first process to end had said something which another one that ends makes all others say."""
 
 AGAIN_WITHIN = timedelta(minutes=5)
 """What comes again comes this near to both stops."""
@@ -137,6 +142,7 @@ def remarks(evidence: Iterable[Evidence], knowledge: Knowledge, known: Circumsta
         *_slowed(telling, knowledge, known),
         *_again(telling, knowledge, known),
         *_cured(telling, knowledge, known),
+        *_last_words(evidence),
     )
 
 
@@ -160,6 +166,16 @@ def _behind_one_board(faults: Iterable[Evidence], knowledge: Knowledge) -> Itera
     for node in sorted(name for name, parts in gone.items() if len(parts) > 1):
         words = f"Several kinds of devices of {node} failed together"
         yield Remark(words, _BEHIND_A_BOARD, (node_component(node),))
+
+
+def _last_words(evidence: Sequence[Evidence]) -> Iterator[Remark]:
+    ended = (each for each in evidence if each.kind.startswith(_ENDED) and each.trust is Trust.NODE)
+    first = min(ended, key=lambda each: each.first_at, default=None)
+    for each in evidence if first is not None else ():
+        weights = _LAST_WORDS.get(each.kind)
+        if weights and first and each.component.node == first.component.node and each.first_at <= first.first_at:
+            yield Remark("No process of the job had ended before it was told", weights)
+            return
 
 
 def _planned(telling: Iterable[Evidence], known: Circumstances) -> Iterator[Remark]:

@@ -169,3 +169,25 @@ def test_board_is_to_blame_though_several_lines_tell_of_the_gpu_that_hangs_on_it
     (incident,) = add_events({}, events, Knowledge(signals), {}, Topology(), Limits(), NOON).incidents.values()
 
     assert diagnose(incident, Knowledge(signals), Circumstances(), 1, NOON).cause is Cause.IO_EXPANSION_BOARD
+
+
+@pytest.mark.parametrize(
+    ("ended_first", "cause"), [("node001", Cause.DEPENDENCY), ("node009", Cause.NCCL_TIMEOUT_UNKNOWN)]
+)
+def test_store_that_is_gone_before_any_process_of_the_job_ended_is_a_service_outside_it(ended_first, cause):
+    lost = {Cause.NCCL_TIMEOUT_UNKNOWN: 1.3, Cause.DEPENDENCY: 0.8}
+    knowledge = Knowledge(
+        [
+            Signal("torch.store_lost", "the store is gone", Severity.ERROR, Role.SUSPECT, lost),
+            Signal("process.exit.error", "ended", Severity.ERROR, Role.SYMPTOM, {Cause.UNKNOWN: 0.3}),
+        ]
+    )
+    rank = Component(ComponentKind.RANK, "3", "node001")
+    other = Component(ComponentKind.RANK, "70", ended_first)
+    events = [
+        event("torch.store_lost", rank, job="llm", trust=Trust.USER),
+        event("process.exit.error", other, NOON + seconds(2), job="llm"),
+    ]
+    (incident,) = add_events({}, events, knowledge, {}, Topology(), Limits(), NOON).incidents.values()
+
+    assert diagnose(incident, knowledge, Circumstances(), 1, NOON).cause is cause
