@@ -290,7 +290,7 @@ class World:
         # The same part in other words and numbers each time.
         seed = fault.seed + len(strike_id.partition(".")[2]) * 7_919 + self._strikes_of.get(fault.id, 0)
         variant = kind.variants[int(seeded(seed, "variant").random() * len(kind.variants))]
-        node, gpu = nodes[0], _gpu(fault, self._cluster.gpus_per_node)
+        gpu = _gpu(fault, self._cluster.gpus_per_node)
         if kind.stays:
             self.pool.broken.update(dict.fromkeys(nodes, fault.id))
         self._voices.rank_by_rank = self._every_rank or fault.id in self._rank_by_rank
