@@ -173,7 +173,9 @@ def _last_words(evidence: Sequence[Evidence]) -> Iterator[Remark]:
     first = min(ended, key=lambda each: each.first_at, default=None)
     for each in evidence if first is not None else ():
         weights = _LAST_WORDS.get(each.kind)
-        if weights and first and each.component.node == first.component.node and each.first_at <= first.first_at:
+        # What an agent prints is of its job: there it is the order that tells.
+        is_its_own = first is not None and each.component.node in ("", first.component.node)
+        if weights and first is not None and is_its_own and each.first_at <= first.first_at:
             yield Remark("No process of the job had ended before it was told", weights)
             return
 

@@ -41,6 +41,7 @@ Touched = str | Component
 
 _NONE: frozenset[str] = frozenset()
 _NEVER: Mapping[str, datetime] = {}
+_NOWHERE: Mapping[str, AbstractSet[str]] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +72,7 @@ def add_events(
     now: datetime,
     over: AbstractSet[str] = _NONE,
     run_again: Mapping[str, datetime] = _NEVER,
+    clear_on: Mapping[str, AbstractSet[str]] = _NOWHERE,
 ) -> Correlated:
     """Return the incidents that *events* opened or joined, and the memberships.
 
@@ -84,12 +86,13 @@ def add_events(
         now: To know which events are too old to act on.
         over: Ids of open incidents that only wait for what may be told late.
         run_again: Since when the jobs that open incidents had stopped run again, by the incident's id.
+        clear_on: The nodes that the diagnoses of open incidents suspect, where those are clear, by the incident's id.
     """
     telling = [event for event in events if knowledge[event.kind].role is not Role.CONTEXT]
     if not telling:
         return Correlated()
     jobs_on = _jobs_by_node(jobs, {event.node for event in telling if event.job is None})
-    grouping = _Grouping(open_incidents, knowledge, jobs, jobs_on, topology, limits, now, over, run_again)
+    grouping = _Grouping(open_incidents, knowledge, jobs, jobs_on, topology, limits, now, over, run_again, clear_on)
     grouping.index(telling)
 
     # What may open an incident goes first, so that a warning of the same moment finds the incident it belongs to.
@@ -129,6 +132,7 @@ class _Grouping:
     now: datetime
     over: AbstractSet[str] = _NONE
     run_again: Mapping[str, datetime] = field(default_factory=dict)
+    clear_on: Mapping[str, AbstractSet[str]] = field(default_factory=dict)
     drafts: dict[str, Draft] = field(default_factory=dict)
     touching_job: dict[Touched, set[str]] = field(default_factory=dict)
     touching_place: dict[Touched, set[str]] = field(default_factory=dict)
@@ -223,7 +227,8 @@ class _Grouping:
         # What is told late tells of before the restart.
         runs_again = not signal.looks_back and self._runs_again(draft, event)
         on_nodes = self._nodes_of(draft.jobs) if runs_again else None
-        if not is_one_fault(draft, event, signal, self.topology, on_nodes):
+        clear_on = self.clear_on.get(draft.id, _NONE)
+        if not is_one_fault(draft, event, signal, self.topology, on_nodes, clear_on):
             return 0.0
         fit = 4.0 if event.component in draft.components else 0.0
         if event.job is not None and event.job in draft.jobs:

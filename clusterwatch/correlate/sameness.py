@@ -5,8 +5,8 @@
 2. Symptoms and suspects join whatever explains them, while the job stands.
 3. Once the job runs again, what may be a cause and strikes elsewhere than the fault that is known is another incident;
    without the nodes of that fault, everything is. While none is known it may be the same one that comes back, but for
-   what somebody did on purpose: that stopped nothing before, and where somebody took a node from the job, nothing that
-   strikes elsewhere had stopped it.
+   what somebody did on purpose: that stopped nothing before, and where somebody took a node from the job, or the
+   diagnosis is clear, nothing that strikes elsewhere had stopped it.
 """
 
 from __future__ import annotations
@@ -24,15 +24,21 @@ _ON_PURPOSE = PLANNED_CAUSES | {Cause.HOST_MAINTENANCE}
 
 
 def is_one_fault(
-    draft: Draft, event: Event, signal: Signal, topology: Topology, runs_again_on: AbstractSet[str] | None = None
+    draft: Draft,
+    event: Event,
+    signal: Signal,
+    topology: Topology,
+    runs_again_on: AbstractSet[str] | None = None,
+    clear_on: AbstractSet[str] = frozenset(),
 ) -> bool:
     """Return whether *event* may tell of the fault of *draft*.
 
     *runs_again_on* are the nodes on which the job that the fault had stopped runs again; None while it stands.
+    *clear_on* are the nodes that a clear diagnosis suspects.
     """
     runs_again = runs_again_on is not None
     if not draft.fault_components:
-        return not (runs_again and _is_another_matter(draft, event, signal))
+        return not (runs_again and _is_another_matter(draft, event, signal, clear_on))
     if runs_again_on is not None and _is_left_out(draft, runs_again_on) and not _is_on_struck_node(draft, event):
         return False
     if signal.role is Role.SYMPTOM or (signal.role is Role.SUSPECT and not runs_again):
@@ -44,12 +50,12 @@ def is_one_fault(
     return signal.leading_cause in draft.fault_causes and _is_same_place(draft, event, topology)
 
 
-def _is_another_matter(draft: Draft, event: Event, signal: Signal) -> bool:
-    """Return whether either of *event* and what stopped the job before is somebody's doing, and not both."""
+def _is_another_matter(draft: Draft, event: Event, signal: Signal, clear_on: AbstractSet[str]) -> bool:
+    """Return whether *event* cannot be what stopped the job before: that is known, or only one was somebody's doing."""
     if signal.leading_cause in draft.causes or signal.leading_cause in _ON_PURPOSE:
         return signal.leading_cause not in draft.causes
-    taken = {node for cause in _ON_PURPOSE for node in draft.suspected.get(cause, ())} - {""}
-    return bool(taken) and signal.role is not Role.SYMPTOM and event.node not in {*taken, ""}
+    struck = {node for cause in _ON_PURPOSE for node in draft.suspected.get(cause, ())}.union(clear_on) - {""}
+    return bool(struck) and signal.role is not Role.SYMPTOM and event.node not in {*struck, ""}
 
 
 def _is_at_once(draft: Draft, event: Event) -> bool:

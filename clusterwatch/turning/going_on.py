@@ -42,6 +42,15 @@ def running_again_since(turn: Turning) -> dict[str, datetime]:
     return found
 
 
+def clear_on(turn: Turning) -> dict[str, frozenset[str]]:
+    """Return the nodes that clear diagnoses suspect, by incident."""
+    return {
+        incident_id: frozenset(suspect.component.node for suspect in diagnosis.suspects)
+        for incident_id, diagnosis in turn.world.diagnoses.items()
+        if diagnosis.confidence >= CLEAR_FROM
+    }
+
+
 def may_come_back_until(turn: Turning, incident_id: str) -> datetime:
     """Return until when a stop of a job may be this incident again: while its cause is not clear, and soon."""
     diagnosis = turn.world.diagnoses.get(incident_id)

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from clusterwatch import correlate
 from clusterwatch.model import Event, Knowledge, Role, Severity
 from clusterwatch.model.world import world_with
-from clusterwatch.turning.going_on import gone_on, running_again_since
+from clusterwatch.turning.going_on import clear_on, gone_on, running_again_since
 from clusterwatch.turning.murmuring import count_murmurs
 from clusterwatch.turning.naming import by_name
 from clusterwatch.turning.own_doing import ended_by_us, without_our_doing
@@ -39,6 +39,7 @@ def _correlate(turn: Turning, events: Iterable[Event]) -> None:
         turn.now,
         gone_on(turn),
         running_again_since(turn),
+        clear_on(turn),
     )
     turn.memberships += grouped.memberships
     for incident in grouped.incidents.values():

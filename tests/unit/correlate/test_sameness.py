@@ -97,6 +97,27 @@ def test_what_strikes_elsewhere_later_did_not_take_a_node_from_the_job(node, inc
     assert incidents_after_restart(TAKEN, event("gpu.lost", gpu(node), AGAIN, job="job-1")) == incidents
 
 
+@pytest.mark.parametrize(("clear_on", "incidents"), [(frozenset(), 1), (frozenset({"node001"}), 2)])
+def test_what_strikes_elsewhere_later_does_not_explain_what_is_clear(clear_on, incidents):
+    stopped = add_events({}, [event("hang", WHOLE, job="job-1")], KNOWLEDGE, JOBS, Topology(), Limits(), NOON).incidents
+    (known,) = stopped
+    later = event("gpu.lost", gpu("node002"), AGAIN, job="job-1")
+
+    after = add_events(
+        stopped,
+        [later],
+        KNOWLEDGE,
+        JOBS,
+        Topology(),
+        Limits(),
+        AGAIN,
+        run_again={known: AGAIN},
+        clear_on={known: clear_on},
+    )
+
+    assert len({**stopped, **after.incidents}) == incidents
+
+
 def test_job_that_stops_again_after_a_node_was_taken_from_it_may_be_the_same():
     assert incidents_after_restart(TAKEN, event("hang", WHOLE, AGAIN, job="job-1")) == 1
 
