@@ -16,7 +16,7 @@ import structlog
 
 from clusterwatch import pipeline
 from clusterwatch.detect import Catalog, ObserverState
-from clusterwatch.errors import PluginError, StoreError
+from clusterwatch.errors import PluginError, StoreError, is_silence
 from clusterwatch.metrics import Metrics
 from clusterwatch.model import Collected, CollectorStatus, Event, Reading, Scalar, kinds
 from clusterwatch.seams import Clock, Collector, Site
@@ -191,7 +191,7 @@ class Agent:
         self._metrics.collector_failed(name, seconds)
         if slot.status is None or slot.status.error != status.error:
             log.warning("collector failed", collector=name, error=status.error)
-            told = _told(kinds.COLLECTOR_FAILED, site, name, now, error=status.error, silent=_is_silence(error))
+            told = _told(kinds.COLLECTOR_FAILED, site, name, now, error=status.error, silent=is_silence(error))
             slot.observer, events = self._observed_if_possible(slot, told, now)
             position = {"source": dict(slot.position or {}), "observer": slot.observer.to_json()}
             self._store.record(site.node, self._key(slot), events, position, status, now)
@@ -289,13 +289,6 @@ def _given_up(slot: _Slot, why: str) -> PluginError:
     failure = PluginError(slot.collector.name, late)
     failure.__cause__ = late
     return failure
-
-
-def _is_silence(error: BaseException | None) -> bool:
-    """Say whether what was asked did not answer in time, rather than refuse: *error* or a cause of it is a timeout."""
-    while error is not None and not isinstance(error, TimeoutError):
-        error = error.__cause__
-    return error is not None
 
 
 def _told(kind: str, site: Site, name: str, now: datetime, **fields: Scalar) -> Reading:

@@ -61,3 +61,10 @@ class AmbiguousIdError(StoreError):
 
 class ActionError(ClusterWatchError):
     """The world refused a step of a plan."""
+
+
+def is_silence(error: BaseException | None) -> bool:
+    """Say whether what was asked did not answer in time, rather than refuse: *error* or a cause of it is a timeout."""
+    while error is not None and not isinstance(error, TimeoutError):
+        error = error.__cause__
+    return error is not None

@@ -7,13 +7,14 @@ what it knew, because another may know better by now.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 import structlog
 
 from clusterwatch import pipeline, policy
+from clusterwatch.act.surveyed import events_of_survey
 from clusterwatch.errors import ActionError, LeaseLostError, StoreError
 from clusterwatch.metrics import Metrics
 from clusterwatch.model import (
@@ -28,7 +29,6 @@ from clusterwatch.model import (
     Knowledge,
     Mode,
     Outcome,
-    Severity,
     Step,
     StepKind,
     StepState,
@@ -37,7 +37,6 @@ from clusterwatch.model import (
     WorldState,
     event_id,
     kinds,
-    node_component,
 )
 from clusterwatch.model.making import replace
 from clusterwatch.seams import Actuator, Clock
@@ -375,7 +374,7 @@ class Actor:
             return WorldState.CANNOT_TELL
 
     def _finish(self, step: Step, outcome: Outcome) -> bool:
-        finished = self.store.finish_step(outcome, _event_of(step, outcome), *_events_of_survey(step, outcome))
+        finished = self.store.finish_step(outcome, _event_of(step, outcome), *events_of_survey(step, outcome))
         # What nobody can tell, a person has to look at, whether or not the job waits for it.
         tell = log.error if outcome.state is StepState.UNKNOWN else log.info
         tell(
@@ -408,25 +407,6 @@ def _event_of_breaker(hold: Hold) -> Event:
         text=f"the breaker opened: {hold.reason}",
         fields={"reason": hold.reason},
     )
-
-
-def _events_of_survey(step: Step, outcome: Outcome) -> Iterator[Event]:
-    """Yield what a check of all nodes of a job found, node by node: that is evidence like any other."""
-    found = str(outcome.facts.get("failed", "")) if step.kind is StepKind.SURVEY else ""
-    for node in filter(None, found.split(",")):
-        yield Event(
-            id=event_id("", "", "actor", step.id, node),
-            kind=kinds.CHECK_FAILED,
-            component=node_component(node),
-            happened_at=outcome.at,
-            observed_at=outcome.at,
-            source="actor",
-            origin=f"step {step.id}",
-            severity=Severity.ERROR,
-            text=f"{node} failed a check of all nodes of {step.target}",
-            fields={"step_id": step.id},
-            job=step.target,
-        )
 
 
 def _event_of(step: Step, outcome: Outcome) -> Event:

@@ -21,6 +21,7 @@ from clusterwatch.model import (
     StepState,
     Topology,
     WorldState,
+    in_words,
 )
 from clusterwatch.seams import Site
 from simulators.trace.schedule import Schedule
@@ -241,7 +242,9 @@ class TraceFleet:
 
     def _survey(self, step: Step, at: float) -> Done:
         failed = self._world.survey(at)
-        return f"{', '.join(failed) or 'no node'} failed the check", {"failed": ",".join(failed)}
+        found = in_words(each for findings in failed.values() for each in findings)
+        facts: dict[str, Scalar] = {"failed": ",".join(failed), "found": found}
+        return f"{', '.join(failed) or 'no node'} failed the check", facts
 
     def _start_anew(self, step: Step, at: float) -> Done:
         # What is broken stays broken until it is repaired.

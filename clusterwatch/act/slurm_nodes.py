@@ -13,16 +13,24 @@ from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-from clusterwatch.act.slurm_commands import SlurmCommands, run
+from clusterwatch.act.slurm_commands import SilentError, SlurmCommands, run
 from clusterwatch.act.slurm_names import holds_id, is_ours, node_name, node_of, reason
 from clusterwatch.errors import ActionError
-from clusterwatch.model import Scalar, Step, StepState, WorldState
+from clusterwatch.model import Finding, Scalar, Step, StepState, WorldState, findings_printed, in_words, node_component
+from clusterwatch.model.kinds import NO_ANSWER
 from clusterwatch.reading.slurm import SlurmNode
 from clusterwatch.reading.text import printable
 
 Result = tuple[StepState, str]
 Found = tuple[StepState, str, Mapping[str, Scalar]]
-"""A result with its facts: "failed" are the names of the nodes that did not pass, with commas between them."""
+"""A result with its facts.
+
+"failed" are the names of the nodes that did not pass, with commas between them; "found" is what their checks said that
+they found, see `clusterwatch.model.finding`.
+"""
+
+Checked = tuple[StepState, str, tuple[Finding, ...]]
+"""A result with what the check found."""
 
 AT_ONCE = 64
 """How many nodes are checked at the same time."""
@@ -89,12 +97,14 @@ class NodeSteps:
             return StepState.DONE, "there is no node to check", {}
         with ThreadPoolExecutor(max_workers=min(len(names), AT_ONCE)) as at_once:
             results = list(at_once.map(self._checked, names))
-        failed = [name for name, (state, _) in zip(names, results, strict=True) if state is not StepState.DONE]
+        failed = {name: each for name, each in zip(names, results, strict=True) if each[0] is not StepState.DONE}
         if not failed:
             return StepState.DONE, f"{len(names)} nodes passed their check", {}
-        why = dict(zip(names, (detail for _, detail in results), strict=True))[failed[0]]
-        more = f" and {len(failed) - 1} more" if len(failed) > 1 else ""
-        return StepState.FAILED, f"{failed[0]}{more} failed the check: {why}", {"failed": ",".join(failed)}
+        (first, (_, why, _)), *others = failed.items()
+        more = f" and {len(others)} more" if others else ""
+        found = in_words(each for _, _, findings in failed.values() for each in findings)
+        facts = {"failed": ",".join(failed), **({"found": found} if found else {})}
+        return StepState.FAILED, f"{first}{more} failed the check: {why}", facts
 
     def reset(self, step: Step) -> Result:
         """Have the site's command reset the node's GPUs."""
@@ -119,19 +129,25 @@ class NodeSteps:
             return WorldState.DONE
         return WorldState.NOT_DONE
 
-    def _checked(self, name: str) -> Result:
-        return self._ran_on(name, self.check_command, "check_command")
+    def _checked(self, name: str) -> Checked:
+        try:
+            return self._ran_on(name, self.check_command, "check_command")
+        except SilentError as silence:
+            # One node that does not answer must not keep the others from being heard.
+            return StepState.FAILED, str(silence), (Finding(NO_ANSWER, node_component(name)),)
 
     def _ran(self, command: tuple[str, ...], setting: str, step: Step) -> Result:
-        return self._ran_on(node_of(step), command, setting)
+        state, detail, _ = self._ran_on(node_of(step), command, setting)
+        return state, detail
 
-    def _ran_on(self, name: str, command: tuple[str, ...], setting: str) -> Result:
+    def _ran_on(self, name: str, command: tuple[str, ...], setting: str) -> Checked:
         if not command:
-            return StepState.REFUSED, f"[slurm] {setting} names no command"
+            return StepState.REFUSED, f"[slurm] {setting} names no command", ()
         said = run([word.replace("{node}", name) for word in command], self.check_within_seconds)
         words = printable(said.output.strip().partition("\n")[0] or said.complaint, 300)
         state = StepState.DONE if said.exit_code == 0 else StepState.FAILED
-        return state, f"exit code {said.exit_code}: {words}" if said.exit_code else words
+        detail = f"exit code {said.exit_code}: {words}" if said.exit_code else words
+        return state, detail, findings_printed(name, said.output) if state is StepState.FAILED else ()
 
 
 def _described(node: SlurmNode) -> str:

@@ -14,12 +14,13 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from clusterwatch import detect, plugins
-from clusterwatch.app import dcgm, known_answers, scan_report, wiring
+from clusterwatch.app import dcgm, known_answers, processors, scan_report, wiring
 from clusterwatch.app.scan_report import Check, Report, State
 from clusterwatch.config import Settings
 from clusterwatch.detect import Catalog, ObserverState
 from clusterwatch.detect.samples import since_the_driver_started
-from clusterwatch.model import Collected, Event, Reading
+from clusterwatch.errors import is_silence
+from clusterwatch.model import Collected, Event, Reading, kinds
 from clusterwatch.seams import Clock, Collector, Site
 
 MOST_BATCHES = 100
@@ -109,6 +110,7 @@ def probes_of(settings: Settings) -> tuple[list[Probe], list[Check]]:
 
 def _own_probes(settings: Settings, site: Site) -> Iterator[Probe]:
     options = settings.scan
+    yield Probe(processors.NAME, options.deadline_seconds, lambda now, seconds: processors.computed(site, now, seconds))
     if options.compute != "off":
         yield Probe(
             known_answers.NAME,
@@ -208,7 +210,9 @@ def _refused(name: str, error: Exception) -> Check:
     if isinstance(error.__cause__, PermissionError):
         # Who may look is no question of the node's health.
         return Check(name, State.WARNING, words, "run the scan as root")
-    return Check(name, State.FAILED, words, "see what it waits for" if isinstance(error, TimeoutError) else "")
+    if is_silence(error):
+        return Check(name, State.FAILED, words, "see what it waits for", f"{kinds.COLLECTOR_FAILED}.silent.{name}")
+    return Check(name, State.FAILED, words)
 
 
 def _events(readings: tuple[Reading, ...], catalog: Catalog, now: datetime) -> list[Event]:

@@ -8,12 +8,23 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from clusterwatch.model import Cause, Event, Knowledge, Reading, Scalar, Severity
+from clusterwatch.model import (
+    Cause,
+    Component,
+    ComponentKind,
+    Event,
+    Finding,
+    Knowledge,
+    Reading,
+    Scalar,
+    Severity,
+    node_component,
+)
 from clusterwatch.reading.text import printable
 
 LONGEST_LINE = 400
@@ -142,7 +153,10 @@ def exit_code(report: Report) -> int:
 
 
 def nagios(report: Report, deadline_seconds: float) -> tuple[int, str]:
-    """Return the exit code and the line of a monitoring plugin, with performance data."""
+    """Return the exit code and the text of a monitoring plugin: a line with performance data, and what failed below it.
+
+    Those lines are for who checks many nodes, see `clusterwatch.model.finding`.
+    """
     code, word = _NAGIOS[report.state]
     counts = Counter(check.state for check in report.checks)
     performance = [
@@ -153,7 +167,18 @@ def nagios(report: Report, deadline_seconds: float) -> tuple[int, str]:
         f"{State.NOT_HERE.value}={counts[State.NOT_HERE]}",
         f"seconds={report.seconds}s;;{deadline_seconds:g}",
     ]
-    return code, f"SCAN {word} - {_on_one_line(report.summary)} | {' '.join(performance)}"
+    line = f"SCAN {word} - {_on_one_line(report.summary)} | {' '.join(performance)}"
+    return code, "\n".join((line, *dict.fromkeys(each.line for each in findings_of(report))))
+
+
+def findings_of(report: Report) -> Iterator[Finding]:
+    """Yield what the checks that failed found, as far as it has a kind."""
+    for check in report.checks:
+        if check.state is State.FAILED and check.kind:
+            kind, _, rest = check.component.partition(" ")
+            name = rest.removesuffix(f" on {report.node}")
+            part = Component(ComponentKind(kind), name, report.node) if name else node_component(report.node)
+            yield Finding(check.kind, part)
 
 
 def unknown(words: str) -> tuple[int, str]:

@@ -31,6 +31,7 @@ from datetime import datetime, timedelta
 from clusterwatch.classify.chance import CERTAIN, heard, nats_at_most
 from clusterwatch.classify.circumstances import Circumstances, Remark, remarks
 from clusterwatch.model import (
+    HARDWARE_CAUSES,
     TABLE5_ROW,
     Cause,
     Component,
@@ -42,6 +43,7 @@ from clusterwatch.model import (
     Knowledge,
     Role,
     Signal,
+    kind_and_parents,
 )
 
 CLOCK_SKEW = timedelta(seconds=60)
@@ -227,17 +229,32 @@ def _told(signal: Signal, by_meaning: Mapping[str, Sequence[Evidence]], knowledg
     nodes = {component.node for component in said}
     # What names an address is told only by who sits there.
     addresses = {_address(component) for component in said if component.kind is ComponentKind.SLOT and component.id}
-    told = {
-        (knowledge[evidence.kind].leading_cause, evidence.component)
-        for found in _of_kinds(signal.unless, by_meaning)
-        for evidence in found
+    found = [
+        evidence
+        for pieces in _of_kinds(signal.unless, by_meaning)
+        for evidence in pieces
         # An excerpt may not say on which node it was.
         if "" in nodes or evidence.component.node in {*nodes, ""}
         if not addresses or _address(evidence.component) in addresses
+    ]
+    # Of two of them, of which one follows from the other, that other is meant.
+    explained = {kind for evidence in found for kind in knowledge[evidence.kind].explains}
+    told = {
+        (_meant(signal, knowledge[evidence.kind]), evidence.component)
+        for evidence in found
+        if explained.isdisjoint(kind_and_parents(evidence.kind))
     }
     causes, parts = {cause for cause, _ in told}, {part for _, part in told}
     # Where they disagree it stays open; and what strikes several parts at once sits in none of them.
     return causes.pop() if len(causes) == len(parts) == 1 else None
+
+
+def _meant(signal: Signal, special: Signal) -> Cause | None:
+    """Return the cause that *special* speaks for most; beside a fault of a part its most likely part."""
+    if signal.leading_cause not in HARDWARE_CAUSES:
+        return special.leading_cause
+    parts = {cause: weight for cause, weight in special.weights.items() if cause in HARDWARE_CAUSES}
+    return max(parts, key=lambda cause: parts[cause], default=None)
 
 
 def _address(component: Component) -> str:

@@ -18,6 +18,7 @@ from clusterwatch.model.decision import (
 )
 from clusterwatch.model.diagnosis import Alternative, Diagnosis, Suspect, WeighedLine
 from clusterwatch.model.event import Event, Severity, event_id, kind_and_parents
+from clusterwatch.model.finding import Finding, findings_printed, findings_told, in_words
 from clusterwatch.model.fleet import CLUSTER, CollectorStatus, Hold, MaintenanceWindow, Node, NodeState, Topology
 from clusterwatch.model.history import History
 from clusterwatch.model.incident import ENDED_STATES, NEXT_STATES, Evidence, Incident, IncidentState, Sample
@@ -66,6 +67,7 @@ __all__ = [
     "Event",
     "Evidence",
     "Expectation",
+    "Finding",
     "History",
     "Hold",
     "Incident",
@@ -99,6 +101,9 @@ __all__ = [
     "World",
     "WorldState",
     "event_id",
+    "findings_printed",
+    "findings_told",
+    "in_words",
     "kind_and_parents",
     "kinds",
     "node_component",

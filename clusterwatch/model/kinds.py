@@ -97,6 +97,9 @@ Fields: step_id, step_kind, actuator, state, detail, the step's arguments and th
 CHECK_FAILED = "node.check_failed"
 """A check of all nodes of a job found this one broken. Fields: step_id."""
 
+NO_ANSWER = "node.check_failed.no_answer"
+"""A node did not answer when all nodes of a job were checked. Fields: step_id."""
+
 BREAKER_OPENED = "automation.breaker_opened"
 """ClusterWatch stopped its own automation: too much happened at once. Fields: reason."""
 

@@ -30,7 +30,8 @@ class Terms:
         slow_seconds: How long a job goes on slowly before it stops.
         reboot_seconds: Until a node that was taken out for nothing stands by again.
         survey_seconds: How long a check of all nodes of the job takes.
-        survey_finds: Chance that it finds a part that is broken.
+        survey_finds: Chance that it finds a part that is broken, where the kind of fault has none of its own.
+        survey_says_which: Chance that it says of what it failed.
         signal_loss: Share of the signals that are lost, and by how much the signals that a wording may lack are.
     """
 
@@ -49,6 +50,7 @@ class Terms:
     reboot_seconds: float = 900.0
     survey_seconds: float = 300.0
     survey_finds: float = 0.7
+    survey_says_which: float = 0.9
     signal_loss: float = 0.02
     duplicate_share: float = 0.01
     late_share: float = 0.02

@@ -16,12 +16,12 @@ Times are seconds since the start of the trace.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from enum import StrEnum
 from functools import partial
 
 from clusterwatch.errors import ActionError
-from clusterwatch.model import Cause, ComponentKind, Reading, Scalar, kinds
+from clusterwatch.model import Cause, ComponentKind, Finding, Reading, Scalar, kinds
 from simulators.cluster import ClusterSpec, part_ids
 from simulators.fleet_lines import LineWho
 from simulators.fleet_wording import Blast, FaultKind, FleetVariant, Harm, fault_kinds
@@ -32,6 +32,7 @@ from simulators.whatif.policies import ALL, Policy, Responder
 from simulators.world.outbox import Outbox, Whose
 from simulators.world.pool import Pool
 from simulators.world.regimes import person
+from simulators.world.surveying import checked
 from simulators.world.terms import Terms
 from simulators.world.timeline import Timeline
 from simulators.world.training import Pace, Progress, Training
@@ -163,14 +164,17 @@ class World:
         """Return what was read up to *now*."""
         return self._outbox.take(now)
 
-    def survey(self, at: float) -> list[str]:
-        """Check all nodes of the job, which starts no sooner than that takes; return those that were found broken."""
+    def survey(self, at: float) -> dict[str, Sequence[Finding]]:
+        """Check all nodes of the job, which starts no sooner than that takes; return what failed, and of what."""
         self._free_from = at + self.terms.survey_seconds
-        return [node for node in self.pool.job if node in self.pool.broken and self._finds(node)]
+        looked_at = {node: self._check(node) for node in self.pool.job if node in self.pool.broken}
+        return {node: findings for node, findings in looked_at.items() if findings is not None}
 
-    def _finds(self, node: str) -> bool:
+    def _check(self, node: str) -> Sequence[Finding] | None:
+        fault = self._faults[self.pool.broken[node]]
+        gpu = _gpu(fault, self._cluster.gpus_per_node)
         rng = seeded(self.schedule.seed, "survey", node, self.attempt)
-        return rng.random() < self.terms.survey_finds
+        return checked(node, fault.kind, gpu, self.terms, rng)
 
     def is_healthy(self, node: str) -> bool:
         """Return whether a check of *node* would pass."""

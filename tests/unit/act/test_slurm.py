@@ -156,6 +156,24 @@ def test_survey_checks_every_node_and_names_those_that_fail():
     assert outcome.detail == "node002 failed the check: exit code 3: GPU 3 fails"
 
 
+def test_survey_tells_what_the_check_of_a_node_found():
+    script = 'case "$0" in node002) echo bad; echo "found: scan.wrong_answer gpu 0000:2a:00"; exit 3;; esac'
+    options = SlurmOptions(check_command=("sh", "-c", script, "{node}"))
+
+    outcome = Slurm(options).perform(step(StepKind.SURVEY, attempt=1, nodes="node001,node002"), NOON)
+
+    assert outcome.facts == {"failed": "node002", "found": "node002 scan.wrong_answer gpu 0000:2a:00"}
+
+
+def test_node_that_does_not_answer_keeps_no_other_from_being_heard():
+    script = 'case "$0" in node001) sleep 60;; node002) exit 3;; esac'
+    options = SlurmOptions(check_command=("sh", "-c", script, "{node}"), check_within_seconds=1.0)
+
+    outcome = Slurm(options).perform(step(StepKind.SURVEY, attempt=1, nodes="node001,node002"), NOON)
+
+    assert outcome.facts == {"failed": "node001,node002", "found": "node001 node.check_failed.no_answer"}
+
+
 def test_survey_that_finds_nothing_is_done():
     outcome = survey_of("node001,node003")
 

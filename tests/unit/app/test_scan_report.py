@@ -76,6 +76,17 @@ def test_line_for_a_monitoring_system_names_the_gravest_first_and_has_performanc
     )
 
 
+def test_each_thing_that_failed_stands_below_that_line():
+    lost = Check("nvml", State.FAILED, "GPU 3 is lost", "", "gpu.lost", "gpu 0000:3b:00 on node001")
+    stuck = Check("processors", State.FAILED, "1 processor", "", "scan.processor_stuck")
+    hot = Check("nvml", State.WARNING, "GPU 4 is hot", "", "gpu.too_hot", "gpu 0000:4b:00 on node001")
+
+    assert nagios(report(lost, stuck, hot, lost), 60)[1].splitlines()[1:] == [
+        "found: gpu.lost gpu 0000:3b:00",
+        "found: scan.processor_stuck",
+    ]
+
+
 def test_line_of_a_node_that_is_well_says_what_was_looked_at():
     assert nagios(report(OK, OK, NOT_HERE), 60)[1].startswith("SCAN OK - 2 checks ok, 1 not here | ok=2 ")
 

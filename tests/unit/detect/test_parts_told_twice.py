@@ -67,6 +67,33 @@ def test_gpu_that_computed_what_cannot_be_and_fails_a_test_corrupts_data(tested:
     assert found.confidence > 0.6
 
 
+@pytest.mark.parametrize(
+    ("found", "cause"),
+    [
+        (("scan.wrong_answer",), Cause.SILENT_DATA_CORRUPTION),
+        (("scan.computation_failed",), Cause.FAULTY_GPU),
+        (("collector.failed.silent.nvml", "scan.computation_failed"), Cause.GPU_GSP),
+        (("gpu.ecc.uncorrected.dram",), Cause.GPU_HBM),
+        (("scan.processor_stuck",), Cause.CPU),
+    ],
+)
+def test_check_that_says_what_failed_is_believed(found: tuple[str, ...], cause: Cause):
+    failed = [
+        event(kind, "node001", NOON + seconds(number)) for number, kind in enumerate(("node.check_failed", *found))
+    ]
+
+    assert diagnosis_of(*failed).cause is cause
+    assert diagnosis_of(*failed).confidence > 0.7
+    assert diagnosis_of(*failed).suspects[0].component.node == "node001"
+
+
+def test_node_that_fails_a_check_and_told_of_a_stuck_processor_has_a_broken_processor():
+    failed = event("node.check_failed", "node001", NOON + seconds(240), job="job1")
+
+    assert diagnosis_of(event("kernel.lockup.hard", "node001", job="job1"), failed).cause is Cause.CPU
+    assert diagnosis_of(event("kernel.lockup.hard", "node002", job="job1"), failed).cause is Cause.FAULTY_GPU
+
+
 def test_gpu_that_only_fails_a_test_is_a_faulty_one():
     assert diagnosis_of(event("node.check_failed", "node001")).cause is Cause.FAULTY_GPU
 
