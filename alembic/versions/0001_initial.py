@@ -289,6 +289,7 @@ def _make_jobs() -> None:
         _whole("last_step", nullable=True),
         _time("last_step_at", nullable=True),
         _time("slowed_at", nullable=True),
+        _time("loss_went_wrong_at", nullable=True),
         _time("first_new_step_at", nullable=True),
         _time("interrupted_at", nullable=True),
         _time("decided_at", nullable=True),

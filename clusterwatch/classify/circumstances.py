@@ -9,6 +9,8 @@
 6. What tells of itself when the job becomes slow is what the others wait for.
 7. Where adapters, disks and GPUs of one node go together, what they hang on went.
 8. What a process says that is the first of its job to end is why it ended, and no other process took it along.
+9. What stops a job within hours after its loss went wrong is likelier a part that computes wrongly, the more where
+   a test of its GPUs fails.
 """
 
 from __future__ import annotations
@@ -66,6 +68,10 @@ _TAKEN_FROM_A_JOB = (
 """What is said where a node went while its job was at work: by the scheduler, or by the ranks on other nodes."""
 
 _UNANNOUNCED_WEIGHT = 3.5
+_WRONG = {Cause.SILENT_DATA_CORRUPTION: 2.0, Cause.SOFTWARE_BUG: 0.8}
+_WRONG_AND_TESTED = {Cause.SILENT_DATA_CORRUPTION: 4.0, Cause.FAULTY_GPU: -1.5}
+_TESTS = ("slurm.node.drain_gpu", "node.check_failed", "scan.computation_failed", "scan.dcgm.failed")
+"""What says that a GPU did not pass a test. One that computed for an hour before that is not broken as a whole."""
 _ON_A_BOARD = frozenset({ComponentKind.GPU, ComponentKind.NIC, ComponentKind.DISK})
 _BEHIND_A_BOARD = {Cause.IO_EXPANSION_BOARD: 2.5, Cause.FAULTY_GPU: -1.5, Cause.NIC: -1.5, Cause.SSD: -1.5}
 """What goes with others of another kind within a minute did hardly break by itself."""
@@ -99,6 +105,7 @@ class Circumstances:
         history: Of ended incidents.
         stops: When the attempts that the incident ended made their last steps.
         slowed: Since when those of them were slow that were.
+        went_wrong: When the loss went wrong of those that trained on for a while after it.
         restarted_at: Since when a job that the incident had stopped runs again; None while it stands.
         cured_without: Nodes without which a job goes on that had not gone on with them more than once.
         murmurs: How often in a day each kind of evidence comes of late and nothing follows.
@@ -112,6 +119,7 @@ class Circumstances:
     history: History = field(default_factory=History)
     stops: tuple[datetime, ...] = ()
     slowed: tuple[datetime, ...] = ()
+    went_wrong: tuple[datetime, ...] = ()
     restarted_at: datetime | None = None
     cured_without: frozenset[str] = frozenset()
     murmurs: Mapping[str, float] = field(default_factory=dict)
@@ -140,6 +148,7 @@ def remarks(evidence: Iterable[Evidence], knowledge: Knowledge, known: Circumsta
         *_behind_one_board(own, knowledge),
         *_repeated(telling, known),
         *_slowed(telling, knowledge, known),
+        *_went_wrong(telling, known),
         *_again(telling, knowledge, known),
         *_cured(telling, knowledge, known),
         *_last_words(evidence),
@@ -242,6 +251,18 @@ def _slowed(telling: Iterable[Evidence], knowledge: Knowledge, known: Circumstan
         more = f" and {len(set(parts)) - 1} more" if len(set(parts)) > 1 else ""
         words = f"{parts[0]}{more} told of themselves when the job became slow"
         yield Remark(words, {cause: _SLOWED_WEIGHT}, tuple(dict.fromkeys(parts)))
+
+
+def _went_wrong(telling: Iterable[Evidence], known: Circumstances) -> Iterator[Remark]:
+    """Yield what it says that the loss of the job went wrong before: wrong numbers are what corrupt data looks like."""
+    if not known.went_wrong:
+        return
+    tested = tuple(node_component(each.component.node) for each in telling if each.kind.startswith(_TESTS))
+    words = f"The loss of the job had gone wrong at {max(known.went_wrong):%H:%M:%S} UTC"
+    if tested:
+        yield Remark(f"{words}, and a GPU failed a test since", _WRONG_AND_TESTED, tuple(dict.fromkeys(tested)))
+    else:
+        yield Remark(words, _WRONG)
 
 
 def _again(telling: Iterable[Evidence], knowledge: Knowledge, known: Circumstances) -> Iterator[Remark]:

@@ -7,7 +7,7 @@ from datetime import datetime
 from heapq import heapify, heappop, heappush
 from itertools import takewhile
 
-from clusterwatch.detect import progress, repeats
+from clusterwatch.detect import losses, progress, repeats
 from clusterwatch.detect.compiling import Catalog
 from clusterwatch.detect.folded import folded
 from clusterwatch.detect.lines import body, read_line, says_nothing, stream_of
@@ -16,8 +16,8 @@ from clusterwatch.detect.sampled import SAMPLES, compare, sample_key
 from clusterwatch.detect.sightings import Sighting, event_of
 from clusterwatch.detect.state import ObserverState, Repeats
 from clusterwatch.detect.states import sighting_of_state
-from clusterwatch.model import LINE, Event, Reading, Scalar, Severity
-from clusterwatch.model.kinds import ATTEMPT_ENDED, JOB_ENDED, PROCESS_EXITED, PROGRESS
+from clusterwatch.model import LINE, Component, ComponentKind, Event, Reading, Scalar, Severity
+from clusterwatch.model.kinds import ATTEMPT_ENDED, JOB_ENDED, LOSS_JUMPED, PROCESS_EXITED, PROGRESS
 
 # Before these are told, the last step is: how far a job had come must not be learned after what ended it.
 _ENDINGS = (ATTEMPT_ENDED, JOB_ENDED, PROCESS_EXITED)
@@ -62,6 +62,7 @@ class _Turn:
         self._changed_samples: dict[str, Mapping[str, Scalar]] = {}
         self._assemblies = dict(state.assemblies)
         self._trails = dict(state.trails)
+        self._losses = dict(state.losses)
         self._repeats = dict(state.repeats)
         self._windows = dict(state.windows)
         self._closing = [(known.closes_at, key) for key, known in self._windows.items() if known.closes_at is not None]
@@ -73,7 +74,7 @@ class _Turn:
     def state(self) -> ObserverState:
         # There are as many samples as devices in a fleet, and in most calls none.
         samples = {**self._samples, **self._changed_samples} if self._changed_samples else self._samples
-        return ObserverState(samples, self._assemblies, self._trails, self._repeats, self._windows)
+        return ObserverState(samples, self._assemblies, self._trails, self._losses, self._repeats, self._windows)
 
     def take(self, reading: Reading, body_of_line: tuple[int | None, str], hits: Sequence[Hit]) -> None:
         for sighting in self._sightings(reading, body_of_line, hits):
@@ -133,6 +134,8 @@ class _Turn:
         if is_cut and reading.text.rstrip().endswith(str(event.fields.get("step"))):
             return  # the number itself may have been cut
         key = event.job or event.node
+        if event.job is not None:
+            self._watch_loss(event, event.job, reading)
         trail = self._trails.get(key)
         if trail is not None and progress.is_new_attempt(trail, event):
             self._settle(key)
@@ -141,10 +144,23 @@ class _Turn:
         self._tell(told)
         self._wake_by(self._trails[key].closes_at)
 
+    def _watch_loss(self, event: Event, job: str, reading: Reading) -> None:
+        loss, step = event.fields.get("loss"), event.fields.get("step")
+        if not isinstance(loss, float) or not isinstance(step, int):
+            return
+        usual = self._losses.get(job)
+        self._losses[job], has_jumped = losses.after(usual, loss, step)
+        if usual is not None and has_jumped:
+            facts: dict[str, Scalar] = {"step": step, "loss": loss, "usual": round(usual.loss, 4)}
+            self._tell(
+                event_of(Sighting(reading, LOSS_JUMPED, Component(ComponentKind.JOB, job), facts), self._knowledge)
+            )
+
     def _add(self, event: Event) -> None:
         self._settle_before_grave(event)
         if event.kind == JOB_ENDED and event.job is not None:
             self._trails.pop(event.job, None)
+            self._losses.pop(event.job, None)
         if not repeats.is_folded(event):
             self.events.append(event)
             return

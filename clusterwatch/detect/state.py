@@ -10,6 +10,7 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
+from clusterwatch.detect.losses import UsualLoss
 from clusterwatch.model import Event, Scalar
 from clusterwatch.model.ranks import Ranges
 
@@ -103,6 +104,7 @@ class ObserverState:
         samples: The previous sample of each device, mount and host, by source, node and instance.
         assemblies: Open texts of several lines, by stream.
         trails: Progress, by job.
+        losses: What is usual of the loss, by job.
         repeats: Repeated events without an open window, by kind and component; the one last seen stands last.
         windows: Repeated events with an open window, likewise.
     """
@@ -110,6 +112,7 @@ class ObserverState:
     samples: Mapping[str, Mapping[str, Scalar]] = field(default_factory=dict)
     assemblies: Mapping[str, Assembly] = field(default_factory=dict)
     trails: Mapping[str, Trail] = field(default_factory=dict)
+    losses: Mapping[str, UsualLoss] = field(default_factory=dict)
     repeats: Mapping[str, Repeats] = field(default_factory=dict)
     windows: Mapping[str, Repeats] = field(default_factory=dict)
 

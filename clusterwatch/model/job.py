@@ -95,6 +95,7 @@ class Attempt:
         resumed_step: Step of the checkpoint it started from; 0 from scratch.
         first_step, last_step: Steps it reported; None before the first.
         slowed_at: Since when its steps take longer than the job's normal ones; None while they do not.
+        loss_went_wrong_at: When its loss last jumped, or was no number; None while it did not.
         first_new_step_at: End of its first step beyond the highest the job had ever done.
         interrupted_at: The first event of what interrupted it; decided_at: when the plan for that was recorded.
         hung: Its processes still ran when it stopped making progress.
@@ -117,6 +118,7 @@ class Attempt:
     last_step: int | None = None
     last_step_at: datetime | None = None
     slowed_at: datetime | None = None
+    loss_went_wrong_at: datetime | None = None
     first_new_step_at: datetime | None = None
     interrupted_at: datetime | None = None
     decided_at: datetime | None = None

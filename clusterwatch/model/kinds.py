@@ -43,6 +43,12 @@ where the step is not beyond the attempt's highest: a sign of life, no new step.
 HANG = "training.hang"
 """No progress for several times the job's own step time. Fields: step, silent_seconds, step_seconds."""
 
+LOSS_JUMPED = "training.loss_jumped"
+"""The loss of a job jumped far above what is usual for it. Fields: step, loss, usual."""
+
+LOSS_NAN = "training.loss_nan"
+"""The loss of a job is no longer a number."""
+
 EXCEPTION = "python.exception"
 """An uncaught Python exception. Fields: exception, message, where ("file.py:123"), rank."""
 

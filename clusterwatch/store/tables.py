@@ -252,6 +252,7 @@ attempts = _record(
     _whole("last_step", optional=True),
     _time("last_step_at"),
     _time("slowed_at"),
+    _time("loss_went_wrong_at"),
     _time("first_new_step_at"),
     _time("interrupted_at"),
     _time("decided_at"),

@@ -222,6 +222,12 @@ def _exception(book: Book, event: Event) -> None:
         book.change_attempt(current.job_id, fingerprint=fingerprint, fingerprint_at=event.happened_at)
 
 
+def _loss_went_wrong(book: Book, event: Event) -> None:
+    current = book.attempt(_job(book, event).id)
+    if current is not None and current.ended_at is None and event.attempt in (None, current.number):
+        book.change_attempt(current.job_id, loss_went_wrong_at=event.happened_at)
+
+
 def _job_ended(book: Book, event: Event) -> None:
     state = JobState(_text(event, "state") or JobState.STOPPED)
     book.end(_job(book, event).id, state, _text(event, "reason"), event.happened_at)
@@ -552,6 +558,8 @@ _HANDLERS: dict[str, Callable[[Book, Event], None]] = {
     kinds.HANG: _hang,
     f"{kinds.HANG}.startup": _hang,
     kinds.EXCEPTION: _exception,
+    kinds.LOSS_JUMPED: _loss_went_wrong,
+    kinds.LOSS_NAN: _loss_went_wrong,
     **{f"{kinds.PROCESS_EXITED}.{how}": _rank_failed for how in FAILED_ENDINGS},
     kinds.CHECKPOINT_SAVED: _checkpoint,
     kinds.CHECKPOINT_TORN: _checkpoint,

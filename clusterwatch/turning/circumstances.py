@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from collections.abc import Set as AbstractSet
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from clusterwatch import classify
 from clusterwatch.model import (
@@ -25,6 +25,12 @@ from clusterwatch.turning.going_on import goes_on, running_again_since
 from clusterwatch.turning.situations import interrupted_jobs
 from clusterwatch.turning.state import Turning
 
+LIVED_ON, LIVED_ON_AT_MOST = timedelta(minutes=10), timedelta(hours=3)
+"""From when on what the loss did before a stop is no evidence of the stop itself, and until when it may belong to it.
+
+Assumption: a loss that goes wrong is seen, and the nodes are tested, within a shift.
+"""
+
 
 def circumstances(turn: Turning, incident: Incident) -> classify.Circumstances:
     """Return what is known beside the evidence of *incident*."""
@@ -40,6 +46,7 @@ def circumstances(turn: Turning, incident: Incident) -> classify.Circumstances:
         history=world.history,
         stops=stops,
         slowed=_slowed(attempts),
+        went_wrong=_went_wrong(attempts),
         restarted_at=running_again_since(turn).get(incident.id),
         cured_without=_cured_without(turn, incident),
         murmurs=world.murmurs,
@@ -88,6 +95,12 @@ def _attempts_ended_by(incident: Incident, world: World) -> Iterator[Attempt]:
 def _slowed(ended: Sequence[Attempt]) -> tuple[datetime, ...]:
     """Return since when those of the attempts were slow that were."""
     return tuple(each.slowed_at for each in ended if each.slowed_at is not None)
+
+
+def _went_wrong(ended: Sequence[Attempt]) -> tuple[datetime, ...]:
+    """Return when the loss of those attempts went wrong that trained on for a while after it."""
+    stopped = ((each.loss_went_wrong_at, each.last_step_at) for each in ended)
+    return tuple(at for at, until in stopped if at and until and LIVED_ON <= until - at <= LIVED_ON_AT_MOST)
 
 
 def _stops(ended: Sequence[Attempt]) -> tuple[datetime, ...]:

@@ -191,3 +191,27 @@ def test_store_that_is_gone_before_any_process_of_the_job_ended_is_a_service_out
     (incident,) = add_events({}, events, knowledge, {}, Topology(), Limits(), NOON).incidents.values()
 
     assert diagnose(incident, knowledge, Circumstances(), 1, NOON).cause is cause
+
+
+@pytest.mark.parametrize("tested", ["slurm.node.drain_gpu", "node.check_failed"])
+def test_gpu_that_fails_a_test_after_the_loss_went_wrong_computed_wrongly(tested: str):
+    knowledge = Knowledge([Signal(tested, "a test failed", Severity.ERROR, Role.FAULT, {Cause.FAULTY_GPU: 3.2})])
+    (incident,) = add_events(
+        {}, [event(tested, "node001")], knowledge, {}, Topology(), Limits(), NOON
+    ).incidents.values()
+
+    before, after = (
+        diagnose(incident, knowledge, Circumstances(went_wrong=times), 1, NOON)
+        for times in ((), (NOON - seconds(4000),))
+    )
+
+    assert (before.cause, after.cause) == (Cause.FAULTY_GPU, Cause.SILENT_DATA_CORRUPTION)
+    assert after.suspects[0].component == node_component("node001")
+    assert "The loss of the job had gone wrong at 10:53:20 UTC" in after.explanation
+
+
+def test_loss_that_went_wrong_outvotes_no_fault_of_another_part():
+    lost = event("gpu.ecc", GPU)
+
+    assert diagnosis_of(lost, went_wrong=(NOON - seconds(4000),)).cause is not Cause.SOFTWARE_BUG
+    assert diagnosis_of(event("node.gone", "node001"), went_wrong=(NOON,)).cause is Cause.HOST_MAINTENANCE

@@ -504,3 +504,12 @@ def test_start_of_an_attempt_that_is_told_again_after_the_job_ended_starts_nothi
     again = event(kinds.ATTEMPT_STARTED, JOB, NOON, job="job-1", attempt=1, resumed_step=0)
 
     assert not follow(job_over().world, [again]).world.jobs
+
+
+def test_attempt_knows_when_its_loss_went_wrong():
+    jumped = event(kinds.LOSS_JUMPED, JOB, NOON + seconds(25), job="job-1", attempt=1, step=2, loss=7.3, usual=1.9)
+    restarted = [ended(1, NOON + seconds(40)), started(2, NOON + seconds(60), 0)]
+
+    first, second = following(*training_job(), *steps(1, 3, NOON), jumped, *restarted).world.attempts["job-1"]
+
+    assert (first.loss_went_wrong_at, second.loss_went_wrong_at) == (NOON + seconds(25), None)
