@@ -71,6 +71,7 @@ class Part:
         able: What both ends of the link could do.
         counters: Errors by "correctable.BadTLP", as they stand.
         below: Addresses of the devices behind a bridge.
+        below_kinds: What of those are of interest.
     """
 
     address: str
@@ -81,6 +82,7 @@ class Part:
     able: Link = field(default_factory=Link)
     counters: Mapping[str, int] = field(default_factory=dict)
     below: tuple[str, ...] = ()
+    below_kinds: tuple[str, ...] = ()
 
 
 def parts_in(tree: Tree) -> Iterator[Part]:
@@ -93,6 +95,7 @@ def parts_in(tree: Tree) -> Iterator[Part]:
         if not kind or address in virtual:
             continue
         link, upstream = _link(values), _link(files.get(above[address] or "", {}))
+        below = sorted(below for below, bridge in above.items() if bridge == address and below not in virtual)
         yield Part(
             address,
             kind,
@@ -101,7 +104,8 @@ def parts_in(tree: Tree) -> Iterator[Part]:
             link,
             Link(most_width=_least(link.most_width, upstream.most_width), most_speed=_least_speed(link, upstream)),
             dict(_errors(values)),
-            tuple(sorted(below for below, bridge in above.items() if bridge == address and below not in virtual)),
+            tuple(below),
+            tuple(sorted({_kind(files[each]) for each in below} - {""})),
         )
 
 
@@ -117,6 +121,7 @@ def fields_of(part: Part) -> dict[str, Scalar]:
         "able_width": part.able.most_width,
         "able_speed_gts": part.able.most_speed,
         "below": " ".join(part.below) or None,
+        "below_parts": " ".join(part.below_kinds) or None,
     }
 
 

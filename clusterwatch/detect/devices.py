@@ -24,6 +24,7 @@ class Growth:
     """A counter that grew by *least* or more within *within_seconds* (0: between two looks).
 
     Attributes:
+        kind: Of the event; a template of the sample's fields.
         name: Of the sample's field.
         text: What the event says; a template of the sample's fields, with {growth} for what was added.
     """
@@ -117,7 +118,7 @@ def _window(stored: Scalar, growth: Growth, now: datetime) -> tuple[datetime, in
 def _sighting(device: Device, reading: Reading, kind: str, text: str, facts: Mapping[str, Scalar]) -> Sighting:
     # What has no value says nothing in an event either.
     fields = {name: value for name, value in {**reading.fields, **facts}.items() if value is not None}
-    return Sighting(reading, kind, device.component(reading), fields, text=named(text, fields))
+    return Sighting(reading, named(kind, fields), device.component(reading), fields, text=named(text, fields))
 
 
 class _Known(dict[str, Scalar]):

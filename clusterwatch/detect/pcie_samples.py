@@ -33,8 +33,9 @@ _KINDS = {
     "nvswitch": ComponentKind.NVSWITCH,
     "slot": ComponentKind.SLOT,
 }
-# Bridges have the links of what hangs on them: those would be told twice.
+# Bridges have the links of what hangs on them: those would be told twice. A link between two bridges has no other end.
 _WITH_A_LINK = frozenset({"nic", "disk"})
+_BRIDGE, _BETWEEN_BRIDGES = "slot", "slot to slot"
 
 
 def _lost(part: str) -> Holds:
@@ -51,7 +52,8 @@ def _less(name: str, than: str, parts: frozenset[str]) -> Holds:
 
     def holds(fields: Fields, before: bool) -> bool | None:
         now, once = number(fields.get(name)), number(fields.get(than))
-        if now is None or once is None or fields.get("part") not in parts:
+        part = _BETWEEN_BRIDGES if fields.get("below_parts") == _BRIDGE else fields.get("part")
+        if now is None or once is None or part not in parts:
             return None
         return now < once
 
@@ -96,13 +98,13 @@ DEVICE = Device(
             for part in ("gpu", "nic", "disk", "nvswitch")
         ),
         Condition(
-            "pcie.link.narrower",
-            _less("width", "best_width", _WITH_A_LINK),
+            "pcie.link.{part}.narrower",
+            _less("width", "best_width", _WITH_A_LINK | {_BETWEEN_BRIDGES}),
             _PART + " has {width} lanes, it had {best_width}",
         ),
         Condition(
-            "pcie.link.slower",
-            _less("speed_gts", "best_speed_gts", _WITH_A_LINK),
+            "pcie.link.{part}.slower",
+            _less("speed_gts", "best_speed_gts", _WITH_A_LINK | {_BETWEEN_BRIDGES}),
             _PART + " runs at {speed_gts} GT/s, it had {best_speed_gts}",
         ),
         Condition(
@@ -118,10 +120,12 @@ DEVICE = Device(
         Condition("pcie.link.gpu_narrower", _gpu_stays_narrow, _PART + " stays at {width} lanes, it had {best_width}"),
     ),
     growths=(
-        Growth("pcie.aer.fatal", "fatal_total", _PART + ": {growth} fatal PCIe errors: {new_errors}"),
-        Growth("pcie.aer.nonfatal", "nonfatal_total", _PART + ": {growth} uncorrected PCIe errors: {new_errors}"),
+        Growth("pcie.aer.fatal.{part}", "fatal_total", _PART + ": {growth} fatal PCIe errors: {new_errors}"),
         Growth(
-            "pcie.aer.many_corrected",
+            "pcie.aer.nonfatal.{part}", "nonfatal_total", _PART + ": {growth} uncorrected PCIe errors: {new_errors}"
+        ),
+        Growth(
+            "pcie.aer.many_corrected.{part}",
             "correctable_total",
             _PART + ": {growth} corrected PCIe errors within a minute: {new_errors}",
             MANY_LINK_ERRORS_IN_A_MINUTE,

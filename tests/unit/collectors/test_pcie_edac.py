@@ -97,7 +97,7 @@ def test_bridge_names_what_hangs_on_it(node: Node):
 
     sample = node.sample("0000:16:01.0")
 
-    assert (sample["part"], sample["below"]) == ("slot", "0000:17:00.0")
+    assert (sample["part"], sample["below"], sample["below_parts"]) == ("slot", "0000:17:00.0", "gpu")
 
 
 def test_parts_have_the_names_that_everybody_uses(node: Node):

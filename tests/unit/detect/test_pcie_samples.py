@@ -51,13 +51,13 @@ def events_of(catalog: Catalog, subject: str, *samples: dict[str, Scalar], secon
         ("gpu", {"present": False}, "pcie.lost.gpu", "gpu 0000:31:00"),
         ("nic", {"present": False}, "pcie.lost.nic", "nic 0000:31:00.0"),
         ("disk", {"present": False, "name": "nvme2"}, "pcie.lost.disk", "disk nvme2"),
-        ("nic", {"width": 8}, "pcie.link.narrower", "nic 0000:31:00.0"),
-        ("nic", {"speed_gts": 8.0}, "pcie.link.slower", "nic 0000:31:00.0"),
+        ("nic", {"width": 8}, "pcie.link.nic.narrower", "nic 0000:31:00.0"),
+        ("nic", {"speed_gts": 8.0}, "pcie.link.nic.slower", "nic 0000:31:00.0"),
         ("disk", {"width": 2, "best_width": 2, "able_width": 4}, "pcie.link.narrow", "disk 0000:31:00.0"),
         ("gpu", {"width": 8, "narrow_looks": 10}, "pcie.link.gpu_narrower", "gpu 0000:31:00"),
-        ("gpu", {"fatal_total": 1, "new_errors": "DLP"}, "pcie.aer.fatal", "gpu 0000:31:00"),
-        ("slot", {"nonfatal_total": 2}, "pcie.aer.nonfatal", "slot 0000:31:00.0"),
-        ("slot", {"correctable_total": 100}, "pcie.aer.many_corrected", "slot 0000:31:00.0"),
+        ("gpu", {"fatal_total": 1, "new_errors": "DLP"}, "pcie.aer.fatal.gpu", "gpu 0000:31:00"),
+        ("slot", {"nonfatal_total": 2}, "pcie.aer.nonfatal.slot", "slot 0000:31:00.0"),
+        ("slot", {"correctable_total": 100}, "pcie.aer.many_corrected.slot", "slot 0000:31:00.0"),
     ],
 )
 def test_change_of_a_part_is_told_once_with_its_name(
@@ -90,6 +90,21 @@ def test_value_that_is_missing_says_nothing(catalog: Catalog) -> None:
 
 def test_slot_that_lost_lanes_is_told_by_its_card_alone(catalog: Catalog) -> None:
     assert events_of(catalog, "pcie.device", part("slot"), part("slot", width=8, speed_gts=2.5)) == []
+
+
+def test_link_between_two_bridges_that_lost_lanes_is_told_by_the_upper_one(catalog: Catalog) -> None:
+    port = part("slot", below="0000:32:00.0", below_parts="slot")
+
+    (event,) = events_of(catalog, "pcie.device", port, {**port, "width": 8})
+
+    assert (event.kind, str(event.component)) == ("pcie.link.slot.narrower", "slot 0000:31:00.0 on node001")
+    assert catalog.knowledge[event.kind].leading_cause is Cause.IO_EXPANSION_BOARD
+
+
+def test_link_that_a_card_tells_of_is_more_likely_the_cards(catalog: Catalog) -> None:
+    told = {kind: catalog.knowledge[f"pcie.link.{kind}.slower"].leading_cause for kind in ("nic", "disk")}
+
+    assert told == {"nic": Cause.NIC, "disk": Cause.SSD}
 
 
 def test_uncorrected_memory_error_names_the_module(catalog: Catalog) -> None:
@@ -134,7 +149,7 @@ def test_single_look_tells_of_fatal_errors_since_the_boot(catalog: Catalog) -> N
         catalog, "pcie.device", part("gpu", fatal_total=2, new_errors="DLP", is_continuous=False, is_new=True)
     )
 
-    assert (event.kind, event.text) == ("pcie.aer.fatal", "gpu 0000:31:00.0: 2 fatal PCIe errors: DLP")
+    assert (event.kind, event.text) == ("pcie.aer.fatal.gpu", "gpu 0000:31:00.0: 2 fatal PCIe errors: DLP")
 
 
 def test_uncorrected_errors_of_a_link_keep_several_causes_open(catalog: Catalog) -> None:
