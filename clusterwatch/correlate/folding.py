@@ -42,6 +42,7 @@ class Draft:
         fault_components, fault_causes: The same, of faults alone; None for a fault that speaks for no cause.
         fault_times: From when to when each node had faults.
         suspected: The nodes of suspects, by the cause that they speak for most.
+        job_told_at: When a job or a rank of it was told of last.
         updated_at: When the last event joined.
     """
 
@@ -57,6 +58,7 @@ class Draft:
         self.fault_causes: set[Cause | None] = set()
         self.fault_times: dict[str, tuple[datetime, datetime]] = {}
         self.suspected: dict[Cause | None, set[str]] = {}
+        self.job_told_at: datetime | None = None
         self.updated_at = incident.updated_at
         self._incident = incident
         self._knowledge = knowledge
@@ -129,6 +131,7 @@ class Draft:
         self._alike.setdefault((evidence.kind, evidence.trust, evidence.component), []).append(piece)
         if evidence.component.kind in _OF_JOBS:
             self._alike.setdefault((evidence.kind, evidence.trust, None), []).append(piece)
+            self._note_job(evidence.last_at)
         signal = self._knowledge[evidence.kind]
         cause = signal.leading_cause
         self.components.add(evidence.component)
@@ -145,6 +148,8 @@ class Draft:
         if event.happened_at < piece.first_at:
             # It moves forward, behind what stands at that time already.
             piece.place = self._next_place()
+        if event.component.kind in _OF_JOBS:
+            self._note_job(event.last_at)
         if signal.role is Role.SYMPTOM and event.job is not None and event.component.kind in _OF_JOBS:
             piece.fold_of_many_ranks(event)
             self.components.add(piece.evidence.component)
@@ -152,6 +157,9 @@ class Draft:
             piece.fold(event)
         if signal.role is Role.FAULT:
             self._note_fault(event.node, event.happened_at, event.last_at)
+
+    def _note_job(self, told_at: datetime) -> None:
+        self.job_told_at = max(self.job_told_at or told_at, told_at)
 
     def _note_fault(self, node: str, first_at: datetime, last_at: datetime) -> None:
         since, until = self.fault_times.get(node, (first_at, last_at))

@@ -6,9 +6,10 @@ The rules:
    10 minutes before the incident's evidence to 5 minutes after.
 2. It joins only what it may be one fault with: `sameness`. What a job tells when it has only just begun to run again
    joins the incident that had stopped it and that nothing explains, however long the restart took.
-3. An event that fits nowhere opens an incident if it is grave enough; what only gives context never does.
-4. An incident that is over takes only what tells late of a node: a scheduler that gives it up, a node that is back.
-5. Alike events on one component fold into one piece of evidence; symptoms of a job fold across its ranks.
+3. A warning of a node on which the job runs again is kept for its next stop.
+4. An event that fits nowhere opens an incident if it is grave enough; what only gives context never does.
+5. An incident that is over takes only what tells late of a node: a scheduler that gives it up, a node that is back.
+6. Alike events on one component fold into one piece of evidence; symptoms of a job fold across its ranks.
 """
 
 from __future__ import annotations
@@ -218,6 +219,14 @@ class _Grouping:
         since = self.run_again.get(draft.id)
         return since is not None and event.happened_at >= since
 
+    def _may_stop_it_next(self, draft: Draft, event: Event, signal: Signal, nodes: AbstractSet[str]) -> bool:
+        """Return whether *event* is a warning of one of the *nodes* of a job that has not stopped again so far.
+
+        It is kept for that stop: it tells of this one only if the job stops again.
+        """
+        has_stopped = draft.job_told_at is not None and draft.job_told_at >= self.run_again[draft.id]
+        return event.job is None and event.node in nodes and signal.severity < self.limits.opens_at and not has_stopped
+
     def _nodes_of(self, jobs: Iterable[str]) -> frozenset[str]:
         known = [names_in(self.jobs[name].nodes) for name in jobs if name in self.jobs]
         return known[0] if len(known) == 1 else frozenset[str]().union(*known)
@@ -227,6 +236,8 @@ class _Grouping:
         # What is told late tells of before the restart.
         runs_again = not signal.looks_back and self._runs_again(draft, event)
         on_nodes = self._nodes_of(draft.jobs) if runs_again else None
+        if on_nodes is not None and self._may_stop_it_next(draft, event, signal, on_nodes):
+            return 0.0
         clear_on = self.clear_on.get(draft.id, _NONE)
         if not is_one_fault(draft, event, signal, self.topology, on_nodes, clear_on):
             return 0.0

@@ -33,6 +33,7 @@ KNOWLEDGE = Knowledge(
             looks_back=seconds(1200),
         ),
         Signal("hang", "no step", Severity.ERROR, Role.SYMPTOM, {Cause.UNKNOWN: 2.0}),
+        Signal("warm", "warm", Severity.WARNING, Role.SUSPECT, {Cause.GPU_THERMAL: 2.0}),
     ]
 )
 JOBS = {"job-1": Job("job-1", "llama", JobState.TRAINING, NOON, NOON, nodes=("node001", "node002"))}
@@ -132,3 +133,34 @@ def test_what_is_told_late_explains_the_stop_before_the_restart():
     first = event("hang", WHOLE, job="job-1")
 
     assert incidents_after_restart(first, event("rebooted", "node002", AGAIN, job="job-1")) == 1
+
+
+def members_after_restart(*later):
+    """Return the ids of the events that joined the incident of a stop that nothing explained, once the job ran again."""
+    stopped = add_events({}, [event("hang", WHOLE, job="job-1")], KNOWLEDGE, JOBS, Topology(), Limits(), NOON).incidents
+    (known,) = stopped
+    after = add_events(
+        stopped, later, KNOWLEDGE, JOBS, Topology(), Limits(), later[-1].happened_at, run_again={known: AGAIN}
+    )
+    joined = {event_id for _, event_id in after.memberships}
+    return [each.id for each in later if each.id in joined]
+
+
+def test_warning_of_a_node_on_which_the_job_runs_again_waits_for_its_next_stop():
+    warm, again = event("warm", gpu("node002"), AGAIN), event("hang", WHOLE, AGAIN + seconds(60), job="job-1")
+
+    assert members_after_restart(warm) == []
+    assert members_after_restart(warm, again) == [warm.id, again.id]
+
+
+def test_warning_of_a_node_that_the_job_left_tells_of_the_stop_before():
+    first = event("warm", gpu("node009"), NOON)
+    stopped = add_events({}, [event("gpu.lost", gpu("node009")), first], KNOWLEDGE, JOBS, Topology(), Limits(), NOON)
+    (known,) = stopped.incidents
+    late = event("warm", gpu("node009"), AGAIN)
+
+    after = add_events(
+        stopped.incidents, [late], KNOWLEDGE, JOBS, Topology(), Limits(), AGAIN, run_again={known: AGAIN}
+    )
+
+    assert [event_id for _, event_id in after.memberships] == [late.id]
