@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from datetime import datetime
 
-from clusterwatch.classify.chance import heard
+from clusterwatch.classify.chance import CERTAIN, heard
 from clusterwatch.classify.circumstances import Circumstances
 from clusterwatch.classify.weighing import Weighed, Witness, weigh
 from clusterwatch.model import (
@@ -36,6 +36,9 @@ _NO_PARTS = frozenset({ComponentKind.JOB, ComponentKind.NODE, ComponentKind.PROC
 """What a job's log stands on anyway: to be named by it is no suspicion."""
 
 _PORT_OF_DISK = re.compile(r"ata\d{1,3}(?:\.\d{1,2})?")
+
+RANKS_OF_A_NODE = 8
+"""What is said no more often may be what one node says."""
 
 LINES_KEPT = 12
 SUSPECTS_KEPT = 8
@@ -121,6 +124,7 @@ class _Blame:
 def _suspects(cause: Cause, weighed: Weighed, placements: Mapping[int, Placement]) -> tuple[Suspect, ...]:
     blames: dict[tuple[Component, int | None], float] = {}
     since: dict[tuple[Component, int | None], datetime] = {}
+    struck = _tell_of_themselves(cause, weighed)
     for witness in weighed.witnesses:
         # Who says the same as many others is one of the many that were hit, hardly the one that hit them.
         voices_total = len({(evidence.component, _rank_of(evidence)) for evidence in witness.evidence})
@@ -128,7 +132,7 @@ def _suspects(cause: Cause, weighed: Weighed, placements: Mapping[int, Placement
         loudest = heard(max(witness.nats, default=math.inf), witness.signal)
         for evidence, nats in zip(witness.evidence, witness.nats, strict=True):
             blame = _blame(cause, witness, evidence, placements)
-            if blame is not None:
+            if blame is not None and not _is_other_end(evidence, struck, placements):
                 key = (blame.component, blame.rank)
                 # Of the peers that ranks name, the one that most of them name hit them.
                 share = evidence.count / said_total if _names_a_peer(evidence, placements) else 1 / voices_total
@@ -154,6 +158,24 @@ def _suspects(cause: Cause, weighed: Weighed, placements: Mapping[int, Placement
         Suspect(component, round(weight / total, 3), rank, _gpu_of(component, _placement(rank, placements)))
         for (component, rank), weight in ordered[:SUSPECTS_KEPT]
     )
+
+
+def _tell_of_themselves(cause: Cause, weighed: Weighed) -> frozenset[str]:
+    """Return the nodes that tell of a part of their own that *cause* is likely in."""
+    return frozenset(
+        evidence.component.node
+        for witness in weighed.witnesses
+        if witness.weight(cause) > 0 and witness.signal.role is not Role.SYMPTOM
+        for evidence, nats in zip(witness.evidence, witness.nats, strict=True)
+        if evidence.trust is Trust.NODE and nats >= CERTAIN
+    )
+
+
+def _is_other_end(evidence: Evidence, struck: Set[str], placements: Mapping[int, Placement]) -> bool:
+    """Return whether the ranks of one of the *struck* nodes alone name a peer: it is the other end of their link."""
+    placement = _placement(_rank_of(evidence), placements)
+    is_alone = evidence.count <= RANKS_OF_A_NODE and evidence.component.node not in struck
+    return is_alone and placement is not None and placement.node in struck and _names_a_peer(evidence, placements)
 
 
 def _is_port_of_disk(component: Component) -> bool:

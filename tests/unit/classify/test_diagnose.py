@@ -321,6 +321,20 @@ def test_peer_that_ranks_name_is_suspected_and_not_the_rank_that_names_it():
     assert diagnosis.suspects[0].rank is None
 
 
+@pytest.mark.parametrize(("said_total", "suspect"), [(1, "node001"), (32, "node009")])
+def test_peer_that_only_a_node_with_a_broken_link_names_is_the_other_end_of_it(said_total, suspect):
+    silent = Signal("peer.silent", "silent", Severity.ERROR, Role.SUSPECT, {Cause.NETWORK_SWITCH_CABLE: 3.2})
+    down = Signal("link.down", "down", Severity.ERROR, Role.SUSPECT, {Cause.NETWORK_SWITCH_CABLE: 2.5})
+    knowledge = Knowledge([silent, down])
+    port = Component(ComponentKind.NIC, "eth2", "node001")
+    named = [event("peer.silent", "node009", rank=2, job="job-1", trust=Trust.USER) for _ in range(said_total)]
+    events = [event("link.down", port, job="job-1"), *named]
+    (incident,) = add_events({}, events, knowledge, {}, Topology(), Limits(), NOON).incidents.values()
+    known = Circumstances(placements=(Placement("job-1", 1, 2, "node001"),))
+
+    assert diagnose(incident, knowledge, known, 1, NOON).suspects[0].component.node == suspect
+
+
 @pytest.mark.parametrize(("silent", "cause"), [("node009", Cause.HOST_MAINTENANCE), ("node001", Cause.POWER_SUPPLY)])
 def test_complaint_about_a_node_says_little_beside_what_tells_that_the_node_is_gone(silent, cause):
     complaint = Signal("peer.silent", "silent", Severity.ERROR, Role.SUSPECT, {Cause.POWER_SUPPLY: 3.0})

@@ -136,7 +136,7 @@ def test_what_is_told_late_explains_the_stop_before_the_restart():
 
 
 def members_after_restart(*later):
-    """Return the ids of the events that joined the incident of a stop that nothing explained, once the job ran again."""
+    """Return the ids of what joined the incident of a stop that nothing explained, once the job ran again."""
     stopped = add_events({}, [event("hang", WHOLE, job="job-1")], KNOWLEDGE, JOBS, Topology(), Limits(), NOON).incidents
     (known,) = stopped
     after = add_events(
