@@ -52,7 +52,7 @@ def is_one_fault(
 
 def _is_another_matter(draft: Draft, event: Event, signal: Signal, clear_on: AbstractSet[str]) -> bool:
     """Return whether *event* cannot be what stopped the job before: that is known, or only one was somebody's doing."""
-    if signal.leading_cause in draft.causes or signal.leading_cause in _ON_PURPOSE:
+    if signal.leading_cause in _ON_PURPOSE:
         return signal.leading_cause not in draft.causes
     struck = {node for cause in _ON_PURPOSE for node in draft.suspected.get(cause, ())}.union(clear_on) - {""}
     return bool(struck) and signal.role is not Role.SYMPTOM and event.node not in {*struck, ""}
