@@ -68,7 +68,7 @@ _TAKEN_FROM_A_JOB = (
 """What is said where a node went while its job was at work: by the scheduler, or by the ranks on other nodes."""
 
 _UNANNOUNCED_WEIGHT = 3.5
-_WRONG = {Cause.SILENT_DATA_CORRUPTION: 2.0, Cause.SOFTWARE_BUG: 0.8}
+_WRONG = {Cause.SILENT_DATA_CORRUPTION: 2.5, Cause.SOFTWARE_BUG: 1.0}
 _WRONG_AND_TESTED = {Cause.SILENT_DATA_CORRUPTION: 4.0, Cause.FAULTY_GPU: -1.5}
 _TESTS = ("slurm.node.drain_gpu", "node.check_failed", "scan.computation_failed", "scan.dcgm.failed")
 """What says that a GPU did not pass a test. One that computed for an hour before that is not broken as a whole."""

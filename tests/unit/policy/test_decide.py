@@ -210,6 +210,16 @@ def test_what_nothing_explains_and_comes_back_has_every_node_checked_before_the_
     assert second.steps[0].arguments["nodes"] == "node001,node002"
 
 
+def test_data_that_is_corrupt_nobody_knows_where_has_every_node_checked_at_once():
+    corrupt = replace(HANG, cause=Cause.SILENT_DATA_CORRUPTION, suspects=())
+    somewhere = replace(LIMITS, abilities={"small_fleet": frozenset(StepKind) - {StepKind.SURVEY}})
+
+    for confidence in (0.4, 0.8):
+        assert kinds_of(decision_for(replace(corrupt, confidence=confidence)))[0] is StepKind.SURVEY
+    assert StepKind.SURVEY not in kinds_of(decision_for(corrupt, limits=somewhere))
+    assert StepKind.SURVEY not in kinds_of(decision_for(replace(GPU, cause=Cause.SILENT_DATA_CORRUPTION)))
+
+
 def test_what_is_clear_needs_no_check_of_every_node():
     assert StepKind.SURVEY not in kinds_of(decision_for(GPU, job=AGAIN, attempts=(DIED, FRUITLESS)))
 
