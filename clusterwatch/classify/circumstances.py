@@ -4,8 +4,8 @@
 2. What strikes several nodes at once under one switch, rack or power domain sits there.
 3. A component that was to blame before is so again more likely than one that never was.
 4. Work on a node that was not announced and that takes the node from a running job is no planned stop of the job.
-5. What the same GPU tells of itself at two stops, or again after a restart, sits there, and what comes back until
-   a node is left out.
+5. What the same GPU tells of itself at two stops, or again after a restart, sits there, the more where the steps
+   differ, because the data are the same then; and so does what comes back until a node is left out.
 6. What tells of itself when the job becomes slow is what the others wait for.
 7. Where adapters, disks and GPUs of one node go together, what they hang on went.
 8. What a process says that is the first of its job to end is why it ended, and no other process took it along.
@@ -83,6 +83,9 @@ _LAST_WORDS: Mapping[str, Mapping[Cause, float]] = {"torch.store_lost": {Cause.D
 AGAIN_WITHIN = timedelta(minutes=5)
 """What comes again comes this near to both stops."""
 
+NEAR_STEPS = 1
+"""Stops this near to each other may be at the same step: the last one before the stop may not have been told."""
+
 SLOWED_WITHIN = timedelta(minutes=1)
 _SLOWED_WEIGHT = 1.5
 _AGAIN_WEIGHT = 2.0
@@ -104,6 +107,7 @@ class Circumstances:
         topology: Who is near whom.
         history: Of ended incidents.
         stops: When the attempts that the incident ended made their last steps.
+        stop_steps: The last steps of those attempts, by when they made them.
         slowed: Since when those of them were slow that were.
         went_wrong: When the loss went wrong of those that trained on for a while after it.
         restarted_at: Since when a job that the incident had stopped runs again; None while it stands.
@@ -118,6 +122,7 @@ class Circumstances:
     topology: Topology = field(default_factory=Topology)
     history: History = field(default_factory=History)
     stops: tuple[datetime, ...] = ()
+    stop_steps: Mapping[datetime, int] = field(default_factory=dict)
     slowed: tuple[datetime, ...] = ()
     went_wrong: tuple[datetime, ...] = ()
     restarted_at: datetime | None = None
@@ -268,18 +273,33 @@ def _went_wrong(telling: Iterable[Evidence], known: Circumstances) -> Iterator[R
 def _again(telling: Iterable[Evidence], knowledge: Knowledge, known: Circumstances) -> Iterator[Remark]:
     """Yield what the same GPU says that told of itself at two stops, or again after the restart.
 
-    A program's mistake seldom picks the same one of many.
+    A program's mistake seldom picks the same one of many, but for one that the data of a rank brings about: that comes
+    again at the same step. So does the same rank on the same node only count where the steps differ.
     """
-    of_gpu: dict[Component, list[Evidence]] = {}
+    of_part: dict[Component, list[Evidence]] = {}
     for each in telling:
-        if each.component.kind is ComponentKind.GPU:
-            of_gpu.setdefault(each.component, []).append(each)
-    for gpu, told in of_gpu.items():
+        if each.component.kind in (ComponentKind.GPU, ComponentKind.RANK) and each.component.node:
+            of_part.setdefault(each.component, []).append(each)
+    for part, told in of_part.items():
         causes = _hardware_in(told, knowledge)
-        if causes and (comes_again(told, known.stops) or _on_both_sides(told, known.restarted_at)):
-            words = f"{gpu} told of itself before, when the job stopped the time before"
-            yield Remark(words, dict.fromkeys(causes, _AGAIN_WEIGHT), (gpu,))
+        elsewhere = _at_another_step(told, known)
+        is_again = comes_again(told, known.stops) or _on_both_sides(told, known.restarted_at)
+        if causes and is_again and (elsewhere or part.kind is ComponentKind.GPU):
+            weights = dict.fromkeys(causes, _AGAIN_WEIGHT)
+            if elsewhere:
+                weights[Cause.SOFTWARE_BUG] = -_AGAIN_WEIGHT
+            step = ", at another step" if elsewhere else ""
+            words = f"{part} told of itself before{step}, when the job stopped the time before"
+            yield Remark(words, weights, (part,))
             return
+
+
+def _at_another_step(told: Iterable[Evidence], known: Circumstances) -> bool:
+    """Say whether the stops at which a part told of itself came at different steps: the same data do not do that."""
+    times = {at for each in told for at in (each.first_at, each.last_at)} if known.stop_steps else set()
+    stops = {min(known.stop_steps, key=lambda stop: abs(at - stop)) for at in times}
+    steps = [known.stop_steps[stop] for stop in stops]
+    return len(steps) > 1 and max(steps) - min(steps) > NEAR_STEPS
 
 
 def _on_both_sides(told: Iterable[Evidence], restarted_at: datetime | None) -> bool:

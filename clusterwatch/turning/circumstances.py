@@ -45,6 +45,7 @@ def circumstances(turn: Turning, incident: Incident) -> classify.Circumstances:
         topology=world.topology,
         history=world.history,
         stops=stops,
+        stop_steps={at: each.last_step for each in attempts for at in _stops([each]) if each.last_step is not None},
         slowed=_slowed(attempts),
         went_wrong=_went_wrong(attempts),
         restarted_at=running_again_since(turn).get(incident.id),

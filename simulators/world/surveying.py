@@ -10,6 +10,7 @@ from importlib import resources
 from random import Random
 
 from clusterwatch.model import Component, ComponentKind, Finding, node_component
+from clusterwatch.model.kinds import NO_ANSWER
 from simulators.cluster import gpu_pci
 from simulators.world.terms import Terms
 
@@ -28,8 +29,9 @@ def checked(node: str, fault_kind: str, gpu: int, terms: Terms, rng: Random) -> 
     share = terms.survey_finds if known.share is None else known.share
     if rng.random() >= share:
         return None
-    # A script that a site wraps around the scan may keep its words to itself.
-    if rng.random() >= terms.survey_says_which:
+    # A script that a site wraps around the scan may keep its words to itself; a silent node is noticed by who asks it.
+    is_silent = any(kind == NO_ANSWER for kind, _ in known.found)
+    if not is_silent and rng.random() >= terms.survey_says_which:
         return ()
     return [Finding(kind, _part(node, part, gpu)) for kind, part in known.found]
 

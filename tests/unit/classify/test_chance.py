@@ -142,6 +142,22 @@ def test_program_mistake_that_picks_the_same_gpu_twice_makes_the_gpu_suspect():
     assert "told of itself before" in again.explanation
 
 
+@pytest.mark.parametrize(
+    ("steps", "cause"),
+    [((100, 90), Cause.FAULTY_GPU), ((100, 100), Cause.SOFTWARE_BUG), ((100, 101), Cause.SOFTWARE_BUG)],
+)
+def test_rank_that_fails_again_at_another_step_of_the_same_data_sits_on_a_broken_gpu(steps, cause):
+    rank = Component(ComponentKind.RANK, "366", "node001")
+    twice = evidence("gpu.bug", at=-5.0, until=895.0, count=2, component=rank)
+    stopped = known((0.0, 900.0))
+    again = replace(stopped, stop_steps=dict(zip(stopped.stops, steps, strict=True)))
+
+    diagnosis = diagnosis_of(twice, circumstances=again)
+
+    assert diagnosis.cause is cause
+    assert ("at another step" in diagnosis.explanation) == (cause is Cause.FAULTY_GPU)
+
+
 def test_gpu_that_tells_of_itself_again_after_the_restart_is_suspect_before_the_job_stops_again():
     twice = [evidence("gpu.bug", at=at, component=GPU) for at in (-5.0, 300.0)]
     stopped = known((0.0,))

@@ -30,6 +30,12 @@ def test_check_that_misses_and_one_that_does_not_say_what_are_told_apart():
     assert found_by("sdc_loss_spike", Terms(survey_finds=1.0, survey_says_which=0.0)) == ()
 
 
+def test_node_that_is_down_is_always_told_as_silent():
+    found = found_by("power_supply_failed", Terms(survey_says_which=0.0))
+
+    assert found == [Finding("node.check_failed.no_answer", node_component("node003"))]
+
+
 def test_kind_without_a_table_fails_without_saying_of_what():
     assert found_by("link_down") == []
 
