@@ -16,7 +16,8 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 
 from clusterwatch.classify.circumstances import Circumstances, comes_again
-from clusterwatch.model import Evidence, Knowledge, Signal
+from clusterwatch.classify.passing import did_harm, passed
+from clusterwatch.model import Evidence, Knowledge, Role, Signal
 
 BEFORE, AFTER = timedelta(seconds=20), timedelta(seconds=40)
 SHARE_NEAR = 0.8
@@ -32,6 +33,9 @@ TOGETHER = timedelta(minutes=1)
 CERTAIN = 4.0
 """Nats from which on chance is left out of account: it is one in fifty."""
 
+A_HINT = 1.0
+"""Nats that what only slows may say where the job stood still at once and was not slow before."""
+
 _DAY = timedelta(days=1)
 
 
@@ -42,34 +46,49 @@ def heard(nats: float, signal: Signal) -> float:
 
 
 def nats_at_most(
-    evidence: Evidence, knowledge: Knowledge, known: Circumstances, beside: Iterable[Evidence] = ()
+    evidence: Evidence,
+    knowledge: Knowledge,
+    known: Circumstances,
+    beside: Iterable[Evidence] = (),
+    others: Iterable[Evidence] = (),
 ) -> float:
     """Return the most that *evidence* may say, in nats; infinite where nothing speaks for chance.
 
-    *beside* is other evidence of the incident: where it tells of the same, the commoner kind counts, because a link
-    that flaps is told by its driver each time and by NCCL now and then.
+    *beside* is what its node tells in the incident: where that tells of the same, the commoner kind counts, because a
+    link that flaps is told by its driver each time and by NCCL now and then; a fault, as a link that stays down, is
+    another thing. *others* is what is told at all, of harm.
     """
-    kinds = {evidence.kind, *(each.kind for each in beside if _tells_of_the_same(each, evidence, knowledge))}
-    a_day = max(known.murmurs.get(kind, 0.0) for kind in kinds)
-    return _nats_at_most(evidence, knowledge[evidence.kind], a_day, known)
+    if comes_again((evidence,), known.stops):
+        return math.inf
+    beside, is_fault = tuple(beside), knowledge[evidence.kind].role is Role.FAULT
+    same = [evidence, *(each for each in beside if not is_fault and _tells_of_the_same(each, evidence, knowledge))]
+    harmed = did_harm(evidence, others, knowledge, known)
+    if not harmed and any(passed(each, beside, knowledge) for each in same):
+        return 0.0
+    rates = (known.murmurs.get(each.kind, 0.0) + knowledge[each.kind].per_node_day * known.uncounted for each in same)
+    nats = _nats_at_most(evidence, knowledge[evidence.kind], max(rates), known)
+    only_slows = knowledge[evidence.kind].slows and known.stops and not known.slowed
+    return min(nats, A_HINT) if only_slows and not harmed else nats
 
 
 def _tells_of_the_same(one: Evidence, other: Evidence, knowledge: Knowledge) -> bool:
     return (
-        one.component.node == other.component.node
+        one is not other
+        and one.component.node == other.component.node
         and abs(one.first_at - other.first_at) <= TOGETHER
         and knowledge[one.kind].leading_cause is knowledge[other.kind].leading_cause
     )
 
 
 def _nats_at_most(evidence: Evidence, signal: Signal, a_day: float, known: Circumstances) -> float:
-    if not a_day or not known.stops or comes_again((evidence,), known.stops):
+    if not a_day:
         return math.inf
     far = max(FAR, signal.looks_back)
-    is_near = any(_is_near(evidence, stop) for stop in known.stops)
+    # While no stop is known, it may be as near as can be.
+    is_near = not known.stops or any(_is_near(evidence, stop) for stop in known.stops)
     near = BEFORE + AFTER
     per_day = SHARE_NEAR * (_DAY / near) if is_near else (1 - SHARE_NEAR) * (_DAY / (2 * far - near))
-    return max(0.0, math.log(per_day / (a_day * len(known.stops))))
+    return max(0.0, math.log(per_day / (a_day * max(1, len(known.stops)))))
 
 
 def _is_near(evidence: Evidence, stop: datetime) -> bool:

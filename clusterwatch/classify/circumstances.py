@@ -113,6 +113,7 @@ class Circumstances:
         restarted_at: Since when a job that the incident had stopped runs again; None while it stands.
         cured_without: Nodes without which a job goes on that had not gone on with them more than once.
         murmurs: How often in a day each kind of evidence comes of late and nothing follows.
+        uncounted: For how many nodes that count is missing still, because it has only just begun.
     """
 
     watched: frozenset[str] = frozenset()
@@ -128,6 +129,7 @@ class Circumstances:
     restarted_at: datetime | None = None
     cured_without: frozenset[str] = frozenset()
     murmurs: Mapping[str, float] = field(default_factory=dict)
+    uncounted: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

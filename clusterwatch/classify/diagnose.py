@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import math
 import re
-from collections.abc import Iterable, Mapping, Sequence, Set
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -84,8 +83,9 @@ def _is_confirmed(cause: Cause, weighed: Weighed, suspects: Sequence[Suspect]) -
     own = (
         evidence
         for witness in weighed.witnesses
-        if witness.weight(cause) > 0 and not witness.may_be_chance
-        for evidence in witness.evidence
+        if witness.weight(cause) > 0
+        for evidence, nats in zip(witness.evidence, witness.nats, strict=True)
+        if nats >= CERTAIN
     )
     return any(each.trust is Trust.NODE and place in ("", each.component.node) for each in own)
 
@@ -121,22 +121,19 @@ class _Blame:
     weight: float
 
 
+_Whom = tuple[Component, int | None]
+
+
 def _suspects(cause: Cause, weighed: Weighed, placements: Mapping[int, Placement]) -> tuple[Suspect, ...]:
-    blames: dict[tuple[Component, int | None], float] = {}
-    since: dict[tuple[Component, int | None], datetime] = {}
+    blames: dict[_Whom, float] = {}
+    since: dict[_Whom, datetime] = {}
     struck = _tell_of_themselves(cause, weighed)
     for witness in weighed.witnesses:
-        # Who says the same as many others is one of the many that were hit, hardly the one that hit them.
-        voices_total = len({(evidence.component, _rank_of(evidence)) for evidence in witness.evidence})
-        said_total = sum(evidence.count for evidence in witness.evidence)
-        loudest = heard(max(witness.nats, default=math.inf), witness.signal)
-        for evidence, nats in zip(witness.evidence, witness.nats, strict=True):
+        for evidence, share in _shares(witness, placements):
             blame = _blame(cause, witness, evidence, placements)
             if blame is not None and not _is_other_end(evidence, struck, placements):
                 key = (blame.component, blame.rank)
-                # Of the peers that ranks name, the one that most of them name hit them.
-                share = evidence.count / said_total if _names_a_peer(evidence, placements) else 1 / voices_total
-                blames[key] = max(blames.get(key, 0.0), blame.weight * share * (heard(nats, witness.signal) / loudest))
+                blames[key] = max(blames.get(key, 0.0), blame.weight * share)
                 since[key] = min(since.get(key, evidence.first_at), evidence.first_at)
     for remark in weighed.remarks:
         for component in remark.suspects if remark.weights.get(cause, 0.0) > 0 else ():
@@ -176,6 +173,25 @@ def _is_other_end(evidence: Evidence, struck: Set[str], placements: Mapping[int,
     placement = _placement(_rank_of(evidence), placements)
     is_alone = evidence.count <= RANKS_OF_A_NODE and evidence.component.node not in struck
     return is_alone and placement is not None and placement.node in struck and _names_a_peer(evidence, placements)
+
+
+def _shares(witness: Witness, placements: Mapping[int, Placement]) -> Iterator[tuple[Evidence, float]]:
+    """Yield the evidence of *witness* that is heard at all, and each one's share in the blame.
+
+    Who says the same as many others is one of the many that were hit, hardly the one that hit them.
+    """
+    heard_of = [(each, heard(nats, witness.signal)) for each, nats in zip(witness.evidence, witness.nats, strict=True)]
+    loudest = max((part for _, part in heard_of), default=0.0)
+    told = [(each, part / loudest) for each, part in heard_of if part]
+    voices: dict[_Whom, float] = {}
+    for each, part in told:
+        voice = (each.component, _rank_of(each))
+        voices[voice] = max(voices.get(voice, 0.0), part)
+    said_total = sum(each.count for each, _ in told)
+    for each, part in told:
+        # Of the peers that ranks name, the one that most of them name hit them.
+        share = each.count / said_total if _names_a_peer(each, placements) else 1 / sum(voices.values())
+        yield each, share * part
 
 
 def _is_port_of_disk(component: Component) -> bool:
@@ -242,7 +258,7 @@ def _advice(cause: Cause, weighed: Weighed) -> str:
 def _explanation(cause: Cause, confidence: float, weighed: Weighed, suspects: Iterable[Suspect]) -> str:
     telling = [witness for witness in _by_weight(cause, weighed) if witness.loudness > 0] or list(weighed.witnesses)
     sentences = [_sentence(witness) for witness in telling[:3]]
-    silenced = [witness for witness in weighed.witnesses if not witness.loudness and witness not in telling]
+    silenced = [each for each in weighed.witnesses if not each.loudness and each not in telling and _may_follow(each)]
     explained = sum(evidence.count for witness in silenced for evidence in witness.evidence)
     if explained:
         sentences.append(f"{explained} other signal{'s' if explained > 1 else ''} around it follow from that.")
@@ -257,6 +273,10 @@ def _explanation(cause: Cause, confidence: float, weighed: Weighed, suspects: It
     elif confidence < 0.6:
         sentences.append("The evidence allows other causes as well.")
     return " ".join(sentences)
+
+
+def _may_follow(witness: Witness) -> bool:
+    return witness.signal.role is not Role.CONTEXT
 
 
 def _named(suspect: Suspect) -> str:

@@ -192,17 +192,17 @@ def _by_meaning(
 
 
 def _audible(
-    evidence: Iterable[Evidence],
+    evidence: Sequence[Evidence],
     by_meaning: Mapping[str, Sequence[Evidence]],
     knowledge: Knowledge,
     known: Circumstances,
 ) -> dict[str, tuple[float, ...]]:
     """Return the most that each piece of evidence may say beside what comes by chance, by its kind."""
     near: dict[str, list[Evidence]] = {}
-    for each in evidence if known.murmurs and known.stops else ():
+    for each in evidence:
         near.setdefault(each.component.node, []).append(each)
     return {
-        kind: tuple(nats_at_most(each, knowledge, known, near.get(each.component.node, ())) for each in found)
+        kind: tuple(nats_at_most(each, knowledge, known, near[each.component.node], evidence) for each in found)
         for kind, found in by_meaning.items()
     }
 

@@ -7,7 +7,8 @@ The rules:
 2. It joins only what it may be one fault with: `sameness`. What a job tells when it has only just begun to run again
    joins the incident that had stopped it and that nothing explains, however long the restart took.
 3. A warning of a node on which the job runs again is kept for its next stop.
-4. An event that fits nowhere opens an incident if it is grave enough; what only gives context never does.
+4. An event that fits nowhere opens an incident if it is grave enough; what only gives context never does, and joins one
+   only where it says that something is over.
 5. An incident that is over takes only what tells late of a node: a scheduler that gives it up, a node that is back.
 6. Alike events on one component fold into one piece of evidence; symptoms of a job fold across its ranks.
 """
@@ -89,7 +90,9 @@ def add_events(
         run_again: Since when the jobs that open incidents had stopped run again, by the incident's id.
         clear_on: The nodes that the diagnoses of open incidents suspect, where those are clear, by the incident's id.
     """
-    telling = [event for event in events if knowledge[event.kind].role is not Role.CONTEXT]
+    telling = [
+        event for event in events if knowledge[event.kind].role is not Role.CONTEXT or event.kind in knowledge.endings
+    ]
     if not telling:
         return Correlated()
     jobs_on = _jobs_by_node(jobs, {event.node for event in telling if event.job is None})

@@ -17,9 +17,9 @@ from clusterwatch.errors import CatalogError
 from clusterwatch.model import UNLISTED, ComponentKind, Expectation, Knowledge, Role, Severity, Signal
 
 _SIGNAL_TEXTS = frozenset(["kind", "meaning", "severity", "role", "suspect", "action", "sources"])
-_SIGNAL_KEYS = _SIGNAL_TEXTS | frozenset(
-    ["weights", "expects", "unless", "after", "after_anywhere", "explains", "looks_back_seconds"]
-)
+_SIGNAL_KINDS = frozenset(["unless", "after", "after_anywhere", "explains", "over_by", "harm"])
+_SIGNAL_NUMBERS = frozenset(["looks_back_seconds", "borne_seconds", "per_node_day"])
+_SIGNAL_KEYS = _SIGNAL_TEXTS | _SIGNAL_KINDS | _SIGNAL_NUMBERS | frozenset(["weights", "expects", "slows"])
 _EXPECTS_KEYS = frozenset(["kind", "source", "if_absent", "weights"])
 _EXAMPLE_KEYS = frozenset(["match", "no_match"])
 _RULE_KEYS = _EXAMPLE_KEYS | frozenset(
@@ -91,6 +91,11 @@ def _add_signal(draft: _Draft, entry: Entry) -> None:
         after_anywhere=entry.texts("after_anywhere"),
         explains=entry.texts("explains"),
         looks_back=timedelta(seconds=entry.seconds("looks_back_seconds")),
+        over_by=entry.texts("over_by"),
+        borne=timedelta(seconds=entry.seconds("borne_seconds")),
+        harm=entry.texts("harm"),
+        slows=entry.flag("slows"),
+        per_node_day=entry.number("per_node_day"),
         sources=entry.texts("sources", required=True),
     )
 
@@ -229,7 +234,7 @@ def _loose_ends(draft: _Draft, knowledge: Knowledge) -> Iterable[str]:
         for name in sorted(rule.beats - draft.rules.keys() - {_ALL}):
             yield f"{rule.file}: rule {rule.name!r}: beats {name!r}, which is no rule"
     for signal in draft.signals.values():
-        for kind in (*signal.unless, *signal.after):
+        for kind in (*signal.unless, *signal.after, *signal.over_by, *signal.harm):
             if knowledge[kind] is UNLISTED:
                 yield f"signal {signal.kind!r}: no signal says what {kind!r} means"
     for each in draft.refinements:

@@ -27,6 +27,7 @@ class Growth:
         kind: Of the event; a template of the sample's fields.
         name: Of the sample's field.
         text: What the event says; a template of the sample's fields, with {growth} for what was added.
+        milder: What the event's kind is where this says so of the sample's fields and of what was added, else None.
     """
 
     kind: str
@@ -34,6 +35,11 @@ class Growth:
     text: str
     least: int = 1
     within_seconds: float = 0.0
+    milder: Callable[[Fields, int], str | None] | None = None
+
+    def kind_for(self, fields: Fields, grown: int) -> str:
+        """Return the kind of event that it is to grow by *grown*."""
+        return (self.milder(fields, grown) if self.milder is not None else None) or self.kind
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,8 +71,8 @@ def compare_device(
         grown = _grown(growth, reading, remembered, is_first=previous is None)
         if grown:
             # Of several counters of one kind the first that grew tells it.
-            told = _sighting(device, reading, growth.kind, growth.text, {"growth": grown})
-            noticed.setdefault(growth.kind, told)
+            kind = growth.kind_for(reading.fields, grown)
+            noticed.setdefault(kind, _sighting(device, reading, kind, growth.text, {"growth": grown}))
     # It is committed with every look: what does not hold and what never moved need not be in it.
     return {name: value for name, value in remembered.items() if value}, list(noticed.values())
 

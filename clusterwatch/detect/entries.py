@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping
@@ -63,9 +64,13 @@ class Entry:
 
     def seconds(self, key: str) -> float:
         """Return the seconds at *key*; 0 where there are none."""
+        return self.number(key, "a number of seconds")
+
+    def number(self, key: str, what: str = "a number from 0 on") -> float:
+        """Return the number at *key*, which is *what*; 0 where there is none."""
         value = self.values.get(key, 0)
-        if isinstance(value, bool) or not isinstance(value, int | float) or value < 0:
-            self.wrong(f"{key} must be a number of seconds")
+        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < math.inf:
+            self.wrong(f"{key} must be {what}")
             return 0.0
         return float(value)
 

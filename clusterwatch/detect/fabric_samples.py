@@ -60,6 +60,11 @@ def _has_full_counters(fields: Fields, before: bool) -> bool | None:
     return None if fields.get("full_counters") is None else bool(fields["full_counters"])
 
 
+def _flapped(fields: Fields, downs: float) -> str | None:
+    """Return the kind of a link that went down once since the last look and is up again; None where it is another."""
+    return "fabric.link.flapped" if downs <= 1 and fields.get("state") == "ACTIVE" else None
+
+
 def _nic(reading: Reading) -> Component:
     # By its address, as the kernel and the other collectors name it.
     return Component(ComponentKind.NIC, str(reading.fields.get("pci") or reading.fields.get("device")), reading.node)
@@ -83,8 +88,15 @@ PORT = Device(
         Condition("fabric.counters.full", _has_full_counters, _HERE + ": at their end: {full_counters}"),
     ),
     growths=(
-        Growth("fabric.link.downed", "link_downed_total", _HERE + ": link down {growth} times"),
-        Growth("fabric.link.carrier", "carrier_changes_total", _HERE + ": carrier changed {growth} times", 2, 60.0),
+        Growth("fabric.link.downed", "link_downed_total", _HERE + ": link down {growth} times", milder=_flapped),
+        Growth(
+            "fabric.link.carrier",
+            "carrier_changes_total",
+            _HERE + ": carrier changed {growth} times",
+            2,
+            60.0,
+            lambda fields, changes: _flapped(fields, changes / 2),
+        ),
         Growth(
             "fabric.link.symbol_errors",
             "symbol_error_total",

@@ -55,6 +55,11 @@ class Signal:
         explains: Kinds that follow from it, with all kinds below them: beside it, they say little of their own.
         looks_back: How long before it what it tells of may have happened: a scheduler waits before it gives a node up,
             a node that was switched off says so when it is back.
+        over_by: Kinds that say it is over, of the same part; itself where it says so in the same breath.
+        borne: For how long what it tells of harms nobody, where `over_by` ends it: connections try again that long.
+        harm: Kinds that tell where it did harm all the same, or that it goes on, of its node or of ranks there.
+        slows: Whether it only slows a job: a hint at most where that stood still at once and nothing tells of `harm`.
+        per_node_day: How often in a day a healthy node tells it and nothing follows, until a cluster counted its own.
         sources: Where the meaning is documented (URL or document name).
     """
 
@@ -71,6 +76,11 @@ class Signal:
     after_anywhere: tuple[str, ...] = ()
     explains: tuple[str, ...] = ()
     looks_back: timedelta = timedelta(0)
+    over_by: tuple[str, ...] = ()
+    borne: timedelta = timedelta(0)
+    harm: tuple[str, ...] = ()
+    slows: bool = False
+    per_node_day: float = 0.0
     sources: tuple[str, ...] = ()
 
     leading_cause: Cause | None = field(init=False, compare=False, repr=False)
@@ -88,10 +98,15 @@ UNLISTED = Signal("", "an event the catalogue has no entry for", Severity.INFO, 
 
 
 class Knowledge:
-    """Signals by kind; a kind without an entry means what its nearest more general name means."""
+    """Signals by kind; a kind without an entry means what its nearest more general name means.
+
+    Attributes:
+        endings: The kinds that say of another that it is over.
+    """
 
     def __init__(self, signals: Iterable[Signal]) -> None:
         self._by_kind = {signal.kind: signal for signal in signals}
+        self.endings = frozenset(kind for signal in self._by_kind.values() for kind in signal.over_by)
         self._looked_up: dict[str, Signal] = {}
 
     def __getitem__(self, kind: str) -> Signal:

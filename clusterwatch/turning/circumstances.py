@@ -22,6 +22,7 @@ from clusterwatch.model import (
     World,
 )
 from clusterwatch.turning.going_on import goes_on, running_again_since
+from clusterwatch.turning.murmuring import uncounted
 from clusterwatch.turning.situations import interrupted_jobs
 from clusterwatch.turning.state import Turning
 
@@ -51,6 +52,7 @@ def circumstances(turn: Turning, incident: Incident) -> classify.Circumstances:
         restarted_at=running_again_since(turn).get(incident.id),
         cured_without=_cured_without(turn, incident),
         murmurs=world.murmurs,
+        uncounted=uncounted(turn),
     )
 
 

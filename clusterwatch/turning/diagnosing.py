@@ -6,14 +6,13 @@ from clusterwatch import classify
 from clusterwatch.model import Diagnosis, Incident
 from clusterwatch.model.making import replace
 from clusterwatch.turning.circumstances import circumstances, evidence_that_counts
-from clusterwatch.turning.going_on import goes_on
 from clusterwatch.turning.state import Turning
 
 
 def diagnose(turn: Turning, incident: Incident) -> Diagnosis:
     """Return the latest diagnosis; a new revision when the evidence says something else than before."""
     before = turn.world.diagnoses.get(incident.id)
-    if before is not None and incident.id not in turn.incidents and not goes_on(turn, incident):
+    if before is not None and incident.id not in turn.incidents and not _is_told_more(turn, incident):
         return before
     made = classify.diagnose(
         replace(incident, evidence=evidence_that_counts(turn, incident)),
@@ -28,6 +27,11 @@ def diagnose(turn: Turning, incident: Incident) -> Diagnosis:
     turn.put_diagnosis(made)
     turn.put(replace(incident, revision=made.revision))
     return made
+
+
+def _is_told_more(turn: Turning, incident: Incident) -> bool:
+    """Say whether what is known beside the evidence of *incident* changed: a job stopped of it, or goes on."""
+    return any(each.incident_id == incident.id for each in turn.interruptions.values())
 
 
 def _says_the_same(before: Diagnosis, after: Diagnosis) -> bool:

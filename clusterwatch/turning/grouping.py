@@ -59,4 +59,5 @@ def _keep_unexplained(turn: Turning, events: Iterable[Event]) -> None:
 def _may_matter(event: Event, knowledge: Knowledge) -> bool:
     """Say whether an event that opened no incident may yet explain one."""
     signal = knowledge[event.kind]
-    return signal.severity >= Severity.WARNING and signal.role is not Role.CONTEXT
+    is_cause = signal.severity >= Severity.WARNING and signal.role is not Role.CONTEXT
+    return is_cause or event.kind in knowledge.endings

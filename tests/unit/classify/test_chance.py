@@ -1,5 +1,6 @@
 """What also comes when nothing follows says little of a stop, the less the farther it is from it."""
 
+import math
 from dataclasses import replace
 
 import pytest
@@ -57,7 +58,12 @@ def diagnosis_of(*told, circumstances):
 
 def test_what_never_comes_by_itself_is_heard_in_full():
     assert heard(evidence(), KNOWLEDGE, known()) == 1.0
-    assert heard(evidence(), KNOWLEDGE, Circumstances(murmurs={"link.flap": 1_000.0})) == 1.0
+
+
+def test_while_no_stop_is_known_it_may_be_as_near_as_can_be_and_still_be_chance():
+    at_the_stop = heard(evidence(), KNOWLEDGE, known(link_flap=100.0))
+
+    assert heard(evidence(), KNOWLEDGE, known((), link_flap=100.0)) == at_the_stop < 1.0
 
 
 def test_what_comes_a_hundred_times_a_day_is_heard_near_the_stop_and_not_minutes_away():
@@ -76,6 +82,25 @@ def test_flap_that_a_job_lived_on_after_for_some_steps_did_not_stop_it():
 
 def test_what_comes_once_a_week_is_heard_minutes_away_too():
     assert heard(evidence(at=-300.0), KNOWLEDGE, known(link_flap=1 / 7)) == 1.0
+
+
+def test_new_cluster_goes_by_what_others_count_until_it_has_counted_its_own():
+    common = replace(FLAP, kind="link.common", per_node_day=0.05)
+    knowledge = Knowledge([common])
+    told = evidence("link.common", at=-300.0)
+
+    new, counted = (replace(known(), uncounted=nodes) for nodes in (2_000.0, 0.0))
+
+    assert heard(told, knowledge, new) == 0.0
+    assert heard(told, knowledge, counted) == 1.0
+
+
+def test_fault_that_stays_is_no_commoner_because_of_the_flap_it_began_with():
+    fault = replace(PORT, kind="port.stays", role=Role.FAULT)
+    knowledge = Knowledge([FLAP, fault])
+    rates = known(link_flap=1_000.0)
+
+    assert heard(evidence("port.stays"), knowledge, rates, [evidence(at=-5.0)]) == 1.0
 
 
 def test_chance_is_greater_where_there_are_more_stops_to_stand_near():
@@ -131,6 +156,24 @@ def test_one_flap_that_several_sources_tell_is_one_witness():
     both = diagnosis_of(evidence(at=-20.0), evidence("port.down", at=-19.0), circumstances=rates)
 
     assert both.confidence == pytest.approx(alone.confidence, abs=0.06)
+
+
+def test_what_only_slows_is_a_hint_where_the_job_stood_still_at_once():
+    warm = Signal(
+        "gpu.warm",
+        "a GPU is slowed",
+        Severity.WARNING,
+        Role.SUSPECT,
+        {Cause.GPU_THERMAL: 3.0},
+        slows=True,
+        harm=("gpu.bug",),
+    )
+    knowledge = Knowledge([warm, HANG, BUG])
+    told, crashed = evidence("gpu.warm", component=GPU), evidence("gpu.bug", component=GPU)
+
+    assert nats_at_most(told, knowledge, known()) == 1.0
+    assert heard(told, knowledge, replace(known(), slowed=(NOON,))) == 1.0
+    assert nats_at_most(told, knowledge, known(), others=[crashed]) == math.inf
 
 
 def test_program_mistake_that_picks_the_same_gpu_twice_makes_the_gpu_suspect():

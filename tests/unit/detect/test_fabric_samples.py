@@ -63,8 +63,12 @@ def events_of(catalog: Catalog, subject: str, *samples: dict[str, Scalar], secon
         ({"rate_gbps": 100.0}, "fabric.port.slower"),
         ({"present": False, "answers": None}, "fabric.device.lost"),
         ({"answers": False}, "fabric.device.unresponsive"),
-        ({"link_downed_total": 1}, "fabric.link.downed"),
-        ({"carrier_changes_total": 2}, "fabric.link.carrier"),
+        ({"link_downed_total": 1}, "fabric.link.flapped"),
+        ({"carrier_changes_total": 2}, "fabric.link.flapped"),
+        ({"link_downed_total": 1, "carrier_changes_total": 2}, "fabric.link.flapped"),
+        ({"link_downed_total": 2}, "fabric.link.downed"),
+        ({"link_downed_total": 1, "state": "INIT", "phys_state": "LinkErrorRecovery"}, "fabric.link.downed"),
+        ({"carrier_changes_total": 3}, "fabric.link.carrier"),
         ({"symbol_error_total": 120}, "fabric.link.symbol_errors"),
         ({"link_error_recovery_total": 5}, "fabric.link.recovered"),
         ({"full_counters": "link_downed"}, "fabric.counters.full"),
@@ -153,7 +157,7 @@ def test_totals_that_begin_anew_after_a_reboot_are_no_evidence(catalog: Catalog)
         event.kind for event in events_of(catalog, "fabric.port", before, booted, {**PORT, "link_downed_total": 1})
     ]
 
-    assert kinds == ["fabric.link.downed"]
+    assert kinds == ["fabric.link.flapped"]
 
 
 def test_errors_at_the_other_end_name_the_port_that_counted_them(catalog: Catalog) -> None:

@@ -8,7 +8,7 @@ import pytest
 from clusterwatch.model import Changes, Job, JobState, Knowledge, World
 from clusterwatch.testing import NOON
 from clusterwatch.turning import Limits, Turning
-from clusterwatch.turning.murmuring import count_murmurs
+from clusterwatch.turning.murmuring import count_murmurs, uncounted
 
 
 def turn(now=NOON, **known):
@@ -48,3 +48,8 @@ def test_what_has_almost_faded_is_forgotten():
     count_murmurs(made, [])
 
     assert made.world.murmurs == {}
+
+
+def test_what_others_count_stands_for_all_nodes_with_jobs_at_first_and_for_few_in_two_days():
+    assert uncounted(turn()) == 1.0
+    assert uncounted(turn(NOON + timedelta(days=2))) == pytest.approx(math.e**-2)
