@@ -16,7 +16,7 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 
 from clusterwatch.classify.circumstances import Circumstances, comes_again
-from clusterwatch.classify.passing import did_harm, passed
+from clusterwatch.classify.passing import did_harm, lasts, passed
 from clusterwatch.model import Evidence, Knowledge, Role, Signal
 
 BEFORE, AFTER = timedelta(seconds=20), timedelta(seconds=40)
@@ -32,6 +32,9 @@ TOGETHER = timedelta(minutes=1)
 
 CERTAIN = 4.0
 """Nats from which on chance is left out of account: it is one in fifty."""
+
+SHARE_LASTING = 0.02
+"""Assumption: of what comes and goes all day, such as links that flap, so much stays and yet nothing follows."""
 
 A_HINT = 1.0
 """Nats that what only slows may say where the job stood still at once and was not slow before."""
@@ -65,8 +68,12 @@ def nats_at_most(
     harmed = did_harm(evidence, others, knowledge, known)
     if not harmed and any(passed(each, beside, knowledge) for each in same):
         return 0.0
-    rates = (known.murmurs.get(each.kind, 0.0) + knowledge[each.kind].per_node_day * known.uncounted for each in same)
-    nats = _nats_at_most(evidence, knowledge[evidence.kind], max(rates), known)
+    a_day = max(
+        known.murmurs.get(each.kind, 0.0) + knowledge[each.kind].per_node_day * known.uncounted for each in same
+    )
+    if any(lasts(each, beside, knowledge, known.now) for each in same):
+        a_day *= SHARE_LASTING
+    nats = _nats_at_most(evidence, knowledge[evidence.kind], a_day, known)
     only_slows = knowledge[evidence.kind].slows and known.stops and not known.slowed
     return min(nats, A_HINT) if only_slows and not harmed else nats
 

@@ -53,6 +53,7 @@ def circumstances(turn: Turning, incident: Incident) -> classify.Circumstances:
         cured_without=_cured_without(turn, incident),
         murmurs=world.murmurs,
         uncounted=uncounted(turn),
+        now=turn.now,
     )
 
 

@@ -59,10 +59,10 @@ def at(kind, after, component=LINK, **more):
     return event(kind, component, NOON + seconds(after), **more)
 
 
-def diagnosis_of(*told, placements=()):
+def diagnosis_of(*told, **known):
     stop = event("job.hang", Component(ComponentKind.JOB, "job-1"), NOON + seconds(30), job="job-1")
     (incident,) = add_events({}, [*told, stop], KNOWLEDGE, JOBS, Topology(), Limits(), NOON).incidents.values()
-    return diagnose(incident, KNOWLEDGE, Circumstances(stops=(NOON,), placements=placements), 1, NOON)
+    return diagnose(incident, KNOWLEDGE, Circumstances(stops=(NOON,), **known), 1, NOON)
 
 
 def test_link_that_stays_down_stopped_the_job():
@@ -119,3 +119,14 @@ def test_rank_that_lost_its_peer_tells_of_the_harm_on_its_own_node_too():
 def test_counter_that_saw_a_link_come_back_once_says_nothing_and_time_and_again_does():
     assert diagnosis_of(at("port.flapped", 5)).cause is Cause.UNKNOWN
     assert diagnosis_of(at("port.flapped", 5), at("port.flapped", 25)).cause is Cause.NETWORK_SWITCH_CABLE
+
+
+def test_link_that_stays_down_confirms_its_node_where_those_that_flap_do_not():
+    flaps_all_day = {"murmurs": {"link.down": 100.0}}
+
+    soon, later = (
+        diagnosis_of(at("link.down", 0), now=NOON + seconds(after), **flaps_all_day).node_confirmed for after in (5, 30)
+    )
+    back = diagnosis_of(at("link.down", 0), at("link.up", 20), now=NOON + seconds(30), **flaps_all_day).node_confirmed
+
+    assert (soon, later, back) == (False, True, False)
