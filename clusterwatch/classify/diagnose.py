@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from datetime import datetime
@@ -80,14 +81,20 @@ def _is_confirmed(cause: Cause, weighed: Weighed, suspects: Sequence[Suspect]) -
     Another node's word of itself is not its own, and neither is the silence of the whole job.
     """
     place = next((each.component.node for each in suspects[:1]), "")
-    own = (
-        evidence
+    own = {
+        (evidence.kind, evidence.component)
         for witness in weighed.witnesses
         if witness.weight(cause) > 0
         for evidence, nats in zip(witness.evidence, witness.nats, strict=True)
-        if nats >= CERTAIN
-    )
-    return any(each.trust is Trust.NODE and place in ("", each.component.node) for each in own)
+        if nats >= CERTAIN and evidence.trust is Trust.NODE and place in ("", evidence.component.node)
+    }
+    return bool(own) and not (cause is Cause.NETWORK_SWITCH_CABLE and _is_about_several_links(own))
+
+
+def _is_about_several_links(told: Iterable[tuple[str, Component]]) -> bool:
+    """Return whether the same is told of several adapters of a node: what they share is a switch, no cable of theirs."""
+    links = Counter(kind for kind, component in told if component.kind is ComponentKind.NIC)
+    return any(total > 1 for total in links.values())
 
 
 def _by_weight(cause: Cause, weighed: Weighed) -> list[Witness]:

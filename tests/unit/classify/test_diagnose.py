@@ -57,6 +57,7 @@ KNOWLEDGE = Knowledge(
             Role.SYMPTOM,
             {Cause.UNKNOWN: 2.0, Cause.NETWORK_SWITCH_CABLE: 0.4},
         ),
+        Signal("port.gone", "a port is down", Severity.ERROR, Role.FAULT, {Cause.NETWORK_SWITCH_CABLE: 3.2}),
         Signal("exit", "a process ended", Severity.ERROR, Role.SYMPTOM, {Cause.UNKNOWN: 0.3}),
         Signal(
             "connection.lost",
@@ -202,6 +203,18 @@ def test_what_another_node_tells_of_itself_does_not_confirm_the_suspect():
 
     assert diagnosis.suspects[0].component == GPU
     assert not diagnosis.node_confirmed
+
+
+def test_links_of_one_node_that_go_together_share_a_switch_and_confirm_no_node():
+    links = [Component(ComponentKind.NIC, name, "node001") for name in ("0000:18:00.0", "0000:db:00.0")]
+
+    one, both = (
+        diagnosis_of(*(event("port.gone", link, NOON + seconds(at)) for at, link in enumerate(links[:total])))
+        for total in (1, 2)
+    )
+
+    assert one.cause is both.cause is Cause.NETWORK_SWITCH_CABLE
+    assert (one.node_confirmed, both.node_confirmed) == (True, False)
 
 
 def test_silence_of_the_job_confirms_no_node():
