@@ -92,7 +92,7 @@ def _is_confirmed(cause: Cause, weighed: Weighed, suspects: Sequence[Suspect]) -
 
 
 def _is_about_several_links(told: Iterable[tuple[str, Component]]) -> bool:
-    """Return whether the same is told of several adapters of a node: what they share is a switch, no cable of theirs."""
+    """Return whether the same is told of several adapters of a node: they share a switch, and no cable."""
     links = Counter(kind for kind, component in told if component.kind is ComponentKind.NIC)
     return any(total > 1 for total in links.values())
 
