@@ -68,14 +68,20 @@ def nats_at_most(
     harmed = did_harm(evidence, others, knowledge, known)
     if not harmed and any(passed(each, beside, knowledge) for each in same):
         return 0.0
-    a_day = max(
-        known.murmurs.get(each.kind, 0.0) + knowledge[each.kind].per_node_day * known.uncounted for each in same
-    )
-    if any(lasts(each, beside, knowledge, known.now) for each in same):
+    # While no stop is known, it may be as near as can be.
+    is_near = not known.stops or any(_is_near(evidence, stop) for stop in known.stops)
+    a_day = max(_a_day(each.kind, knowledge, known) for each in same)
+    # Of what happened long before, that it ended may be what was not told.
+    if is_near and any(lasts(each, beside, knowledge, known.now) for each in same):
         a_day *= SHARE_LASTING
-    nats = _nats_at_most(evidence, knowledge[evidence.kind], a_day, known)
+    nats = _nats_beside(a_day * max(1, len(known.stops)), knowledge[evidence.kind], is_near=is_near)
     only_slows = knowledge[evidence.kind].slows and known.stops and not known.slowed
     return min(nats, A_HINT) if only_slows and not harmed else nats
+
+
+def _a_day(kind: str, knowledge: Knowledge, known: Circumstances) -> float:
+    """Return how often in a day *kind* comes and nothing follows: as counted, and as is known while that is missing."""
+    return known.murmurs.get(kind, 0.0) + knowledge[kind].per_node_day * known.uncounted
 
 
 def _tells_of_the_same(one: Evidence, other: Evidence, knowledge: Knowledge) -> bool:
@@ -87,15 +93,12 @@ def _tells_of_the_same(one: Evidence, other: Evidence, knowledge: Knowledge) -> 
     )
 
 
-def _nats_at_most(evidence: Evidence, signal: Signal, a_day: float, known: Circumstances) -> float:
-    if not a_day:
+def _nats_beside(chances_a_day: float, signal: Signal, *, is_near: bool) -> float:
+    if not chances_a_day:
         return math.inf
-    far = max(FAR, signal.looks_back)
-    # While no stop is known, it may be as near as can be.
-    is_near = not known.stops or any(_is_near(evidence, stop) for stop in known.stops)
-    near = BEFORE + AFTER
+    far, near = max(FAR, signal.looks_back), BEFORE + AFTER
     per_day = SHARE_NEAR * (_DAY / near) if is_near else (1 - SHARE_NEAR) * (_DAY / (2 * far - near))
-    return max(0.0, math.log(per_day / (a_day * max(1, len(known.stops)))))
+    return max(0.0, math.log(per_day / chances_a_day))
 
 
 def _is_near(evidence: Evidence, stop: datetime) -> bool:
