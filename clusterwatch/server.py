@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 import structlog
 
 from clusterwatch import pipeline, policy
-from clusterwatch.act.surveyed import events_of_survey
+from clusterwatch.act.surveyed import events_of_check, events_of_survey
 from clusterwatch.errors import ActionError, LeaseLostError, StoreError
 from clusterwatch.metrics import Metrics
 from clusterwatch.model import (
@@ -374,7 +374,8 @@ class Actor:
             return WorldState.CANNOT_TELL
 
     def _finish(self, step: Step, outcome: Outcome) -> bool:
-        finished = self.store.finish_step(outcome, _event_of(step, outcome), *events_of_survey(step, outcome))
+        told = (*events_of_survey(step, outcome), *events_of_check(step, outcome))
+        finished = self.store.finish_step(outcome, _event_of(step, outcome), *told)
         # What nobody can tell, a person has to look at, whether or not the job waits for it.
         tell = log.error if outcome.state is StepState.UNKNOWN else log.info
         tell(

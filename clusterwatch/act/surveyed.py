@@ -1,4 +1,4 @@
-"""What a check of all nodes of a job found, as events: that is evidence like any other."""
+"""What checks of nodes found, as events: that is evidence like any other."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from clusterwatch.model import (
     Severity,
     Step,
     StepKind,
+    StepState,
     event_id,
     findings_told,
     kinds,
@@ -40,4 +41,23 @@ def events_of_survey(step: Step, outcome: Outcome) -> Iterator[Event]:
             text=f"{node} failed a check of all nodes of {step.target}{what}",
             fields={"step_id": step.id},
             job=step.target,
+        )
+
+
+def events_of_check(step: Step, outcome: Outcome) -> Iterator[Event]:
+    """Yield that a node failed its check that had been taken out: it tells of what stopped the job before."""
+    node = str(step.arguments.get("node") or "")
+    # A check within the plan of a restart says for which attempt it is.
+    if step.kind is StepKind.CHECK and outcome.state is StepState.FAILED and node and "attempt" not in step.arguments:
+        yield Event(
+            id=event_id("", "", "actor", step.id, node),
+            kind=kinds.CHECK_FAILED_OUT,
+            component=node_component(node),
+            happened_at=outcome.at,
+            observed_at=outcome.at,
+            source="actor",
+            origin=f"step {step.id}",
+            severity=Severity.WARNING,
+            text=f"{node} failed its check: {outcome.detail}",
+            fields={"step_id": step.id},
         )

@@ -45,6 +45,7 @@ def limits_of(
             minimum=timedelta(seconds=settle.minimum_seconds),
             explicit=timedelta(seconds=settle.explicit_seconds),
             symptoms=timedelta(seconds=settle.symptom_seconds),
+            hang=timedelta(seconds=settle.hang_seconds),
             margin=settle.margin,
         ),
         policy=policy.Limits(
@@ -65,6 +66,12 @@ def limits_of(
             plan_retries=brakes.plan_retries,
             retry_after=timedelta(seconds=brakes.retry_after_seconds),
             readmit_after=timedelta(seconds=brakes.readmit_after_seconds),
+            costs=policy.Costs(
+                replace_seconds=brakes.standby_node_seconds,
+                cold_seconds=brakes.cold_node_seconds,
+                survey_seconds=brakes.survey_seconds,
+                survey_finds=brakes.survey_finds,
+            ),
             abilities={**policy.Limits().abilities, **_abilities(actuators)},
             approve_within=timedelta(seconds=brakes.approve_within_seconds),
             modes={**{name: Mode(mode) for name, mode in brakes.modes.items()}, **(modes or {})},

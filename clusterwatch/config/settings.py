@@ -145,6 +145,14 @@ class PolicySettings(Section):
     """Pause before a failed plan is made again; it doubles with each."""
     readmit_after_seconds: NotNegative = 86400
     """A node that was left out of a job and cannot be checked may be used by it again so long after."""
+    standby_node_seconds: NotNegative = 60
+    """How long a restart takes longer with another node that stands by."""
+    cold_node_seconds: NotNegative = 600
+    """The same where none stands by."""
+    survey_seconds: Positive = 300
+    """How long a check of all nodes of a job takes."""
+    survey_finds: float = Field(default=0.7, gt=0, le=1)
+    """How likely it finds a part that is broken."""
     approve_within_seconds: Positive = 3600
     """How long a decision waits for a person's approval before its evidence is stale."""
     modes: Annotated[dict[str, Mode], AfterValidator(_with_own_child)] = Field(
@@ -189,6 +197,8 @@ class SettleSettings(Section):
     """Longest wait after a signal that names a fault."""
     symptom_seconds: Positive = 60
     """Longest wait when there are symptoms alone."""
+    hang_seconds: NotNegative = 70
+    """Longest wait, from the last step on, while a job hangs and nothing tells why: so long drivers take to give up."""
     margin: float = Field(default=0.3, ge=0, le=1)
     """Lead of the likeliest cause over the next that ends the wait early."""
 

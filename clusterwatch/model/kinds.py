@@ -106,6 +106,9 @@ CHECK_FAILED = "node.check_failed"
 NO_ANSWER = "node.check_failed.no_answer"
 """A node did not answer when all nodes of a job were checked. Fields: step_id."""
 
+CHECK_FAILED_OUT = "node.check_failed.out"
+"""A node that was taken out of a job, or of service, failed its check. Fields: step_id."""
+
 BREAKER_OPENED = "automation.breaker_opened"
 """ClusterWatch stopped its own automation: too much happened at once. Fields: reason."""
 

@@ -1,10 +1,12 @@
 """Diagnosis and job to decision, by rules as data and within brakes."""
 
 from clusterwatch.policy.asked import ASKED, Asked, asked_for, objections, why_not_back, why_not_out
+from clusterwatch.policy.brakes import changes_something
 from clusterwatch.policy.calling import UNKNOWN, call_for
 from clusterwatch.policy.care import care
 from clusterwatch.policy.compiling import CHOICES, FACTS, compile_policy
 from clusterwatch.policy.decide import HELD, breaker_before, decide, due_at, held_by, plan_for
+from clusterwatch.policy.expected import Costs
 from clusterwatch.policy.limits import Limits
 from clusterwatch.policy.plans import Plan
 from clusterwatch.policy.readmitting import stays_out
@@ -24,6 +26,7 @@ __all__ = [
     "Asked",
     "Cluster",
     "Condition",
+    "Costs",
     "Limits",
     "Plan",
     "Policy",
@@ -37,6 +40,7 @@ __all__ = [
     "built_in_texts",
     "call_for",
     "care",
+    "changes_something",
     "compile_policy",
     "decide",
     "due_at",

@@ -61,7 +61,7 @@ def blame_in(diagnosis: Diagnosis, job_nodes: Sequence[str], topology: Topology)
     ranked = tuple(sorted(scores, key=lambda name: (-scores[name], name)))
     place = max(places, key=lambda name: places[name], default=None)
     if place is not None and places[place] >= max([SINGLED_OUT, *(scores[name] for name in ranked[:1])]):
-        behind = _behind(place, job_nodes, topology)
+        behind = nodes_behind(place, job_nodes, topology)
         return Blame(Scope.RACK, behind, behind) if behind else Blame(Scope.NONE, (), ranked)
     return _among_nodes(scores, ranked, job_nodes, topology)
 
@@ -75,7 +75,7 @@ def _among_nodes(
     shared = frozenset.intersection(*(topology.near(name) for name in alike[: MOST_BEHIND_ONE + 1]))
     if len(alike) > 1 and shared and sum(scores[name] for name in alike) >= SINGLED_OUT:
         behind = min(
-            filter(None, (_behind(place, job_nodes, topology) for place in sorted(shared))), key=len, default=()
+            filter(None, (nodes_behind(place, job_nodes, topology) for place in sorted(shared))), key=len, default=()
         )
         if behind:
             together = behind if len(alike) >= MOST_OF_IT * len(behind) else tuple(alike)
@@ -86,7 +86,7 @@ def _among_nodes(
     return Blame(Scope.MANY if len(alike) > 1 else Scope.NONE, (), ranked)
 
 
-def _behind(place: str, job_nodes: Sequence[str], topology: Topology) -> tuple[str, ...]:
+def nodes_behind(place: str, job_nodes: Sequence[str], topology: Topology) -> tuple[str, ...]:
     """Return the nodes of a job that share *place*; none where they are so many that sharing it says nothing."""
     behind = tuple(name for name in job_nodes if place in topology.near(name))
     return behind if len(behind) <= min(MOST_BEHIND_ONE, len(job_nodes) - 1) else ()

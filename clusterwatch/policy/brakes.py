@@ -13,20 +13,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from clusterwatch.model import Job, StepKind, StepState
+from clusterwatch.model import HARDWARE_CAUSES, Attempt, Decision, Job, StepKind, StepState
 from clusterwatch.policy import counting
 from clusterwatch.policy.choosing import ROLLED_BACK
 from clusterwatch.policy.limits import Limits
 from clusterwatch.policy.plans import Plan, asking, stopping
 from clusterwatch.policy.situation import Cluster
-from clusterwatch.policy.view import DAY, HOUR, View
+from clusterwatch.policy.view import DAY, HOUR, View, alike_deaths, fruitless
 
 BRAKE = "brake"
 """What stands for the rule in a decision that a brake made."""
 
+_CALLS = frozenset({StepKind.ASK, StepKind.STOP})
+_LEFT_OUT = frozenset({StepKind.EXCLUDE})
+_CHANGES = frozenset({StepKind.EXCLUDE, StepKind.SURVEY})
+_HARDWARE = frozenset(cause.value for cause in HARDWARE_CAUSES)
 _CHECKS = frozenset({StepKind.CHECK, StepKind.SURVEY})
 _CARE = frozenset({StepKind.DRAIN, StepKind.RESET, StepKind.REBOOT})
 _MOST_DOUBLINGS = 6
@@ -41,8 +46,9 @@ def stopped(view: View, plan: Plan, job: Job, limits: Limits) -> Plan | None:
     """Return the plan that stops a job which restarts cannot help; None where one may."""
     if not plan.has(StepKind.REQUEUE):
         return None
-    alike, fruitless = view.deaths_alike, view.attempts_without_progress
-    if alike > limits.restarts_without_progress and not _changes_something(plan):
+    row = _row(view)
+    alike, fruitless = alike_deaths(_since_changed(view, row)), _unmended(view, row, plan)
+    if alike > limits.restarts_without_progress and not changes_something(plan):
         current = view.situation.attempts[-1]
         reason = (
             f"{alike} attempts died the same way ({current.fingerprint}) at step {job.highest_step} without progress"
@@ -58,7 +64,39 @@ def stopped(view: View, plan: Plan, job: Job, limits: Limits) -> Plan | None:
     return None
 
 
-def _changes_something(plan: Plan) -> bool:
+def _row(view: View) -> tuple[Attempt, ...]:
+    """Return the attempts since a person was called last: whom that one started again is tried anew."""
+    called = [each.attempt or 0 for each in view.of_job if _has_done(each, _CALLS)]
+    last = max(called, default=0)
+    return tuple(each for each in view.situation.attempts if each.number > last) or view.situation.attempts[-1:]
+
+
+def _since_changed(view: View, row: Sequence[Attempt]) -> Sequence[Attempt]:
+    """Return the attempts of *row* since one was started with anything changed: before that it was another try."""
+    changed = [each.attempt or 0 for each in view.of_job if _has_done(each, _CHANGES)]
+    last = max(changed, default=0)
+    return tuple(each for each in row if each.number > last)
+
+
+def _unmended(view: View, row: Sequence[Attempt], plan: Plan) -> int:
+    """Count the newest attempts in a row that made no new step, up to as many again that were mended left out.
+
+    Mended is what ended by hardware that the next attempt goes without: another part is another fault.
+    """
+    total = fruitless(row)
+    mended = {each.attempt for each in view.of_job if each.cause in _HARDWARE and _has_done(each, _LEFT_OUT)}
+    if view.hardware and plan.has(StepKind.EXCLUDE) and view.current is not None:
+        mended.add(view.current.number)
+    found = sum(each.number in mended for each in row[len(row) - total :])
+    return total - min(found, total // 2)
+
+
+def _has_done(decision: Decision, kinds: frozenset[StepKind]) -> bool:
+    return any(step.kind in kinds and step.state is StepState.DONE for step in decision.steps)
+
+
+def changes_something(plan: Plan) -> bool:
+    """Say whether *plan* is more than the same once more."""
     return (
         plan.has(StepKind.EXCLUDE)
         or plan.has(StepKind.SURVEY)

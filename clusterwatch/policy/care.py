@@ -33,6 +33,8 @@ _Done = tuple[Decision, Step]
 _PENDING = frozenset({StepState.RECORDED, StepState.BEGUN})
 _MOST_DOUBLINGS = 5
 _CHECK_AFTER_SECONDS = 1800.0
+_FIRST_CHECK_SECONDS = 180.0
+"""Until what a job left on a node is gone. Checked soon, it stands by again, or is known to be broken."""
 
 
 def care(cluster: Cluster, limits: Limits, now: datetime) -> tuple[list[Decision], datetime | None]:
@@ -85,7 +87,8 @@ def _can_be_checked(cluster: Cluster, name: str, now: datetime) -> bool:
 
 
 def _checking(job: Job, left: LeftOut, limits: Limits, now: datetime) -> _Care:
-    pause = timedelta(seconds=_CHECK_AFTER_SECONDS * 2.0 ** min(left.failures, _MOST_DOUBLINGS))
+    again = _CHECK_AFTER_SECONDS * 2.0 ** min(max(left.failures - 1, 0), _MOST_DOUBLINGS)
+    pause = timedelta(seconds=again if left.checked_at is not None else _FIRST_CHECK_SECONDS)
     due_at = (left.checked_at or left.since) + pause
     if due_at > now:
         return None, due_at

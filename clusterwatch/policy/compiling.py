@@ -21,7 +21,7 @@ from typing import Any, get_type_hints
 from clusterwatch.errors import ConfigError, Mistake
 from clusterwatch.model import TABLE5_ROW, Cause, ComponentKind, Mode
 from clusterwatch.policy.blame import Scope
-from clusterwatch.policy.rules import Action, Comparison, Condition, Policy, Rule, WithoutSpares
+from clusterwatch.policy.rules import Action, Comparison, Condition, Policy, Rule, Whom, WithoutSpares
 from clusterwatch.policy.view import OTHER_CATEGORY, View
 
 _KEYS = frozenset({"name", "description", "mode", "rule", "rules_of"})
@@ -34,7 +34,7 @@ _NUMBERS = {
     "check_after_seconds": (0, 7 * 86_400),
 }
 _WHOLE = frozenset({"nodes_at_most", "suspects"})
-_RULE_KEYS = frozenset({"name", "why", "when", "do", "mode", "without_spares", "sources"}) | _NUMBERS.keys()
+_RULE_KEYS = frozenset({"name", "why", "when", "do", "mode", "whom", "without_spares", "sources"}) | _NUMBERS.keys()
 _ALONE = frozenset({Action.WAIT, Action.ASK, Action.STOP})
 _OF_RESTART = frozenset({Action.EXCLUDE, Action.ROLL_BACK, Action.CHECK, Action.SURVEY})
 _OF_DRAIN = frozenset({Action.RESET, Action.REBOOT})
@@ -139,6 +139,7 @@ class _Draft:
             when=tuple(each for key, value in when.items() if (each := self.condition(key, value)) is not None),
             do=do,
             mode=self.one_of(values, "mode", Mode.AUTO),
+            whom=self.one_of(values, "whom", Whom.TO_BLAME),
             without_spares=self.one_of(values, "without_spares", WithoutSpares.WAIT),
             sources=self.texts(values, "sources"),
             **numbers,

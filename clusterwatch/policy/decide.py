@@ -38,7 +38,7 @@ MODES = (Mode.OBSERVE, Mode.SUGGEST, Mode.APPROVE, Mode.AUTO)
 
 def decide(situation: Situation, limits: Limits, now: datetime) -> Decision:
     """Return what to do, with the reason in an operator's words; steps that the mode forbids come cancelled."""
-    view = View(situation, now)
+    view = View(situation, now, limits.costs)
     plan, job = _plan(view, limits), situation.job
     decision = Decision(
         id=_id(view),
@@ -66,12 +66,12 @@ def decide(situation: Situation, limits: Limits, now: datetime) -> Decision:
 
 def plan_for(situation: Situation, limits: Limits, now: datetime) -> Plan:
     """Return the plan alone, to compare what different causes would lead to."""
-    return _plan(View(situation, now), limits)
+    return _plan(View(situation, now, limits.costs), limits)
 
 
 def due_at(situation: Situation, limits: Limits, now: datetime) -> datetime:
     """Return when to decide: *now*, or the end of a pause that a rule or a brake asks for."""
-    view = View(situation, now)
+    view = View(situation, now, limits.costs)
     plan = _plan(view, limits)
     waiting = next((rule for rule in limits.policy.rules if rule.name == plan.rule and rule.wait_seconds), None)
     if waiting is not None and view.current is not None and view.current.interrupted_at is not None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 
 from clusterwatch.model import Mode, StepKind
+from clusterwatch.policy.expected import Costs
 from clusterwatch.policy.rules import Policy
 from clusterwatch.policy.shipped import built_in
 
@@ -34,6 +35,7 @@ class Limits:
         readmit_after: A node that was left out of a job and cannot be checked may be used by it again so long after.
         act_within: A step may be begun this long after its decision; later the evidence is stale.
         approve_within: The same for what waits for a person's approval.
+        costs: What a site pays for another node and for a check of all.
         modes: How far each actuator may go; an actuator that is not named here observes.
         abilities: What each actuator can do at all; one that is not named here can do everything.
     """
@@ -56,6 +58,7 @@ class Limits:
     readmit_after: timedelta = timedelta(days=1)
     act_within: timedelta = timedelta(minutes=10)
     approve_within: timedelta = timedelta(hours=1)
+    costs: Costs = field(default_factory=Costs)
     modes: Mapping[str, Mode] = field(default_factory=lambda: {"local_process": Mode.AUTO, "small_fleet": Mode.AUTO})
     abilities: Mapping[str, frozenset[StepKind]] = field(default_factory=lambda: {"local_process": LOCAL_KINDS})
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 from clusterwatch.model import Checkpoint, Job, Mode, Scalar, StepKind
 from clusterwatch.policy.choosing import ROLLED_BACK, chosen_checkpoint
-from clusterwatch.policy.rules import Action, Rule, WithoutSpares
+from clusterwatch.policy.rules import Action, Rule, Whom, WithoutSpares
 from clusterwatch.policy.view import View
 
 PlannedStep = tuple[StepKind, tuple[tuple[str, Scalar], ...]]
@@ -125,10 +125,22 @@ def _left_out(view: View, rule: Rule, job: Job) -> tuple[list[str], list[str]]:
         return [], [f"No node is left out: {len(suspects)} are to blame, {limit}."]
     if view.spares is not None and view.spares < len(suspects) and rule.without_spares is WithoutSpares.KEEP:
         return [], [f"No node is left out: {view.spares} spare nodes for {len(suspects)}."]
-    return suspects, []
+    return suspects, [_in_figures(view)] if rule.whom is Whom.LIKELY and not view.hardware else []
+
+
+def _in_figures(view: View) -> str:
+    """Return what the nodes that may be broken are left out for."""
+    chances = [(node, view.chances.get(node, 0.0)) for node in view.may_be_broken]
+    broken = ", ".join(f"{node} is broken with {chance:.0%}" for node, chance in chances)
+    costs = view.expected
+    return f"{broken}: {costs.keep:.0f} s are expected to be lost with it, {costs.leave_out:.0f} s without."
 
 
 def _suspects(view: View, rule: Rule) -> list[str]:
+    if rule.whom is Whom.LIKELY:
+        return list(view.may_be_broken)
+    if rule.whom is Whom.NEIGHBOURHOOD:
+        return list(view.neighbourhood)
     return list(view.blame.nodes or view.blame.ranked[: rule.suspects])
 
 

@@ -39,6 +39,14 @@ class Comparison(StrEnum):
     LIKE = "_like"
 
 
+class Whom(StrEnum):
+    """Which nodes a rule leaves out."""
+
+    TO_BLAME = "to_blame"
+    LIKELY = "likely"
+    NEIGHBOURHOOD = "neighbourhood"
+
+
 class WithoutSpares(StrEnum):
     """What becomes of a job whose nodes nobody can replace."""
 
@@ -103,6 +111,8 @@ class Rule:
         why: The reason, in an operator's words; sources are where the practice is published.
         mode: How far this rule may go at most, whatever the actuator may.
         nodes_at_most: How many nodes may be left out at once.
+        whom: Leave out the nodes that are to blame, or with them those that may be broken, or all that share a place
+            with one that was left out of late.
         suspects: Leave out this many of the most suspect nodes, singled out or not; 0 only those that are to blame.
         back_seconds: Roll back to a checkpoint saved at least so long before the first evidence; 0 to the one before
             that which the failed attempt had resumed from.
@@ -116,6 +126,7 @@ class Rule:
     do: tuple[Action, ...] = (Action.ASK,)
     mode: Mode = Mode.AUTO
     nodes_at_most: int = 1
+    whom: Whom = Whom.TO_BLAME
     suspects: int = 0
     back_seconds: float = 0.0
     wait_seconds: float = 0.0

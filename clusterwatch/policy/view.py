@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import cached_property
 from itertools import takewhile
 
-from clusterwatch.model import TABLE5_ROW, Attempt, Decision, StepKind, StepState, kinds
-from clusterwatch.policy.blame import Blame, blame_in
+from clusterwatch.model import TABLE5_ROW, Attempt, Decision, NodeState, StepKind, StepState, kinds
+from clusterwatch.policy import expected
+from clusterwatch.policy.blame import Blame, Scope, blame_in, nodes_behind
+from clusterwatch.policy.expected import Costs, Expected
 from clusterwatch.policy.situation import Situation
 
 HOUR = timedelta(hours=1)
 DAY = timedelta(days=1)
 OTHER_CATEGORY = "Not unexpected"
 """Category of what is not among the unexpected interruptions: planned work, an operator, nothing at all."""
+
+CAUGHT_IN_STEP = "training.unexpected_result"
+"""A loss or a gradient that cannot be, found before the optimizer used it: weights and checkpoints are not touched."""
 
 _WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 JUST_BOOTED = timedelta(minutes=10)
@@ -26,9 +31,10 @@ class View:
     The first line of a fact's docstring is what the documentation says of it.
     """
 
-    def __init__(self, situation: Situation, now: datetime) -> None:
+    def __init__(self, situation: Situation, now: datetime, costs: Costs | None = None) -> None:
         self.situation = situation
         self.now = now
+        self.costs = costs or Costs()
 
     @cached_property
     def cause(self) -> str:
@@ -57,9 +63,24 @@ class View:
         return self.situation.diagnosis.confidence
 
     @cached_property
+    def hardware_chance(self) -> float:
+        """Probability that a part of the cluster is to blame, whichever it is, 0 to 1."""
+        return expected.hardware_chance(self.situation.diagnosis)
+
+    @cached_property
+    def node_chance(self) -> float:
+        """Probability that a part of the first suspect node is broken, whichever it is, 0 to 1; 0 without one."""
+        return next(iter(self.chances.values()), 0.0)
+
+    @cached_property
     def margin(self) -> float:
         """How far the cause leads the next best, 0 to 1."""
         return self.situation.diagnosis.margin
+
+    @cached_property
+    def caught_in_step(self) -> bool:
+        """Whether a step found its own result wrong before anything was made of it, as Megatron's checks do."""
+        return any(each.kind == CAUGHT_IN_STEP for each in self.situation.incident.evidence)
 
     @cached_property
     def node_confirmed(self) -> bool:
@@ -81,6 +102,11 @@ class View:
     def scope(self) -> str:
         """How far the blame reaches: "node", "rack" (nodes behind one switch, rack or power domain), "many", "none"."""
         return self.blame.scope.value
+
+    @cached_property
+    def neighbours_left_out(self) -> bool:
+        """Whether a node near the worst one, behind a switch, rack or power supply, was left out within the hour."""
+        return bool(self.neighbourhood)
 
     @cached_property
     def to_blame(self) -> int:
@@ -143,6 +169,27 @@ class View:
     def attempts_without_progress(self) -> int:
         """How many attempts in a row made no new step, whatever each of them died of."""
         return fruitless(self.situation.attempts)
+
+    @cached_property
+    def comebacks(self) -> int:
+        """How often the job stopped again after a restart because of this incident, or without a new step."""
+        current, incident_id = self.current, self.situation.incident.id
+        again = sum(
+            current is not None and (each.attempt or 0) < current.number and self._restarts(each)
+            for each in self.of_job
+            if each.incident_id == incident_id
+        )
+        return max(again, min(self.attempts_without_progress, len(self.situation.attempts) - 1))
+
+    @cached_property
+    def saved_by_leaving_out(self) -> float | None:
+        """Seconds that leaving out the nodes that may be broken is expected to save."""
+        return self.expected.saved_by_leaving_out if self.may_be_broken else None
+
+    @cached_property
+    def saved_by_survey(self) -> float:
+        """Seconds that a check of all nodes is expected to save, against the cheaper of all else."""
+        return self.expected.saved_by_survey
 
     @cached_property
     def restarts_before(self) -> int:
@@ -212,6 +259,75 @@ class View:
         """The nodes of the job that are to blame."""
         job, cluster = self.situation.job, self.situation.cluster
         return blame_in(self.situation.diagnosis, job.nodes if job is not None else (), cluster.topology)
+
+    @cached_property
+    def chances(self) -> Mapping[str, float]:
+        """The suspect nodes of the job, each with the probability that a part of it is broken, likeliest first."""
+        job, suspects = self.situation.job, self.situation.diagnosis.suspects
+        members = frozenset(job.nodes) if job is not None else frozenset()
+        total = sum(each.score for each in suspects)
+        scores: dict[str, float] = {}
+        for each in suspects:
+            if each.component.node in members:
+                scores[each.component.node] = scores.get(each.component.node, 0.0) + each.score / total
+        likeliest = sorted(scores, key=lambda name: (-scores[name], name))
+        chance = expected.suspects_chance(self.situation.diagnosis)
+        return {name: chance * scores[name] for name in likeliest}
+
+    @cached_property
+    def may_be_broken(self) -> tuple[str, ...]:
+        """The node that is to blame alone, and those that may be broken: few, and not some of many that are alike."""
+        singled_out = self.blame.nodes if self.blame.scope is Scope.NODE else ()
+        return tuple(dict.fromkeys((*singled_out, *expected.standing_out(self.chances))))[: expected.MOST_LEFT_OUT]
+
+    @cached_property
+    def neighbourhood(self) -> tuple[str, ...]:
+        """The nodes of the job behind the switch, rack or power supply that the worst shares with one left out of late.
+
+        Left out within the hour; none where no such place is known.
+        """
+        job, topology = self.situation.job, self.situation.cluster.topology
+        worst = (*self.blame.nodes, *self.blame.ranked)[:1]
+        left_out = frozenset(
+            str(step.arguments.get("node"))
+            for each in self.of_job
+            if self.now - each.made_at < HOUR
+            for step in each.steps
+            if step.kind is StepKind.EXCLUDE and step.state is StepState.DONE
+        ).difference(worst)
+        if job is None or not worst or not left_out:
+            return ()
+        shared = topology.near(worst[0]) & frozenset[str]().union(*(topology.near(name) for name in left_out))
+        behind = (nodes_behind(place, job.nodes, topology) for place in sorted(shared))
+        return min(filter(None, behind), key=len, default=())
+
+    @cached_property
+    def broken_chance(self) -> float:
+        """The probability that a part is broken which stops the job again; what came back was more than chance."""
+        unexplained = expected.unexplained_chance(self.situation.diagnosis)
+        share = 1.0 if self.comebacks else expected.UNEXPLAINED_IS_BROKEN
+        return min(1.0, self.hardware_chance + share * unexplained)
+
+    @cached_property
+    def expected(self) -> Expected:
+        """What keeping every node, leaving out those that may be broken and a check of all are expected to cost."""
+        attempts = self.situation.attempts
+        named = sum(self.chances.get(name, 0.0) for name in self.may_be_broken)
+        rate = expected.stops_per_second(attempts)
+        replace_seconds = expected.replacing(len(self.may_be_broken), self._free_for_job, rate, self.costs)
+        return expected.expected(
+            self.broken_chance, named, expected.stop_seconds(attempts), replace_seconds, self.costs
+        )
+
+    @property
+    def _free_for_job(self) -> int | None:
+        """How many spare nodes the job may use; None where that is not known."""
+        job = self.situation.job
+        if self.spares is None or job is None:
+            return None
+        nodes = self.situation.cluster.nodes
+        kept_out = sum(left.node in nodes and nodes[left.node].state is NodeState.IN_SERVICE for left in job.left_out)
+        return max(0, self.spares - kept_out)
 
     @cached_property
     def current(self) -> Attempt | None:

@@ -186,9 +186,11 @@ def assert_steps_ended(service: KilledService) -> None:
     states = {step.id: step.state for step in service.steps()}
     assert set(states.values()) <= ENDED_STEP_STATES
     performed = service.performed()
-    assert {step: count for step, count in performed.items() if count > 1} == {}
+    # A check that a node does not pass changes nothing: it may be made again.
+    failed = {step for step, state in states.items() if state is StepState.FAILED}
+    assert {step: count for step, count in performed.items() if count > 1 and step not in failed} == {}
     done = {step for step, state in states.items() if state is StepState.DONE}
-    assert done == set(performed)
+    assert done <= set(performed) <= done | failed
     restarts = len(service.done(StepKind.REQUEUE))
     assert len(service.attempts()) == 1 + restarts
 
@@ -438,7 +440,7 @@ def test_node_that_is_broken_does_not_come_back_for_being_asked_to(tmp_path: Pat
     service.close()
 
 
-SECOND_FAULT_AT = 2000.0
+SECOND_FAULT_AT = 2400.0
 LEFT_OUT_AND_CLEARED = Scenario(
     (
         fault("machine_check", 0, "node0003"),

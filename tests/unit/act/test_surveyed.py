@@ -1,4 +1,4 @@
-from clusterwatch.act.surveyed import events_of_survey
+from clusterwatch.act.surveyed import events_of_check, events_of_survey
 from clusterwatch.model import Outcome, Step, StepKind, StepState
 from clusterwatch.testing import NOON, seconds
 
@@ -24,3 +24,16 @@ def test_other_steps_find_nothing():
     drain = Step("s.2", "d", 2, StepKind.DRAIN, "recording", "job-1", {}, NOON + seconds(600))
 
     assert not list(events_of_survey(drain, Outcome("s.2", StepState.FAILED, NOON, "", {"failed": "node001"})))
+
+
+def test_node_that_fails_its_check_after_it_was_taken_out_tells_of_what_was_before():
+    check = Step("c.1", "d", 1, StepKind.CHECK, "recording", "job-1", {"node": "node001"}, NOON + seconds(600))
+    of_restart = Step(
+        "c.2", "d", 1, StepKind.CHECK, "recording", "job-1", {"node": "node001", "attempt": 2}, NOON + seconds(600)
+    )
+
+    (told,) = events_of_check(check, Outcome("c.1", StepState.FAILED, NOON, "exit code 1: ECC"))
+
+    assert (told.kind, told.node, told.job) == ("node.check_failed.out", "node001", None)
+    assert not list(events_of_check(check, Outcome("c.1", StepState.DONE, NOON, "")))
+    assert not list(events_of_check(of_restart, Outcome("c.2", StepState.FAILED, NOON, "")))

@@ -70,7 +70,7 @@ def test_policy_with_mistakes_is_answered_with_all_of_them_and_exit_code_10(tmp_
 
 
 def test_policy_that_is_in_order_is_said_to_be():
-    assert answer("policy", "check", "default") == {"policy": "default", "rules": 14, "mistakes": []}
+    assert answer("policy", "check", "default") == {"policy": "default", "rules": 18, "mistakes": []}
 
 
 def test_built_in_policies_are_listed():

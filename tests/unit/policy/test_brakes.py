@@ -10,11 +10,13 @@ from hypothesis import strategies as st
 from clusterwatch.act.slurm import Slurm
 from clusterwatch.model import (
     CLUSTER,
+    Alternative,
     Attempt,
     Cause,
     Checkpoint,
     Component,
     ComponentKind,
+    Decision,
     Diagnosis,
     Evidence,
     History,
@@ -28,6 +30,7 @@ from clusterwatch.model import (
     Node,
     NodeState,
     Severity,
+    Step,
     StepKind,
     StepState,
     Suspect,
@@ -55,6 +58,7 @@ GPU = Diagnosis(
     NOON,
     node_confirmed=True,
 )
+BUG = replace(GPU, cause=Cause.SOFTWARE_BUG, suspects=(), node_confirmed=False)
 JOB = Job("job-1", "llama", JobState.INTERRUPTED, NOON, NOON, nodes=NODES, actuator="small_fleet", attempt=1)
 DIED = Attempt("job-1", 1, NOON, ended_at=NOON, first_new_step_at=NOON, interrupted_at=NOON, fingerprint="Xid 79")
 SAVED = Checkpoint("job-1", 20, "/ck/step_20", "dcp", complete=True, verified=True, saved_at=NOON)
@@ -307,10 +311,10 @@ def test_all_nodes_behind_a_failed_switch_are_left_out():
 
 
 def test_decision_says_which_rule_of_which_policy_and_what_else_was_considered():
-    decision = decided(replace(GPU, confidence=0.55))
+    decision = decided(replace(GPU, confidence=0.55, alternatives=(Alternative(Cause.SOFTWARE_BUG, 0.45),)))
 
     assert (decision.policy, decision.rule, decision.cause) == ("default", "suspected-hardware", "faulty_gpu")
-    assert "broken-hardware: confidence is 0.55, wanted at least 0.6" in decision.considered
+    assert "broken-hardware: node_chance is 0.55, wanted at least 0.8" in decision.considered
     assert any("would fit too" in each for each in decision.considered)
 
 
@@ -433,5 +437,59 @@ def test_job_of_slurm_waits_for_the_person_who_is_asked_and_is_not_cancelled():
         restarts_without_progress=9,
     )
 
-    assert decision.rule == "unknown-third-time"
+    assert decision.rule == "unknown-still"
     assert [step.kind for step in decision.steps] == [StepKind.ASK]
+
+
+# --- rows of attempts -----------------------------------------------------------------------------------------------
+
+
+def carried_out(attempt, *wanted, cause=Cause.UNKNOWN, incident="inc-0"):
+    """A decision about *attempt* whose steps of the *wanted* kinds were done."""
+    steps = tuple(
+        Step(f"d{attempt}.{order}", f"d{attempt}", order, kind, "small_fleet", "job-1", {}, NOW, StepState.DONE)
+        for order, kind in enumerate(wanted, start=1)
+    )
+    return Decision(f"d{attempt}", incident, 1, "job-1", Mode.AUTO, "", NOON, steps, attempt=attempt, cause=cause.value)
+
+
+def fruitless_attempts(total, fingerprint="hang"):
+    return tuple(
+        replace(DIED, number=number, first_new_step_at=None, fingerprint=f"{fingerprint}")
+        for number in range(1, total + 1)
+    )
+
+
+def after(attempts, *recent, diagnosis=GPU):
+    """What is decided about the last of *attempts*."""
+    return decided(diagnosis, job=replace(JOB, attempt=len(attempts)), attempts=attempts, around=cluster(recent=recent))
+
+
+def test_job_that_a_person_started_again_is_tried_anew():
+    asked = carried_out(5, StepKind.ASK)
+
+    assert "5 attempts in a row" not in after(fruitless_attempts(6), asked).reason
+    assert after(fruitless_attempts(6), diagnosis=BUG).steps[0].kind is StepKind.STOP
+
+
+def test_death_after_something_was_changed_is_not_the_same_once_more():
+    attempts = fruitless_attempts(4)
+    changed = carried_out(3, StepKind.SURVEY, StepKind.REQUEUE)
+
+    assert "died the same way" in after(attempts, diagnosis=BUG).reason
+    assert after(attempts, changed, diagnosis=BUG).rule == "user-code"
+
+
+def test_attempts_that_broken_parts_ended_are_half_forgiven_once_those_are_left_out():
+    attempts = fruitless_attempts(6)
+    mended = [carried_out(number, StepKind.EXCLUDE, cause=Cause.GPU_HBM) for number in (4, 5)]
+
+    assert after(attempts, *mended).rule == "broken-hardware"
+    assert after(attempts).steps[0].kind is StepKind.STOP
+
+
+def test_however_many_parts_were_left_out_a_job_without_progress_is_stopped_in_the_end():
+    attempts = fruitless_attempts(10)
+    mended = [carried_out(number, StepKind.EXCLUDE, cause=Cause.GPU_HBM) for number in range(1, 10)]
+
+    assert after(attempts, *mended).steps[0].kind is StepKind.STOP

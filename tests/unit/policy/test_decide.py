@@ -3,20 +3,27 @@
 from dataclasses import replace
 
 from clusterwatch.model import (
+    Alternative,
     Attempt,
     Cause,
     Checkpoint,
     Component,
     ComponentKind,
     Diagnosis,
+    Evidence,
     Incident,
     IncidentState,
     Job,
     JobState,
     Mode,
+    Node,
+    NodeState,
+    Severity,
     StepKind,
     StepState,
     Suspect,
+    Topology,
+    Trust,
 )
 from clusterwatch.policy import Cluster, Limits, Situation, decide
 from clusterwatch.testing import NOON, seconds
@@ -44,6 +51,13 @@ JOB = Job(
 )
 DIED = Attempt("job-1", 1, NOON, ended_at=NOON + seconds(60), first_new_step_at=NOON, fingerprint="KeyError at a.py:3")
 SAVED = Checkpoint("job-1", 20, "/ck/step_20", "dcp", complete=True, verified=True, saved_at=NOON)
+
+
+SPARE = Node("node009", NodeState.IN_SERVICE, NOON)
+WITH_SPARES = Cluster(
+    nodes={name: replace(SPARE, name=name) for name in ("node001", "node002", "node008", "node009")},
+    jobs={"job-1": JOB},
+)
 
 
 def decision_for(
@@ -93,8 +107,47 @@ def test_users_log_is_enough_to_leave_a_node_out_of_that_job_and_never_drains_it
     assert StepKind.DRAIN not in kinds
 
 
-def test_node_that_is_less_likely_to_blame_than_the_rest_stays():
-    assert StepKind.EXCLUDE not in kinds_of(decision_for(replace(GPU, confidence=0.4)))
+def test_node_that_is_hardly_broken_stays_where_the_program_failed():
+    bug = replace(BUG, confidence=0.9, alternatives=(Alternative(Cause.FAULTY_GPU, 0.08),), suspects=GPU.suspects)
+
+    assert StepKind.EXCLUDE not in kinds_of(decision_for(bug, cluster=WITH_SPARES))
+
+
+def test_node_that_may_well_be_broken_is_left_out_where_others_stand_by_and_not_drained():
+    bug = replace(BUG, confidence=0.6, alternatives=(Alternative(Cause.FAULTY_GPU, 0.35),), suspects=GPU.suspects)
+
+    with_spares, without = decision_for(bug, cluster=WITH_SPARES), decision_for(bug)
+
+    assert (with_spares.rule, without.rule) == ("worth-leaving-out", "user-code")
+    assert kinds_of(with_spares) == [StepKind.EXCLUDE, StepKind.CHOOSE_CHECKPOINT, StepKind.REQUEUE]
+    assert "node002 is broken with 3" in with_spares.reason
+
+
+def test_both_ends_of_a_link_are_left_out_and_neither_is_drained():
+    ends = tuple(
+        Suspect(Component(ComponentKind.NIC, "mlx5_0", name), score)
+        for name, score in (("node002", 0.6), ("node001", 0.4))
+    )
+    link = replace(GPU, cause=Cause.NETWORK_SWITCH_CABLE, confidence=0.97, suspects=ends)
+
+    decision = decision_for(link, job=replace(JOB, nodes=("node001", "node002", "node003")), cluster=WITH_SPARES)
+
+    assert [step.arguments["node"] for step in decision.steps if step.kind is StepKind.EXCLUDE] == [
+        "node002",
+        "node001",
+    ]
+    assert StepKind.DRAIN not in kinds_of(decision)
+
+
+def test_wrong_result_that_its_own_step_caught_costs_no_earlier_checkpoint():
+    rank = Component(ComponentKind.RANK, "3", "node002")
+    wrong = Evidence("training.unexpected_result", rank, Severity.ERROR, Trust.USER, NOON, NOON, 1, ())
+    corrupt = replace(GPU, cause=Cause.SILENT_DATA_CORRUPTION, confidence=0.6)
+
+    caught = decision_for(corrupt, incident=replace(INCIDENT, evidence=(wrong,)))
+
+    assert (caught.rule, decision_for(corrupt).rule) == ("corruption-caught", "corrupted-data")
+    assert next(s for s in caught.steps if s.kind is StepKind.REQUEUE).arguments["step"] == SAVED.step
 
 
 def test_one_of_many_suspects_alike_is_not_left_out_by_chance():
@@ -201,11 +254,13 @@ HANG = replace(BUG, cause=Cause.UNKNOWN, confidence=0.4)
 AGAIN = replace(JOB, attempt=2)
 
 
-def test_what_nothing_explains_and_comes_back_has_every_node_checked_before_the_next_try():
-    first = decision_for(HANG)
+def test_what_nothing_explains_has_every_node_checked_where_that_is_cheaper_than_to_be_stopped_again():
+    program = replace(HANG, confidence=0.3, alternatives=(Alternative(Cause.SOFTWARE_BUG, 0.65),))
     second = decision_for(HANG, job=AGAIN, attempts=(DIED, FRUITLESS))
 
-    assert StepKind.SURVEY not in kinds_of(first)
+    assert StepKind.SURVEY in kinds_of(decision_for(HANG))
+    assert StepKind.SURVEY not in kinds_of(decision_for(program))
+    assert StepKind.SURVEY not in kinds_of(decision_for(HANG, checkpoints=())), "it may never have run"
     assert kinds_of(second) == [StepKind.SURVEY, StepKind.CHOOSE_CHECKPOINT, StepKind.REQUEUE]
     assert second.steps[0].arguments["nodes"] == "node001,node002"
 
@@ -234,4 +289,55 @@ def test_where_nobody_can_check_every_node_the_next_rule_decides():
     )
 
     assert (decision.rule, decision.steps[0].kind) == ("unknown-again", StepKind.EXCLUDE)
-    assert "no-idea-again: nobody can check all nodes of the job" in decision.considered
+    assert "worth-a-survey: nobody can check all nodes of the job" in decision.considered
+
+
+def restarted(decision, state=StepState.DONE):
+    """*decision*, carried out."""
+    return replace(decision, steps=tuple(replace(step, state=state) for step in decision.steps))
+
+
+def test_what_came_back_after_a_few_new_steps_has_every_node_checked_too():
+    second = replace(DIED, number=2)
+    before = restarted(decision_for(HANG))
+
+    decision = decision_for(HANG, job=AGAIN, attempts=(DIED, second), cluster=Cluster(recent=(before,)))
+
+    assert decision.rule == "worth-a-survey"
+
+
+def test_program_that_fails_again_and_again_has_no_node_checked():
+    clear = replace(BUG, alternatives=(Alternative(Cause.UNKNOWN, 0.05),))
+
+    assert decision_for(clear, job=AGAIN, attempts=(DIED, FRUITLESS)).rule == "user-code"
+
+
+def test_nodes_of_one_rack_that_are_suspect_again_are_left_out_together():
+    hosts = tuple(Suspect(Component(ComponentKind.NODE, name, name), 0.5) for name in ("node001", "node002"))
+    job = replace(AGAIN, nodes=("node001", "node002", "node003", "node004"))
+    rack = Topology({name: frozenset({"power1" if name in ("node001", "node002") else "power2"}) for name in job.nodes})
+
+    decision = decision_for(
+        replace(HANG, suspects=hosts), job=job, attempts=(DIED, FRUITLESS), cluster=Cluster(topology=rack)
+    )
+
+    assert decision.rule == "suspect-behind-one-switch"
+    assert [s.arguments["node"] for s in decision.steps if s.kind is StepKind.EXCLUDE] == ["node001", "node002"]
+
+
+def test_neighbour_of_a_node_that_was_left_out_just_before_leaves_with_all_behind_their_switch():
+    job = replace(AGAIN, nodes=tuple(f"node00{number}" for number in range(2, 9)))
+    power = Topology({f"node00{number}": frozenset({f"power{number // 4}"}) for number in range(1, 9)})
+    before = restarted(
+        decision_for(replace(GPU, suspects=(Suspect(Component(ComponentKind.NODE, "node001", "node001"), 1.0),)))
+    )
+
+    lost = replace(GPU, cause=Cause.NETWORK_SWITCH_CABLE)
+    decision = decision_for(
+        lost, job=job, attempts=(DIED, FRUITLESS), cluster=Cluster(topology=power, recent=(before,))
+    )
+    elsewhere = replace(lost, suspects=(Suspect(Component(ComponentKind.NODE, "node008", "node008"), 1.0),))
+
+    assert decision.rule == "behind-one-switch-again"
+    assert [s.arguments["node"] for s in decision.steps if s.kind is StepKind.EXCLUDE] == ["node002", "node003"]
+    assert decision_for(elsewhere, job=job, cluster=Cluster(topology=power, recent=(before,))).rule == "broken-hardware"

@@ -132,19 +132,21 @@ def checks(job=WAITING, now=NOON + HOUR, limits=None, **rest):
     return care(cluster(jobs={job.id: job, **rest.pop("others", {})}, **rest), limits or Limits(), now)
 
 
-def test_node_that_was_left_out_is_checked_after_half_an_hour():
+def test_node_that_was_left_out_is_checked_as_soon_as_nothing_of_the_job_is_left_there():
     (decision,), _ = checks()
 
     assert [(step.kind, step.arguments["node"]) for step in decision.steps] == [(StepKind.CHECK, "node002")]
     assert (decision.job_id, decision.incident_id) == (None, "inc-1")
-    assert checks(now=NOON + seconds(1799)) == ([], NOON + seconds(1800))
+    assert checks(now=NOON + seconds(179)) == ([], NOON + seconds(180))
 
 
-def test_check_that_failed_is_made_again_after_twice_as_long():
+def test_check_that_failed_is_made_again_after_half_an_hour_and_then_twice_as_long():
     failed = replace(JOB, left_out=(replace(LEFT, checked_at=NOON + HOUR, failures=1),))
+    again = replace(JOB, left_out=(replace(LEFT, checked_at=NOON + HOUR, failures=2),))
 
-    assert checks(failed, now=NOON + 1.5 * HOUR) == ([], NOON + 2 * HOUR)
-    assert len(checks(failed, now=NOON + 2 * HOUR)[0]) == 1
+    assert checks(failed, now=NOON + HOUR) == ([], NOON + 1.5 * HOUR)
+    assert checks(again, now=NOON + 1.5 * HOUR) == ([], NOON + 2 * HOUR)
+    assert len(checks(again, now=NOON + 2 * HOUR)[0]) == 1
 
 
 def test_check_that_is_under_way_is_not_asked_for_twice():
