@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from clusterwatch.model.collectives import CallState, Dump, GroupTrace
@@ -45,15 +45,15 @@ class Group:
         """Whether it is known how far the devices came."""
         return all(each.trace.tells_states for each in self.standings.values())
 
-    def add(self, rank: int, trace: GroupTrace) -> None:
-        """Take what *rank* recorded."""
-        self.traced[rank] = trace
+    def add(self, ranks: Sequence[int], trace: GroupTrace) -> None:
+        """Take what each of *ranks* recorded."""
+        self.traced.update(dict.fromkeys(ranks, trace))
         # Recorded calls are shared between ranks: the same object is the same call.
         alike = (trace.first, *map(id, trace.recorded))
         standing = self.standings.get(alike)
         if standing is None:
             standing = self.standings[alike] = Standing(trace, finished_up_to(trace), since_ns=trace.since_ns)
-        standing.ranks.append(rank)
+        standing.ranks.extend(ranks)
         standing.since_ns = min(standing.since_ns, trace.since_ns)
 
 
@@ -79,12 +79,12 @@ def groups_in(dumps: Iterable[Dump]) -> list[Group]:
             if group is None:
                 fresh = Group(trace.name, trace.description, trace.members)
                 group = known[copy] = groups.setdefault((trace.name, trace.members), fresh)
-            group.add(dump.rank, trace)
+            group.add(dump.ranks, trace)
     return list(groups.values())
 
 
-def ranks_expected(dumps: Mapping[int, Dump]) -> frozenset[int]:
+def ranks_expected(dumps: Sequence[Dump]) -> frozenset[int]:
     """Return every rank that a dump names as a member of a group, and those that there are dumps of."""
-    lists = {id(members): members for dump in dumps.values() for _, members in dump.configured}
-    lists |= {id(trace.members): trace.members for dump in dumps.values() for trace in dump.groups}
-    return frozenset(dumps).union(*lists.values())
+    lists = {id(members): members for dump in dumps for _, members in dump.configured}
+    lists |= {id(trace.members): trace.members for dump in dumps for trace in dump.groups}
+    return frozenset().union(*(dump.ranks for dump in dumps), *lists.values())

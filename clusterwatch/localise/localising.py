@@ -39,16 +39,14 @@ def localised(
         taken_at_ns: When the dumps were taken, in nanoseconds since 1970 of the clocks that they were made with;
             0 if unknown. Only a wait that was young then may be a straggler's.
     """
-    by_rank: dict[int, Dump] = {}
-    for dump in sorted(dumps, key=lambda each: (each.rank, each.newest_ns)):
-        by_rank[dump.rank] = dump
-    present = frozenset(rank for rank, dump in by_rank.items() if not dump.is_empty)
-    expected = ranks_expected(by_rank)
-    missing = tuple(sorted(expected - present))
+    by_rank = {dump.rank: dump for dump in sorted(dumps, key=lambda each: (each.rank, each.newest_ns))}
+    read = list(by_rank.values())
+    present = frozenset[int]().union(*(dump.ranks for dump in read if not dump.is_empty))
+    missing = tuple(sorted(ranks_expected(read) - present))
     gone = frozenset(ended)
-    groups = (stop_of(group, present, gone) for group in groups_in(by_rank.values()))
+    groups = (stop_of(group, present, gone) for group in groups_in(read))
     stops = [stop for stop in groups if stop is not None]
-    stops.extend(transfer_stops({rank: by_rank[rank] for rank in sorted(present)}, gone))
+    stops.extend(transfer_stops(read, present, gone))
     origin = origin_of(stops)
     if origin is None:
         return _at_rest(present, missing)
@@ -74,6 +72,7 @@ def _held_up(
     return Localisation(
         *(status, stop.group, stop.sequence, stop.operation, culprits, len(waiting), missing),
         explanation=words,
+        stuck_together=() if culprits else tuple(sorted(stop.waiting)),
     )
 
 

@@ -37,9 +37,10 @@ def origin_of(stops: Sequence[Stop]) -> Origin | None:
             waits_in[rank].add(number)
     kept = [_unexcused(number, stop, waits_in) for number, stop in enumerate(stops)]
     origins = [stop for stop in kept if stop.suspicions]
-    told = [stop for stop in stops if stop.suspicions]
-    is_circle = bool(told) and not origins
-    first = min(origins or told or stops, key=_rank_of)
+    # Whoever is missed elsewhere because it waits where nobody is behind: that is where it began.
+    untold = [stop for stop in stops if not stop.suspicions]
+    is_circle = not origins and not untold
+    first = min(origins or untold or stops, key=_rank_of)
     if is_circle:
         return Origin(first, {rank: _doubted(each) for rank, each in first.suspicions.items()}, is_circle)
     alike = sorted((stop for stop in origins if stop.problem is first.problem), key=_rank_of, reverse=True)

@@ -57,6 +57,7 @@ class Localisation:
         operation: Its name, such as "all_reduce".
         culprits: The ranks at fault, surest first.
         waiting: How many ranks wait, in this group or in another because of it.
+        stuck_together: Where nobody is at fault by what the dumps tell: the ranks of the group that stands still.
         missing_dumps: Ranks that belong to a group but of which there is no dump, in order.
         explanation: All of it in an operator's words.
     """
@@ -69,3 +70,4 @@ class Localisation:
     waiting: int
     missing_dumps: tuple[int, ...]
     explanation: str
+    stuck_together: tuple[int, ...] = ()

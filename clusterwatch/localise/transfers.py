@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 
 from clusterwatch.localise.problems import Problem, Stop, Suspicion
 from clusterwatch.localise.result import CulpritKind
@@ -13,21 +13,21 @@ SURE_OF_THE_OTHER_END, SURE_OF_EITHER_END, SURE_OF_NO_DUMP, SURE_OF_A_DEAD_ONE =
 _Ends = dict[bool, Transfer]
 
 
-def transfer_stops(dumps: Mapping[int, Dump], ended: frozenset[int]) -> Iterable[Stop]:
-    """Return every pair of ranks of which one waits for a send or receive of the other."""
+def transfer_stops(dumps: Iterable[Dump], present: frozenset[int], ended: frozenset[int]) -> Iterable[Stop]:
+    """Return every pair of ranks of which one waits for a send or receive of the other; *present* left a dump."""
     oldest: dict[tuple[str, int, int], _Ends] = {}
-    for dump in dumps.values():
+    for dump in dumps:
         for transfer in dump.transfers:
             ends = oldest.setdefault((transfer.group, transfer.source, transfer.target), {})
             ends.setdefault(transfer.is_send, transfer)
     for ends in oldest.values():
-        yield _both_ends(ends) if len(ends) == 2 else _one_end(next(iter(ends.values())), dumps, ended)
+        yield _both_ends(ends) if len(ends) == 2 else _one_end(next(iter(ends.values())), present, ended)
 
 
-def _one_end(transfer: Transfer, dumps: Mapping[int, Dump], ended: frozenset[int]) -> Stop:
+def _one_end(transfer: Transfer, present: frozenset[int], ended: frozenset[int]) -> Stop:
     here, there = _here_and_there(transfer)
     partner = f"never called {'recv' if transfer.is_send else 'send'}"
-    if there in dumps:
+    if there in present:
         return _stop(transfer, Problem.HELD_UP, Suspicion(CulpritKind.ABSENT, partner, SURE_OF_THE_OTHER_END))
     gone = Suspicion(CulpritKind.DIED, f"ended, and rank {here} waits for it", SURE_OF_A_DEAD_ONE)
     mute = Suspicion(CulpritKind.NO_DUMP, f"left no dump, and rank {here} waits for it", SURE_OF_NO_DUMP)

@@ -85,7 +85,7 @@ class Transfer:
 
 @dataclass(frozen=True, slots=True)
 class Dump:
-    """What one rank's recorder held.
+    """What one rank's recorder held, and those of ranks that held the very same.
 
     Attributes:
         rank: Global rank.
@@ -93,6 +93,7 @@ class Dump:
         transfers: Its unfinished sends and receives, oldest first.
         configured: Name and members of each group of the rank, whether or not its ring still holds a call of it.
         newest_ns: When the newest call was made, in nanoseconds of the node's clock since 1970; 0 without any.
+        alike: Other ranks whose recorders held the same, where somebody folded them.
     """
 
     rank: int
@@ -100,6 +101,12 @@ class Dump:
     transfers: tuple[Transfer, ...] = ()
     configured: tuple[tuple[str, tuple[int, ...]], ...] = ()
     newest_ns: int = 0
+    alike: tuple[int, ...] = ()
+
+    @property
+    def ranks(self) -> tuple[int, ...]:
+        """All ranks that it is of."""
+        return (self.rank, *self.alike)
 
     @property
     def is_empty(self) -> bool:

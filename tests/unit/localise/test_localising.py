@@ -1,6 +1,7 @@
 """Whole jobs: what their dumps say."""
 
 import time
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -271,3 +272,24 @@ def test_largest_job_is_localised_in_seconds():
     assert time.process_time() - began < 5.0
     assert (answer.process_group, culprits(answer)) == ("tensor", [(late, CulpritKind.HOST_STUCK.value)])
     assert ALL_REDUCE.name == answer.operation
+
+
+def test_group_that_stands_still_by_itself_is_where_it_began_although_others_miss_its_ranks():
+    # Ranks 2 and 3 wait in their own group, where nobody is behind; all others wait for them.
+    everybody = trace(FOUR, 9, {9: recorded(state="started")}, group="w", title="world")
+    stuck = trace((2, 3), 7, {7: recorded(state="started")}, group="t", title="tensor", at_ns=NOON_NS - SECOND)
+    behind = trace(FOUR, 8, group="w", title="world")
+
+    answer = localised([dump(0, everybody), dump(1, everybody), dump(2, stuck, behind), dump(3, stuck, behind)])
+
+    assert (answer.status, answer.process_group, answer.culprits) == (Status.STALLED, "tensor", ())
+    assert answer.stuck_together == (2, 3)
+    assert "another order" not in answer.explanation
+
+
+def test_ranks_that_hold_the_same_may_be_folded_into_one_dump():
+    folded = [replace(waiting_dump(0, FOUR, 9), alike=(1, 3)), dump(2, trace(FOUR, 8))]
+
+    answer = localised(folded)
+
+    assert answer == localised([*(waiting_dump(rank, FOUR, 9) for rank in (0, 1, 3)), dump(2, trace(FOUR, 8))])
