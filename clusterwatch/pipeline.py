@@ -63,6 +63,7 @@ def respond(world: World, events: Sequence[Event], knowledge: Knowledge, limits:
     turning.note_resumed(turn)
     turning.group(turn, events)
     turning.link_interruptions(turn, events)
+    turning.ask_ranks(turn, events)
     for incident_id in list(turn.world.incidents):
         _advance(turn, incident_id)
     turning.note_nodes(turn)

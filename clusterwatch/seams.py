@@ -20,6 +20,7 @@ from clusterwatch.model import (
     Topology,
     WorldState,
 )
+from clusterwatch.model.collectives import Dump
 
 
 @runtime_checkable
@@ -132,6 +133,30 @@ class Actuator(Protocol):
 
     def targets(self) -> frozenset[str] | None:
         """Return the ids this actuator can act on; None for any."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Recalled:
+    """What the recorders of a job's ranks held.
+
+    Attributes:
+        dumps: Of every rank that answered.
+        ended: Ranks whose process is known to have ended.
+        detail: In words, what could not be had; "" where all answered.
+    """
+
+    dumps: tuple[Dump, ...] = ()
+    ended: tuple[int, ...] = ()
+    detail: str = ""
+
+
+@runtime_checkable
+class Recorders(Protocol):
+    """An actuator whose jobs' ranks can be asked what they wait for: it names "dump" among its `kinds`."""
+
+    def recalled(self, step: Step, now: datetime) -> Recalled:
+        """Return what the ranks of the job *step* is about hold, within a few seconds; what nobody gave is left out."""
         ...
 
 

@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 
 import structlog
 
-from clusterwatch import pipeline, policy
+from clusterwatch import localise, pipeline, policy
 from clusterwatch.act.surveyed import events_of_check, events_of_survey
 from clusterwatch.errors import ActionError, LeaseLostError, StoreError
 from clusterwatch.metrics import Metrics
@@ -29,6 +29,7 @@ from clusterwatch.model import (
     Knowledge,
     Mode,
     Outcome,
+    Scalar,
     Step,
     StepKind,
     StepState,
@@ -39,7 +40,7 @@ from clusterwatch.model import (
     kinds,
 )
 from clusterwatch.model.making import replace
-from clusterwatch.seams import Actuator, Clock
+from clusterwatch.seams import Actuator, Clock, Recalled, Recorders
 from clusterwatch.store import Cursor, Lease, Store
 
 RENEW_EVERY_SECONDS = 2.0
@@ -317,6 +318,7 @@ class Actor:
     clock: Clock
     metrics: Metrics
     _by_name: dict[str, Actuator] = field(init=False)
+    _found: list[Event] = field(init=False, default_factory=list)
 
     def __post_init__(self) -> None:
         """Index the actuators by name."""
@@ -358,6 +360,8 @@ class Actor:
             log.error("a person is asked", step=step.id, job=step.target, reason=step.arguments.get("reason"))
             return Outcome(step.id, StepState.DONE, now, "a person was asked")
         try:
+            if step.kind is StepKind.DUMP:
+                return self._ask_ranks(step, now)
             return self._by_name[step.actuator].perform(step, now)
         except ActionError as error:
             return Outcome(step.id, StepState.FAILED, self.clock.now(), str(error))
@@ -365,6 +369,18 @@ class Actor:
             # A mistake in an actuator ends this plan, not the loop: the step would be tried for ever.
             log.exception("actuator failed", step=step.id, actuator=step.actuator)
             return Outcome(step.id, StepState.FAILED, self.clock.now(), f"{type(error).__name__}: {error}")
+
+    def _ask_ranks(self, step: Step, now: datetime) -> Outcome:
+        """Ask the ranks what they wait for; what that says comes back as evidence, with the outcome."""
+        actuator = self._by_name[step.actuator]
+        recalled = actuator.recalled(step, now) if isinstance(actuator, Recorders) else Recalled()
+        at = max(self.clock.now(), now)
+        if not recalled.dumps:
+            return Outcome(step.id, StepState.DONE, at, recalled.detail or "no rank answered")
+        answer = localise.localised(recalled.dumps, ended=recalled.ended)
+        self._found = list(localise.events_of(answer, step, at))
+        facts: dict[str, Scalar] = {"status": answer.status.value, "culprits": len(answer.culprits)}
+        return Outcome(step.id, StepState.DONE, at, f"{answer.explanation} {recalled.detail}".strip()[:500], facts)
 
     def _state_of(self, step: Step) -> WorldState:
         try:
@@ -374,7 +390,8 @@ class Actor:
             return WorldState.CANNOT_TELL
 
     def _finish(self, step: Step, outcome: Outcome) -> bool:
-        told = (*events_of_survey(step, outcome), *events_of_check(step, outcome))
+        found, self._found = self._found, []
+        told = (*events_of_survey(step, outcome), *events_of_check(step, outcome), *found)
         finished = self.store.finish_step(outcome, _event_of(step, outcome), *told)
         # What nobody can tell, a person has to look at, whether or not the job waits for it.
         tell = log.error if outcome.state is StepState.UNKNOWN else log.info

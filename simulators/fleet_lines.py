@@ -82,6 +82,23 @@ class Harm(StrEnum):
     NONE = "none"
 
 
+class Stands(StrEnum):
+    """Where the struck ranks stand in their collectives while the others wait, as recorders would show it.
+
+    ALIKE: in the same call as all others. MISMATCHED: in another one. ABSENT: one call behind, nothing under way.
+    DEVICE: in the same call, not begun. TOGETHER: those of its node among themselves, before they come to the others.
+    MUTE: it leaves no dump. MANY: most ranks of the job are one call behind.
+    """
+
+    ALIKE = "alike"
+    MISMATCHED = "mismatched"
+    ABSENT = "absent"
+    DEVICE = "device"
+    TOGETHER = "together"
+    MUTE = "mute"
+    MANY = "many"
+
+
 class Blast(StrEnum):
     """How far a fault reaches: its node, all nodes of its rack's switch, all nodes of its power domain."""
 
@@ -184,6 +201,7 @@ class FaultKind:
         exit_code: Of the struck rank's process where *harm* is a crash; negative for a signal, 0 elsewhere.
         stays: It strikes again whoever runs there, until repaired.
         peers: Families that the other nodes' ranks print because of it.
+        stands: Where its ranks stand in their collectives while the others wait.
     """
 
     name: str
@@ -196,6 +214,7 @@ class FaultKind:
     peers: tuple[str, ...]
     blast: Blast
     variants: tuple[FleetVariant, ...]
+    stands: Stands = Stands.ALIKE
 
 
 def filled(template: Scalar, values: Mapping[str, Scalar]) -> Scalar:

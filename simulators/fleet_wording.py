@@ -32,6 +32,7 @@ from simulators.fleet_lines import (
     Harm,
     LineWho,
     SampleWho,
+    Stands,
     filled,
 )
 
@@ -46,6 +47,7 @@ __all__ = [
     "Harm",
     "LineWho",
     "SampleWho",
+    "Stands",
     "families",
     "fault_kinds",
     "read_tables",
@@ -105,7 +107,13 @@ def read_tables(
 _Word = TypeVar("_Word", bound=StrEnum)
 _VARIANT_KEYS = frozenset({"sources", "unseen", "lines", "samples"})
 _SAMPLE_KEYS = frozenset({"who", "after", "subject", "before", "fields", "seen", "alone"})
-_KIND_KEYS = frozenset({"cause", "share", "component", "harm", "exit_code", "stays", "peers", "blast", "variant"})
+_KIND_KEYS = frozenset(
+    {"cause", "share", "component", "harm", "exit_code", "stays", "peers", "blast", "stands", "variant"}
+)
+
+
+# Who ended leaves no dump; whose part does not answer holds up a call that all have made.
+_STANDS = {"crash": Stands.MUTE, "node_down": Stands.MUTE}
 
 
 class _Reader:
@@ -135,6 +143,7 @@ class _Reader:
             self._texts(f"{name}.peers", row.get("peers", [])),
             self._word(f"{name}.blast", row.get("blast", Blast.NODE), Blast),
             self.variants(name, row.get("variant")),
+            self._word(f"{name}.stands", row.get("stands", _STANDS.get(str(row.get("harm")), Stands.ALIKE)), Stands),
         )
 
     def variants(self, name: str, rows: object) -> tuple[FleetVariant, ...]:

@@ -23,7 +23,7 @@ from clusterwatch.model import (
     WorldState,
     in_words,
 )
-from clusterwatch.seams import Site
+from clusterwatch.seams import Recalled, Site
 from simulators.trace.schedule import Schedule
 from simulators.whatif.policies import Policy
 from simulators.world.terms import Terms
@@ -43,6 +43,7 @@ class TraceFleet:
     every_seconds = 1.0
     deadline_seconds = 60.0
     mode = Mode.AUTO
+    kinds = frozenset(StepKind)
     is_recorded = False
     is_followed = True
     tells_silence = False
@@ -177,6 +178,14 @@ class TraceFleet:
                 state = StepState.FAILED if facts.get("failed") else StepState.DONE
                 self._outcomes[step.id] = Outcome(step.id, state, now, detail, facts)
             return self._outcomes[step.id]
+
+    def recalled(self, step: Step, now: datetime) -> Recalled:
+        """Return what the recorders of the job's ranks hold: nothing where it does not hang, or has none on."""
+        with self._lock:
+            at = self._advance(now)
+            attempt = step.arguments.get("attempt")
+            dumps = self._world.recalled(at) if attempt == self._world.attempt else ()
+            return Recalled(dumps, detail="" if dumps else "no rank answered")
 
     def state_of(self, step: Step) -> WorldState:
         """Return whether *step* was carried out."""

@@ -87,6 +87,7 @@ STEPS: dict[StepKind, str] = {
     StepKind.REBOOT: "Reboot the node",
     StepKind.CHECK: "Check the node",
     StepKind.SURVEY: "Check all nodes of the job",
+    StepKind.DUMP: "Ask the ranks what they wait for",
 }
 
 STEP_STATES: dict[StepState, str] = {

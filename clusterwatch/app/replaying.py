@@ -16,6 +16,7 @@ from datetime import datetime, timedelta
 from prometheus_client import CollectorRegistry
 
 from clusterwatch import pipeline
+from clusterwatch.app.wiring import abilities_of
 from clusterwatch.clock import CatchUpClock
 from clusterwatch.detect import Catalog, ObserverState
 from clusterwatch.metrics import Metrics
@@ -71,7 +72,8 @@ class Replay:
         """Wire the parts on a clock that begins when the trace does."""
         self._clock = CatchUpClock(self.fleet.start)
         modes = {**self.limits.policy.modes, self.fleet.name: self.mode}
-        limits = replace(self.limits, policy=replace(self.limits.policy, modes=modes))
+        abilities = {**self.limits.policy.abilities, **abilities_of([self.fleet])}
+        limits = replace(self.limits, policy=replace(self.limits.policy, modes=modes, abilities=abilities))
         self._responder = Responder(
             self.store,
             self.catalog.knowledge,

@@ -72,7 +72,7 @@ def limits_of(
                 survey_seconds=brakes.survey_seconds,
                 survey_finds=brakes.survey_finds,
             ),
-            abilities={**policy.Limits().abilities, **_abilities(actuators)},
+            abilities={**policy.Limits().abilities, **abilities_of(actuators)},
             approve_within=timedelta(seconds=brakes.approve_within_seconds),
             modes={**{name: Mode(mode) for name, mode in brakes.modes.items()}, **(modes or {})},
         ),
@@ -83,7 +83,8 @@ def limits_of(
     )
 
 
-def _abilities(actuators: Sequence[Actuator]) -> dict[str, frozenset[StepKind]]:
+def abilities_of(actuators: Sequence[Actuator]) -> dict[str, frozenset[StepKind]]:
+    """Return the kinds of steps that each of *actuators* can do, of those that say so."""
     told = {actuator.name: getattr(actuator, "kinds", None) for actuator in actuators}
     return {name: frozenset(kinds) for name, kinds in told.items() if kinds is not None}
 

@@ -12,5 +12,15 @@
 
 from clusterwatch.localise.localising import STRAGGLES_BELOW_SECONDS, localised
 from clusterwatch.localise.result import Culprit, CulpritKind, Localisation, Place, Status
+from clusterwatch.localise.telling import events_of
 
-__all__ = ["STRAGGLES_BELOW_SECONDS", "Culprit", "CulpritKind", "Localisation", "Place", "Status", "localised"]
+__all__ = [
+    "STRAGGLES_BELOW_SECONDS",
+    "Culprit",
+    "CulpritKind",
+    "Localisation",
+    "Place",
+    "Status",
+    "events_of",
+    "localised",
+]

@@ -39,9 +39,9 @@ def stop_of(group: Group, present: frozenset[int], ended: frozenset[int]) -> Sto
     late = [each for each in group.standings.values() if each.trace.last < at]
     if late or silent:
         return _absent(group, at, late, silent, bool(missing))
-    if missing:
-        return _without_dump(group, at, missing, ended)
-    return _devices(group, at)
+    devices = _devices(group, at)
+    # What a dump shows goes before what a missing one may mean.
+    return _without_dump(group, at, missing, ended) if missing and not devices.suspicions else devices
 
 
 def _frontier(group: Group, has_missing: bool) -> int | None:

@@ -36,6 +36,7 @@ class StepKind(StrEnum):
     REBOOT = "reboot"
     CHECK = "check"
     SURVEY = "survey"
+    DUMP = "dump"
 
 
 NODE_STEP_KINDS = frozenset(

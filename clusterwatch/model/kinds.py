@@ -109,6 +109,30 @@ NO_ANSWER = "node.check_failed.no_answer"
 CHECK_FAILED_OUT = "node.check_failed.out"
 """A node that was taken out of a job, or of service, failed its check. Fields: step_id."""
 
+COLLECTIVE_MISMATCH = "collective.mismatch"
+"""Recorders show that a rank asked for another collective than its group.
+
+Fields, as of all kinds below it: rank, process_group, sequence, operation, waiting (ranks).
+"""
+
+COLLECTIVE_ABSENT = "collective.absent"
+"""Recorders show that a rank never made the call that its group waits in."""
+
+COLLECTIVE_DEVICE_STUCK = "collective.device_stuck"
+"""Recorders show that a rank made a call but its device is behind those of its group."""
+
+COLLECTIVE_NO_ANSWER = "collective.no_answer"
+"""A rank left no dump, and all others of its group wait."""
+
+COLLECTIVE_STUCK_TOGETHER = "collective.stuck_together"
+"""Recorders show a small group in a collective that none of it finishes, while others wait for its ranks."""
+
+COLLECTIVE_STALLED = "collective.stalled"
+"""Recorders show all ranks that answered in one collective that nobody finishes, and nobody behind the others."""
+
+COLLECTIVE_MANY_BEHIND = "collective.many_behind"
+"""Recorders show that many ranks did not come to a collective."""
+
 BREAKER_OPENED = "automation.breaker_opened"
 """ClusterWatch stopped its own automation: too much happened at once. Fields: reason."""
 

@@ -10,6 +10,7 @@ from clusterwatch.policy.expected import Costs
 from clusterwatch.policy.limits import Limits
 from clusterwatch.policy.plans import Plan
 from clusterwatch.policy.readmitting import stays_out
+from clusterwatch.policy.recorders import RECORDERS, asked_ranks, awaited_until
 from clusterwatch.policy.rules import Action, Condition, Policy, Rule, WithoutSpares
 from clusterwatch.policy.shipped import built_in, built_in_texts
 from clusterwatch.policy.situation import Cluster, Situation
@@ -21,6 +22,7 @@ __all__ = [
     "DAY",
     "FACTS",
     "HELD",
+    "RECORDERS",
     "UNKNOWN",
     "Action",
     "Asked",
@@ -35,6 +37,8 @@ __all__ = [
     "View",
     "WithoutSpares",
     "asked_for",
+    "asked_ranks",
+    "awaited_until",
     "breaker_before",
     "built_in",
     "built_in_texts",

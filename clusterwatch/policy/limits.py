@@ -11,7 +11,9 @@ from clusterwatch.policy.expected import Costs
 from clusterwatch.policy.rules import Policy
 from clusterwatch.policy.shipped import built_in
 
-ALL_KINDS = frozenset(StepKind)
+ALL_KINDS = frozenset(StepKind) - {StepKind.DUMP}
+"""What an actuator that does not say what it can is taken to know; whose ranks can be asked says so."""
+
 LOCAL_KINDS = frozenset({StepKind.HOLD, StepKind.CHOOSE_CHECKPOINT, StepKind.REQUEUE, StepKind.STOP})
 
 

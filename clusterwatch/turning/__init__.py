@@ -12,6 +12,7 @@ from clusterwatch.turning.grouping import group
 from clusterwatch.turning.limits import Limits
 from clusterwatch.turning.linking import link_interruptions
 from clusterwatch.turning.outcome import changes_of, world_after
+from clusterwatch.turning.recalling import ask_ranks
 from clusterwatch.turning.settling import settle
 from clusterwatch.turning.situations import situations
 from clusterwatch.turning.state import Turning
@@ -20,6 +21,7 @@ from clusterwatch.turning.taking_over import note_resumed, note_steps
 __all__ = [
     "Limits",
     "Turning",
+    "ask_ranks",
     "call_people",
     "changes_of",
     "close_if_over",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from clusterwatch import policy
 from clusterwatch.model import Decision, Edge, IncidentState, Job, StepState
 from clusterwatch.model.making import replace
+from clusterwatch.turning.recalling import awaited
 from clusterwatch.turning.situations import cluster_of, is_decided
 from clusterwatch.turning.state import Turning
 
@@ -14,7 +15,7 @@ def decide(turn: Turning, situation: policy.Situation) -> None:
     incident = turn.world.incidents[situation.incident.id]
     if is_decided(turn.world, incident.id, situation.job):
         return
-    due_at = policy.due_at(situation, turn.limits.policy, turn.now)
+    due_at = max(policy.due_at(situation, turn.limits.policy, turn.now), awaited(turn, incident) or turn.now)
     if due_at > turn.now:
         turn.paused.add(incident.id)
         turn.wake_ups.append(due_at)

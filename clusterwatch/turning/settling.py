@@ -8,6 +8,7 @@ from datetime import datetime
 from clusterwatch import classify, policy
 from clusterwatch.model import Cause, Diagnosis, Incident, IncidentState, StepKind
 from clusterwatch.model.making import replace
+from clusterwatch.turning.recalling import awaited
 from clusterwatch.turning.situations import situations
 from clusterwatch.turning.state import Turning
 
@@ -15,6 +16,10 @@ from clusterwatch.turning.state import Turning
 def settle(turn: Turning, incident: Incident, diagnosis: Diagnosis) -> None:
     """End the wait for evidence when it is over; look again at its end otherwise."""
     if incident.state is not IncidentState.SETTLING:
+        return
+    until = awaited(turn, incident)
+    if until is not None and not incident.stale:
+        turn.wake_ups.append(until)
         return
     possible = situations(turn.world, incident, diagnosis)
     settling = classify.settling(

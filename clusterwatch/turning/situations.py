@@ -48,7 +48,8 @@ def _decisions_about(world: World, incident_id: str, job: Job | None) -> list[De
     attempts = world.attempts.get(job.id, ()) if job is not None else ()
     made = world.decisions.get(incident_id, ())
     is_held = job is not None and bool(policy.held_by(job, cluster_of(world)))
-    return [each for each in made if _is_about(each, job, attempts) and (is_held or each.rule != policy.HELD)]
+    decided = [each for each in made if each.rule != policy.RECORDERS]
+    return [each for each in decided if _is_about(each, job, attempts) and (is_held or each.rule != policy.HELD)]
 
 
 def _is_about(decision: Decision, job: Job | None, attempts: Sequence[Attempt]) -> bool:

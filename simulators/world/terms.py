@@ -32,6 +32,8 @@ class Terms:
         survey_seconds: How long a check of all nodes of the job takes.
         survey_finds: Chance that it finds a part that is broken, where the kind of fault has none of its own.
         survey_says_which: Chance that it says of what it failed.
+        recorders_answer: Chance that the flight recorders of a job that hangs are on and can be asked.
+        recorders_seconds: How long their answer takes.
         signal_loss: Share of the signals that are lost, and by how much the signals that a wording may lack are.
     """
 
@@ -51,6 +53,8 @@ class Terms:
     survey_seconds: float = 300.0
     survey_finds: float = 0.7
     survey_says_which: float = 0.9
+    recorders_answer: float = 0.9
+    recorders_seconds: float = 3.0
     signal_loss: float = 0.02
     duplicate_share: float = 0.01
     late_share: float = 0.02

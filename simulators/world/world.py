@@ -22,6 +22,7 @@ from functools import partial
 
 from clusterwatch.errors import ActionError
 from clusterwatch.model import Cause, ComponentKind, Finding, Reading, Scalar, kinds
+from clusterwatch.model.collectives import Dump
 from simulators.cluster import ClusterSpec, part_ids
 from simulators.fleet_lines import LineWho
 from simulators.fleet_wording import Blast, FaultKind, FleetVariant, Harm, fault_kinds
@@ -31,6 +32,7 @@ from simulators.whatif.causes import AS_SEEN_BY_JOB, NO_PART
 from simulators.whatif.policies import ALL, Policy, Responder
 from simulators.world.outbox import Outbox, Whose
 from simulators.world.pool import Pool
+from simulators.world.recorders import Hung, dumps_of
 from simulators.world.regimes import person
 from simulators.world.surveying import checked
 from simulators.world.terms import Terms
@@ -117,6 +119,7 @@ class World:
         self._strikes_of: dict[str, int] = {}
         self._free_from = 0.0
         self._is_ailing = False
+        self._hung: Hung | None = None
 
     @property
     def whose(self) -> Whose:
@@ -169,6 +172,15 @@ class World:
         self._free_from = at + self.terms.survey_seconds
         looked_at = {node: self._check(node) for node in self.pool.job if node in self.pool.broken}
         return {node: findings for node, findings in looked_at.items() if findings is not None}
+
+    def recalled(self, at: float) -> tuple[Dump, ...]:
+        """Return what the ranks' recorders hold, if they can be asked; the job starts no sooner than that takes."""
+        if self.phase is not Phase.HUNG or self._hung is None:
+            return ()
+        if seeded(self.schedule.seed, "recorders", self.attempt).random() >= self.terms.recorders_answer:
+            return ()
+        self._free_from = max(self._free_from, at + self.terms.recorders_seconds)
+        return dumps_of(self._hung, len(self.pool.job), self._cluster.gpus_per_node, self.terms.signal_loss)
 
     def _check(self, node: str) -> Sequence[Finding] | None:
         fault = self._faults[self.pool.broken[node]]
@@ -342,6 +354,9 @@ class World:
         node = nodes[0]
         self._note_torn(at)
         self.phase, self._training = Phase.HUNG, None
+        self._hung = Hung(
+            kind.stands, tuple(self.pool.slots[each] for each in nodes if each in self.pool.slots), gpu, seed
+        )
         scene = self._scene()
         # The timeouts of those that wait come when they have waited.
         for family in (name for name in kind.peers if name != _TIMEOUT):
