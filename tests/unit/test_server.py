@@ -2,6 +2,7 @@
 
 import itertools
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 from structlog.testing import capture_logs
@@ -22,9 +23,12 @@ from clusterwatch.model import (
     WorldState,
     kinds,
 )
+from clusterwatch.model.collectives import Call
+from clusterwatch.seams import Recalled
 from clusterwatch.server import Actor, Responder
 from clusterwatch.store import Store
 from clusterwatch.testing import NOON, RecordingActuator, event, progress, seconds, training_job
+from dumps import waiting_dump
 from shipped import shipped_catalog, shipped_limits
 
 CATALOG = shipped_catalog()
@@ -330,7 +334,8 @@ def test_node_whose_collectors_work_is_seen_without_an_event(store):
 
 
 # Every kind of step that an actuator carries out; asking needs none.
-ALL_KINDS = tuple(kind for kind in StepKind if kind is not StepKind.ASK)
+# To ask, a person or ranks, changes nothing: that may be repeated.
+ALL_KINDS = tuple(kind for kind in StepKind if kind not in (StepKind.ASK, StepKind.DUMP))
 
 
 def all_kinds_decided(store):
@@ -394,6 +399,67 @@ def test_person_is_asked_whatever_the_actuator_can_do(store):
 
     assert [step.kind for step in newest.steps] == [StepKind.ASK]
     assert store.read.decision(newest.id).steps[0].state is StepState.DONE
+
+
+class Asked(RecordingActuator):
+    """Its ranks answer with *dumps*, or raise what stands there instead."""
+
+    kinds = frozenset(StepKind)
+    dumps = ()
+
+    def recalled(self, step, now):
+        if isinstance(self.dumps, Exception):
+            raise self.dumps
+        return Recalled(tuple(self.dumps))
+
+
+FOUR = (0, 1, 2, 3)
+MISMATCH = [
+    waiting_dump(0, FOUR, 9),
+    waiting_dump(1, FOUR, 9),
+    waiting_dump(2, FOUR, 9, call=Call("broadcast", (1,), (1,), ("Long",), ("Long",))),
+    waiting_dump(3, FOUR, 9),
+]
+
+
+def lived_through_a_hang(store, dumps):
+    """Return the actuator, the clock's time of each decision and its steps, as the hang of a job goes on."""
+    clock, actuator = ManualClock(NOON), Asked()
+    actuator.dumps = dumps
+    limits = shipped_limits(modes={"recording": Mode.AUTO})
+    limits = replace(limits, policy=replace(limits.policy, abilities={"recording": Asked.kinds}))
+    responder, actor = (
+        Responder(store, CATALOG.knowledge, limits, clock, Metrics(), "a"),
+        Actor(store, [actuator], clock, Metrics()),
+    )
+    record(store, *training_job(actuator="recording", nodes="node001"))
+    record(store, *(progress("job-1", 1, step, NOON + seconds(10 * step)) for step in range(1, 6)))
+    while clock.now() < NOON + seconds(240) and not actuator.performed:
+        responder.turn()
+        if dumps is not None:
+            actor.turn()
+        clock.advance(1)
+    return actuator, {each.rule: each for each in store.read.decisions()}
+
+
+def test_ranks_of_a_job_that_hangs_are_asked_before_it_is_ended_and_their_answer_decides(store):
+    actuator, decisions = lived_through_a_hang(store, MISMATCH)
+
+    asked = decisions.pop("ask the ranks")
+    (restart,) = decisions.values()
+    assert asked.steps[0].state is StepState.DONE
+    assert (restart.cause, restart.steps[0].kind) == ("software_bug", StepKind.HOLD)
+    assert actuator.performed[0].kind is StepKind.HOLD
+
+
+@pytest.mark.parametrize("dumps", [[], OSError("no space left"), None], ids=["no answer", "an error", "nobody asks"])
+def test_ranks_that_do_not_answer_delay_no_restart_beyond_seconds(store, dumps):
+    _, decisions = lived_through_a_hang(store, dumps)
+
+    asked, (restart,) = decisions.pop("ask the ranks"), decisions.values()
+
+    assert restart.made_at - asked.made_at <= timedelta(seconds=61)
+    assert StepKind.REQUEUE in {step.kind for step in restart.steps}
 
 
 def crashed_job_two():

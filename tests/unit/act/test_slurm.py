@@ -94,7 +94,7 @@ def test_step_that_slurm_cannot_do_is_refused(called: Path):
 
 
 def test_it_can_check_and_reset_only_with_a_command_for_that():
-    assert set(StepKind) - Slurm().kinds == {StepKind.CHECK, StepKind.SURVEY, StepKind.RESET}
+    assert set(StepKind) - Slurm().kinds == {StepKind.CHECK, StepKind.SURVEY, StepKind.RESET, StepKind.DUMP}
     assert {StepKind.CHECK, StepKind.SURVEY} <= Slurm(SlurmOptions(check_command=("check", "{node}"))).kinds
 
 
