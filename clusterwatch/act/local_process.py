@@ -16,8 +16,10 @@ from datetime import datetime
 from pathlib import Path
 
 from clusterwatch.act.ending import end_all, end_session, exit_code, processes_of, signal_session
+from clusterwatch.act.recorders import recorders_of
 from clusterwatch.errors import ActionError
 from clusterwatch.model import Mode, Outcome, Step, StepKind, StepState, WorldState
+from clusterwatch.seams import Recalled
 
 VARIABLES = {
     "CLUSTERWATCH_JOB_ID": "Id of the job, the same for all attempts.",
@@ -30,6 +32,8 @@ VARIABLES = {
 }
 """The environment the command is given, and what each variable means."""
 
+
+_KINDS = frozenset({StepKind.HOLD, StepKind.CHOOSE_CHECKPOINT, StepKind.REQUEUE, StepKind.STOP})
 
 BURIED_WITHIN_SECONDS = 30.0
 """How long a restart waits for the last attempt's end to be told; reading a long log to its end takes a while."""
@@ -117,6 +121,19 @@ class LocalProcess:
     def attempt(self) -> int:
         """Number of the latest attempt; 0 before the first."""
         return self._number
+
+    @property
+    def kinds(self) -> frozenset[StepKind]:
+        """What can be done; ranks can be asked where the environment tells them to listen."""
+        return _KINDS | ({StepKind.DUMP} if recorders_of(os.environ) else set())
+
+    def recalled(self, step: Step, now: datetime) -> Recalled:
+        """Return what the recorders of the ranks on this node hold, within seconds."""
+        recorders = recorders_of(os.environ)
+        running = self.running
+        if recorders is None or running is None or step.arguments.get("attempt") != running[0]:
+            return Recalled(detail="no rank can be asked")
+        return recorders.asked()
 
     def targets(self) -> frozenset[str]:
         """Return the one job this actuator can act on."""
