@@ -16,7 +16,7 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 
 from clusterwatch.classify.circumstances import Circumstances, comes_again
-from clusterwatch.classify.passing import did_harm, lasts, passed
+from clusterwatch.classify.passing import did_harm, passed
 from clusterwatch.model import Evidence, Knowledge, Role, Signal
 
 BEFORE, AFTER = timedelta(seconds=20), timedelta(seconds=40)
@@ -32,9 +32,6 @@ TOGETHER = timedelta(minutes=1)
 
 CERTAIN = 4.0
 """Nats from which on chance is left out of account: it is one in fifty."""
-
-SHARE_LASTING = 0.02
-"""Assumption: of what comes and goes all day, such as links that flap, so much stays and yet nothing follows."""
 
 A_HINT = 1.0
 """Nats that what only slows may say where the job stood still at once and was not slow before."""
@@ -71,9 +68,6 @@ def nats_at_most(
     # While no stop is known, it may be as near as can be.
     is_near = not known.stops or any(_is_near(evidence, stop) for stop in known.stops)
     a_day = max(_a_day(each.kind, knowledge, known) for each in same)
-    # Of what happened long before, that it ended may be what was not told.
-    if is_near and any(lasts(each, beside, knowledge, known.now) for each in same):
-        a_day *= SHARE_LASTING
     nats = _nats_beside(a_day * max(1, len(known.stops)), knowledge[evidence.kind], is_near=is_near)
     only_slows = knowledge[evidence.kind].slows and known.stops and not known.slowed
     return min(nats, A_HINT) if only_slows and not harmed else nats

@@ -114,7 +114,6 @@ class Circumstances:
         cured_without: Nodes without which a job goes on that had not gone on with them more than once.
         murmurs: How often in a day each kind of evidence comes of late and nothing follows.
         uncounted: For how many nodes that count is missing still, because it has only just begun.
-        now: Until when was listened for what tells that something is over; None where it is not told, as in a log.
     """
 
     watched: frozenset[str] = frozenset()
@@ -131,7 +130,6 @@ class Circumstances:
     cured_without: frozenset[str] = frozenset()
     murmurs: Mapping[str, float] = field(default_factory=dict)
     uncounted: float = 0.0
-    now: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,6 @@ to the stop it flapped: where it did, those tell that had a connection over it, 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
-from datetime import datetime
 
 from clusterwatch.classify.circumstances import Circumstances
 from clusterwatch.model import ComponentKind, Evidence, Knowledge
@@ -26,17 +25,6 @@ def passed(evidence: Evidence, beside: Iterable[Evidence], knowledge: Knowledge)
     ]
     # What comes again later is not over when it first is.
     return any(evidence.last_at <= at <= evidence.first_at + signal.borne for at in ends)
-
-
-def lasts(evidence: Evidence, beside: Iterable[Evidence], knowledge: Knowledge, now: datetime | None) -> bool:
-    """Return whether what *evidence* tells of goes on *now* for longer than is borne: what tells of its end did not."""
-    signal = knowledge[evidence.kind]
-    if now is None or not signal.over_by or _is_of(evidence.kind, signal.over_by):
-        return False
-    ends = (
-        each.last_at for each in beside if each.component == evidence.component and _is_of(each.kind, signal.over_by)
-    )
-    return now > evidence.last_at + signal.borne and all(at < evidence.last_at for at in ends)
 
 
 def did_harm(evidence: Evidence, others: Iterable[Evidence], knowledge: Knowledge, known: Circumstances) -> bool:

@@ -53,7 +53,6 @@ def circumstances(turn: Turning, incident: Incident) -> classify.Circumstances:
         cured_without=_cured_without(turn, incident),
         murmurs=world.murmurs,
         uncounted=uncounted(turn),
-        now=turn.now,
     )
 
 
