@@ -160,7 +160,7 @@ def _witnesses(incident: Incident, knowledge: Knowledge, known: Circumstances) -
             for other in by_meaning
             if other != kind and not is_demoted(other)
         )
-        quieter = _FOLLOWS if follows else 1.0
+        quieter = _FOLLOWS if follows or is_demoted(kind) else 1.0
         return role_loudness(kind, found) * quieter * (_OUTLIVED if all(each.kind in outlived for each in found) else 1)
 
     def role_loudness(kind: str, found: Sequence[Evidence]) -> float:

@@ -296,6 +296,12 @@ def test_connection_that_breaks_before_a_process_ends_is_suspect_itself():
     assert diagnosis.cause is Cause.NETWORK_SWITCH_CABLE
 
 
+def test_connection_that_breaks_after_its_process_ended_says_little_by_itself():
+    ended, broken = event("exit", RANK2), event("connection.lost", "node001", NOON + seconds(5))
+
+    assert diagnosis_of(ended, broken, event("hang", RANK2, NOON + seconds(9))).cause is Cause.UNKNOWN
+
+
 def test_service_that_a_job_shares_is_to_blame_where_it_went_before_any_process():
     ended = [event("own.error", RANK2, NOON + seconds(4)), event("exit", "node001", NOON + seconds(4))]
 
