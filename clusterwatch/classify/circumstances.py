@@ -77,7 +77,7 @@ _BEHIND_A_BOARD = {Cause.IO_EXPANSION_BOARD: 2.5, Cause.FAULTY_GPU: -1.5, Cause.
 """What goes with others of another kind within a minute did hardly break by itself."""
 
 _ENDED = "process.exit."
-_LAST_WORDS: Mapping[str, Mapping[Cause, float]] = {"torch.store_lost": {Cause.DEPENDENCY: 2.5}}
+_LAST_WORDS: Mapping[str, Mapping[Cause, float]] = {"torch.store_lost": {Cause.DEPENDENCY: 3.2}}
 """What it says that the first process to end had said something which another one that ends makes all others say."""
 
 AGAIN_WITHIN = timedelta(minutes=5)

@@ -241,7 +241,7 @@ class _Grouping:
         on_nodes = self._nodes_of(draft.jobs) if runs_again else None
         if on_nodes is not None and self._may_stop_it_next(draft, event, signal, on_nodes):
             return 0.0
-        clear_on = self.clear_on.get(draft.id, _NONE)
+        clear_on = self.clear_on.get(draft.id)
         if not is_one_fault(draft, event, signal, self.topology, on_nodes, clear_on):
             return 0.0
         fit = 4.0 if event.component in draft.components else 0.0

@@ -29,12 +29,12 @@ def is_one_fault(
     signal: Signal,
     topology: Topology,
     runs_again_on: AbstractSet[str] | None = None,
-    clear_on: AbstractSet[str] = frozenset(),
+    clear_on: AbstractSet[str] | None = None,
 ) -> bool:
     """Return whether *event* may tell of the fault of *draft*.
 
     *runs_again_on* are the nodes on which the job that the fault had stopped runs again; None while it stands.
-    *clear_on* are the nodes that a clear diagnosis suspects.
+    *clear_on* are the nodes that a clear diagnosis suspects; None while it is not clear.
     """
     runs_again = runs_again_on is not None
     if not draft.fault_components:
@@ -50,12 +50,13 @@ def is_one_fault(
     return signal.leading_cause in draft.fault_causes and _is_same_place(draft, event, topology)
 
 
-def _is_another_matter(draft: Draft, event: Event, signal: Signal, clear_on: AbstractSet[str]) -> bool:
+def _is_another_matter(draft: Draft, event: Event, signal: Signal, clear_on: AbstractSet[str] | None) -> bool:
     """Return whether *event* cannot be what stopped the job before: that is known, or only one was somebody's doing."""
     if signal.leading_cause in _ON_PURPOSE:
         return signal.leading_cause not in draft.causes
-    struck = {node for cause in _ON_PURPOSE for node in draft.suspected.get(cause, ())}.union(clear_on) - {""}
-    return bool(struck) and signal.role is not Role.SYMPTOM and event.node not in {*struck, ""}
+    taken = {node for cause in _ON_PURPOSE for node in draft.suspected.get(cause, ())} - {""}
+    is_known = bool(taken) or clear_on is not None
+    return is_known and signal.role is not Role.SYMPTOM and event.node not in {*taken, *(clear_on or ()), ""}
 
 
 def _is_at_once(draft: Draft, event: Event) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from clusterwatch.model import Incident
+from clusterwatch.model import UNDETERMINED_CAUSES, Incident
 from clusterwatch.turning.limits import AT_ONCE, CLEAR_FROM
 from clusterwatch.turning.state import Turning
 
@@ -47,7 +47,7 @@ def clear_on(turn: Turning) -> dict[str, frozenset[str]]:
     return {
         incident_id: frozenset(suspect.component.node for suspect in diagnosis.suspects)
         for incident_id, diagnosis in turn.world.diagnoses.items()
-        if diagnosis.confidence >= CLEAR_FROM
+        if diagnosis.confidence >= CLEAR_FROM and diagnosis.cause not in UNDETERMINED_CAUSES
     }
 
 

@@ -98,7 +98,11 @@ def test_what_strikes_elsewhere_later_did_not_take_a_node_from_the_job(node, inc
     assert incidents_after_restart(TAKEN, event("gpu.lost", gpu(node), AGAIN, job="job-1")) == incidents
 
 
-@pytest.mark.parametrize(("clear_on", "incidents"), [(frozenset(), 1), (frozenset({"node001"}), 2)])
+@pytest.mark.parametrize(
+    ("clear_on", "incidents"),
+    [(None, 1), ({"node001"}, 2), ({"node002"}, 1), (set(), 2)],
+    ids=["not clear", "elsewhere", "there", "on no node"],
+)
 def test_what_strikes_elsewhere_later_does_not_explain_what_is_clear(clear_on, incidents):
     stopped = add_events({}, [event("hang", WHOLE, job="job-1")], KNOWLEDGE, JOBS, Topology(), Limits(), NOON).incidents
     (known,) = stopped
@@ -113,7 +117,7 @@ def test_what_strikes_elsewhere_later_does_not_explain_what_is_clear(clear_on, i
         Limits(),
         AGAIN,
         run_again={known: AGAIN},
-        clear_on={known: clear_on},
+        clear_on={known: clear_on} if clear_on is not None else {},
     )
 
     assert len({**stopped, **after.incidents}) == incidents
