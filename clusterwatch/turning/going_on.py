@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from clusterwatch.model import UNDETERMINED_CAUSES, Incident
-from clusterwatch.turning.limits import AT_ONCE, CLEAR_FROM
+from clusterwatch.model import HARDWARE_CAUSES, UNDETERMINED_CAUSES, Diagnosis, Incident
+from clusterwatch.turning.limits import AT_ONCE, CLEAR_FROM, LIKELY_FROM
 from clusterwatch.turning.state import Turning
 
 COMES_BACK_WITHIN = timedelta(minutes=5)
@@ -47,8 +47,14 @@ def clear_on(turn: Turning) -> dict[str, frozenset[str]]:
     return {
         incident_id: frozenset(suspect.component.node for suspect in diagnosis.suspects)
         for incident_id, diagnosis in turn.world.diagnoses.items()
-        if diagnosis.confidence >= CLEAR_FROM and diagnosis.cause not in UNDETERMINED_CAUSES
+        if _is_clear(diagnosis)
     }
+
+
+def _is_clear(diagnosis: Diagnosis) -> bool:
+    """Return whether a part that breaks elsewhere would not change *diagnosis*; that of a program hangs on no part."""
+    enough = CLEAR_FROM if diagnosis.cause in HARDWARE_CAUSES else LIKELY_FROM
+    return diagnosis.confidence >= enough and diagnosis.cause not in UNDETERMINED_CAUSES
 
 
 def may_come_back_until(turn: Turning, incident_id: str) -> datetime:

@@ -13,6 +13,9 @@ AT_ONCE = timedelta(seconds=60)
 CLEAR_FROM = 0.8
 """With this confidence nothing more is waited for."""
 
+LIKELY_FROM = 0.6
+"""Below this confidence other causes are not ruled out; an explanation says so."""
+
 
 @dataclass(frozen=True, slots=True)
 class Limits:
