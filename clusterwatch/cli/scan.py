@@ -30,7 +30,7 @@ def scan(
     config: ConfigOption = None,
     output: OutputOption = Format.TABLE,
     nagios: Annotated[
-        bool, typer.Option("--nagios", help="One line and the exit codes of monitoring plugins: 0, 1, 2, 3.")
+        bool, typer.Option("--nagios", help="As a monitoring plugin: a line, what failed below it, exit code 0 to 3.")
     ] = False,
     deadline: Annotated[
         float | None,
