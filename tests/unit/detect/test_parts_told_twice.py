@@ -94,6 +94,19 @@ def test_node_that_fails_a_check_and_told_of_a_stuck_processor_has_a_broken_proc
     assert diagnosis_of(event("kernel.lockup.hard", "node002", job="job1"), failed).cause is Cause.FAULTY_GPU
 
 
+def test_nodes_of_one_power_domain_that_do_not_answer_a_check_lost_their_power():
+    nodes = [f"node{number:03d}" for number in range(1, 5)]
+    silent = [event("node.check_failed.no_answer", name, NOON, job="job1") for name in nodes]
+    topology = Topology({name: frozenset({"power-7"}) for name in nodes})
+    hang = event("training.hang", Component(ComponentKind.JOB, "job1"), NOON - seconds(300), job="job1")
+
+    (incident,) = add_events({}, [hang, *silent], KNOWLEDGE, {}, topology, Limits(), NOON).incidents.values()
+    found = diagnose(incident, KNOWLEDGE, Circumstances(topology=topology), 1, NOON)
+
+    assert found.cause is Cause.POWER_SUPPLY
+    assert "4 nodes that share power-7" in found.explanation
+
+
 def test_gpu_that_only_fails_a_test_is_a_faulty_one():
     assert diagnosis_of(event("node.check_failed", "node001")).cause is Cause.FAULTY_GPU
 
