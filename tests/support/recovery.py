@@ -45,6 +45,8 @@ enabled = true
 slurm = "auto"
 [hang]
 minimum_seconds = 12
+[settle]
+hang_seconds = 20
 {more}
 """
 
