@@ -35,9 +35,18 @@ def events_of(answer: Localisation, step: Step, at: datetime) -> Iterator[Event]
         kind = kinds.COLLECTIVE_MANY_BEHIND if is_told else kinds.COLLECTIVE_STALLED
         yield _of_group(kind, None, answer, step, at)
     else:
-        few = 0 < len(answer.stuck_together) <= NAMED_AT_MOST
-        kind = kinds.COLLECTIVE_STUCK_TOGETHER if few else kinds.COLLECTIVE_STALLED
-        yield _of_group(kind, answer.stuck_together[0] if few else None, answer, step, at)
+        kind = _kind_of_group(answer.stuck_together, step)
+        rank = None if kind == kinds.COLLECTIVE_STALLED else answer.stuck_together[0]
+        yield _of_group(kind, rank, answer, step, at)
+
+
+def _kind_of_group(ranks: tuple[int, ...], step: Step) -> str:
+    """Return what it means that only *ranks* stand still: within a node they speak over its own links."""
+    per_node = step.arguments.get("ranks_per_node")
+    if not 0 < len(ranks) <= NAMED_AT_MOST:
+        return kinds.COLLECTIVE_STALLED
+    is_one_node = isinstance(per_node, int) and per_node > 0 and len({rank // per_node for rank in ranks}) == 1
+    return kinds.COLLECTIVE_STUCK_IN_NODE if is_one_node else kinds.COLLECTIVE_STUCK_TOGETHER
 
 
 def _of_culprit(culprit: Culprit, answer: Localisation, step: Step, at: datetime) -> Event:

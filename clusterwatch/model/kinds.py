@@ -127,6 +127,9 @@ COLLECTIVE_NO_ANSWER = "collective.no_answer"
 COLLECTIVE_STUCK_TOGETHER = "collective.stuck_together"
 """Recorders show a small group in a collective that none of it finishes, while others wait for its ranks."""
 
+COLLECTIVE_STUCK_IN_NODE = "collective.stuck_together.in_node"
+"""The same of a group whose ranks all run on one node."""
+
 COLLECTIVE_STALLED = "collective.stalled"
 """Recorders show all ranks that answered in one collective that nobody finishes, and nobody behind the others."""
 

@@ -3,6 +3,8 @@
 from dataclasses import replace
 from datetime import timedelta
 
+import pytest
+
 from clusterwatch.localise import events_of, localised
 from clusterwatch.model import Component, ComponentKind, Step, StepKind, Trust, kinds
 from clusterwatch.model.collectives import Call
@@ -64,6 +66,19 @@ def test_small_group_that_nobody_gets_out_of_is_told_by_its_first_rank():
     (found,) = told(dump(2, stuck, trace(FOUR, 8)), dump(3, stuck, trace(FOUR, 8)))
 
     assert (found.kind, found.rank) == (kinds.COLLECTIVE_STUCK_TOGETHER, 2)
+
+
+@pytest.mark.parametrize(
+    ("per_node", "kind"), [(2, kinds.COLLECTIVE_STUCK_IN_NODE), (3, kinds.COLLECTIVE_STUCK_TOGETHER)]
+)
+def test_group_within_one_node_speaks_over_its_own_links(per_node, kind):
+    stuck = trace((2, 3), 7, {7: recorded(state="started")}, group="t", title="tensor")
+    step = replace(STEP, arguments={"attempt": 3, "ranks_per_node": per_node})
+    dumps = [dump(2, stuck, trace(FOUR, 8)), dump(3, stuck, trace(FOUR, 8))]
+
+    (found,) = events_of(localised(dumps), step, NOON)
+
+    assert found.kind == kind
 
 
 def test_job_of_which_nobody_waits_gives_no_evidence():
