@@ -94,6 +94,15 @@ def test_node_that_fails_a_check_and_told_of_a_stuck_processor_has_a_broken_proc
     assert diagnosis_of(event("kernel.lockup.hard", "node002", job="job1"), failed).cause is Cause.FAULTY_GPU
 
 
+def test_node_that_fails_a_check_behind_a_bad_cable_has_a_bad_cable():
+    cable = Component(ComponentKind.LINK, "tor0208/2", "node001")
+    hang = event("training.hang", Component(ComponentKind.JOB, "job1"), NOON + seconds(60), job="job1")
+    told = event("fabric.peer.symbol_errors", cable, job="job1")
+    failed = event("node.check_failed", "node001", NOON + seconds(240), job="job1")
+
+    assert diagnosis_of(hang, told, failed).cause is Cause.NETWORK_SWITCH_CABLE
+
+
 def test_nodes_of_one_power_domain_that_do_not_answer_a_check_lost_their_power():
     nodes = [f"node{number:03d}" for number in range(1, 5)]
     silent = [event("node.check_failed.no_answer", name, NOON, job="job1") for name in nodes]
