@@ -44,6 +44,7 @@ _PER_TIME_BLAMED, _MOST_FOR_HISTORY = 0.7, 1.5
 
 _NETWORK = {Cause.NETWORK_SWITCH_CABLE: 2.5}
 _POWER = {Cause.POWER_SUPPLY: 2.0, Cause.HOST_MAINTENANCE: 1.0, Cause.SERVER_CHASSIS: 0.5, Cause.FAULTY_GPU: -1.5}
+_SILENT = {Cause.POWER_SUPPLY: 2.0, Cause.HOST_MAINTENANCE: 1.0, Cause.NETWORK_SWITCH_CABLE: 0.8}
 _SHARED_CAUSE: Mapping[Cause | None, Mapping[Cause, float]] = {
     Cause.NETWORK_SWITCH_CABLE: _NETWORK,
     Cause.NIC: _NETWORK,
@@ -53,6 +54,7 @@ _SHARED_CAUSE: Mapping[Cause | None, Mapping[Cause, float]] = {
     Cause.HOST_MAINTENANCE: _POWER,
     Cause.FAULTY_GPU: _POWER,
     Cause.IO_EXPANSION_BOARD: _POWER,
+    Cause.UNKNOWN: _SILENT,
 }
 """What a cause on each of several neighbours says about what they share."""
 

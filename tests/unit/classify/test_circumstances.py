@@ -60,6 +60,20 @@ def test_nodes_of_a_rack_that_stop_at_once_are_one_incident_in_the_rack():
     assert Cause.POWER_SUPPLY in {diagnosis.cause, *(each.cause for each in diagnosis.alternatives)}
 
 
+def test_nodes_that_share_a_feed_and_are_silent_at_once_have_lost_it():
+    silent = Signal(
+        "node.silent", "silent", Severity.ERROR, Role.SUSPECT, {Cause.UNKNOWN: 2.2, Cause.POWER_SUPPLY: 0.5}
+    )
+    knowledge = Knowledge([silent])
+    events = [event("node.silent", f"node{n:03d}") for n in range(1, 5)]
+    (incident,) = add_events({}, events, knowledge, {}, RACK, Limits(), NOON).incidents.values()
+
+    diagnosis = diagnose(incident, knowledge, Circumstances(topology=RACK), 1, NOON)
+
+    assert Cause.POWER_SUPPLY in {diagnosis.cause, *(each.cause for each in diagnosis.alternatives)}
+    assert diagnosis.suspects[0].component == Component(ComponentKind.RACK, "rack-7")
+
+
 def test_links_of_a_switch_that_fail_at_once_are_the_switch():
     switch = Topology({f"node{number:03d}": frozenset({"leaf-2"}) for number in range(8)})
     links = [event("link.down", f"node{number:03d}", NOON + seconds(number)) for number in range(4)]
