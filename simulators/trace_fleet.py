@@ -245,7 +245,7 @@ class TraceFleet:
 
     def _check(self, step: Step, at: float) -> Done:
         node = _node_in(step)
-        if not self._world.is_healthy(node):
+        if self._world.check(node, at) is not None:
             raise ActionError(f"{node} failed its check")
         return f"{node} passed its check", {"node": node, "healthy": True}
 

@@ -179,16 +179,21 @@ class Interruption:
         return Edge.FIRST_NEW_STEP in self.edges
 
 
+PASSES_TO_CLEAR = 2
+
+
 @dataclass(frozen=True, slots=True)
 class LeftOut:
     """A node that ClusterWatch leaves out of a job until it is cleared.
 
+    A check finds what is broken in seven of ten cases: one that is passed says little, `PASSES_TO_CLEAR` in a row do.
+
     Attributes:
         attempt: The job's last one with it.
         incident_id, cause: Why.
-        cleared_at: When it passed a check, or was given back to service; None before.
+        cleared_at: When it had passed enough checks, or was given back to service; None before.
         checked_at: When it was checked last; None before.
-        failures: How many checks in a row it did not pass.
+        failures, passes: How many checks in a row it did not pass, or did.
     """
 
     node: str
@@ -199,6 +204,7 @@ class LeftOut:
     cleared_at: datetime | None = None
     checked_at: datetime | None = None
     failures: int = 0
+    passes: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,8 +1,8 @@
 """Nodes that were taken out to what brings them back.
 
 1. A drained node is checked, and only after it passed, released.
-2. A node that was left out of a job is checked while no job that is followed runs there; once it passed, the job may
-   use it again from its next restart on.
+2. A node that was left out of a job is checked while no job that is followed runs there; once it passed twice, the job
+   may use it again from its next restart on.
 3. A check that failed is made again after a pause that doubles. What somebody else took out is not touched.
 """
 

@@ -1,7 +1,7 @@
 """Nodes that were left out of a job to those that it may use again, from its next restart on.
 
 1. A node that is drained, silent, suspect by its own word, held or in announced work stays left out.
-2. Where the job's actuator can check nodes, one returns once it passed a check.
+2. Where the job's actuator can check nodes, one returns once it passed two checks, one after the other.
 3. Where it cannot, one returns after a cool-down, if the job made new steps without it.
 4. What the diagnosis at hand suspects, or what hangs on it, does not return with this restart.
 5. Nothing is restarted for the sake of a node, and after a plan that failed a job goes on with the list it has.
@@ -45,7 +45,9 @@ def stays_out(
     if obstacle or left.cleared_at is not None:
         return obstacle
     if limits.checks(job.actuator):
-        return f"failed its last check, and {left.failures} in all" if left.failures else "no check of it passed yet"
+        if left.failures:
+            return f"failed its last check, and {left.failures} in all"
+        return "passed a check, and is checked once more" if left.passes else "no check of it passed yet"
     if not any(each.number > left.attempt and each.first_new_step_at is not None for each in attempts):
         return "the job has made no new step without it"
     ends_at = left.since + limits.readmit_after

@@ -1,7 +1,7 @@
 """Steps that have ended to the nodes that ClusterWatch leaves out of each job.
 
 1. A node is left out from the end of the step that did so. One that an operator had excluded before stays theirs.
-2. It is cleared when it passes a check, or is given back to service, whichever job that was about.
+2. It is cleared when it passes checks one after the other, or is given back to service, whichever job that was about.
 3. It is left out no more once the scheduler was told so, or when a later attempt runs on it all the same.
 """
 
@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from clusterwatch.model import ENDED_STEP_STATES, Event, LeftOut, StepKind, StepState, kinds
+from clusterwatch.model.job import PASSES_TO_CLEAR
 from clusterwatch.track.book import Book
 
 WAS_EXCLUDED = "was_excluded"
@@ -59,9 +60,11 @@ def _checked(book: Book, event: Event, node: str) -> None:
 
 def _after_check(left: LeftOut, event: Event) -> LeftOut:
     at = event.happened_at
-    if _is_done(event):
-        return replace(left, cleared_at=at, checked_at=at, failures=0)
-    return replace(left, cleared_at=None, checked_at=at, failures=left.failures + 1)
+    if not _is_done(event):
+        return replace(left, cleared_at=None, checked_at=at, failures=left.failures + 1, passes=0)
+    passes = left.passes + 1
+    is_clear = passes >= PASSES_TO_CLEAR or event.fields.get("step_kind") == StepKind.RELEASE.value
+    return replace(left, cleared_at=at if is_clear else None, checked_at=at, failures=0, passes=passes)
 
 
 def _given_back(book: Book, event: Event, node: str) -> None:

@@ -170,7 +170,7 @@ class World:
     def survey(self, at: float) -> dict[str, Sequence[Finding]]:
         """Check all nodes of the job, which starts no sooner than that takes; return what failed, and of what."""
         self._free_from = at + self.terms.survey_seconds
-        looked_at = {node: self._check(node) for node in self.pool.job if node in self.pool.broken}
+        looked_at = {node: self.check(node, at) for node in self.pool.job}
         return {node: findings for node, findings in looked_at.items() if findings is not None}
 
     def recalled(self, at: float) -> tuple[Dump, ...]:
@@ -182,14 +182,17 @@ class World:
         self._free_from = max(self._free_from, at + self.terms.recorders_seconds)
         return dumps_of(self._hung, len(self.pool.job), self._cluster.gpus_per_node, self.terms.signal_loss)
 
-    def _check(self, node: str) -> Sequence[Finding] | None:
+    def check(self, node: str, at: float) -> Sequence[Finding] | None:
+        """Return what a check of *node* at *at* finds; None where it passes, as a broken one may."""
+        if node not in self.pool.broken:
+            return None
         fault = self._faults[self.pool.broken[node]]
         gpu = _gpu(fault, self._cluster.gpus_per_node)
-        rng = seeded(self.schedule.seed, "survey", node, self.attempt)
+        rng = seeded(self.schedule.seed, "survey", node, round(at))
         return checked(node, fault.kind, gpu, self.terms, rng)
 
     def is_healthy(self, node: str) -> bool:
-        """Return whether a check of *node* would pass."""
+        """Return whether nothing of *node* is broken."""
         return node not in self.pool.broken
 
     def end(self, at: float, exit_code: int = _TERMINATED) -> None:

@@ -35,16 +35,27 @@ def test_node_that_an_operator_had_excluded_before_stays_theirs():
     assert left_out(excluded(was_excluded=True)) == ()
 
 
-def test_check_that_passed_clears_it_and_one_that_failed_does_not():
-    (failed,) = left_out(excluded(), step(StepKind.CHECK, StepState.FAILED, 120.0, node="node002"))
-    (passed,) = left_out(
-        excluded(),
-        step(StepKind.CHECK, StepState.FAILED, 120.0, node="node002"),
-        step(StepKind.CHECK, at=240.0, job="node002", node="node002"),
-    )
+FAILED_CHECK = step(StepKind.CHECK, StepState.FAILED, 120.0, node="node002")
+
+
+def passed_check(at):
+    return step(StepKind.CHECK, at=at, job="node002", node="node002")
+
+
+def test_two_checks_in_a_row_that_passed_clear_it_and_one_does_not():
+    (once,) = left_out(excluded(), passed_check(240.0))
+    (twice,) = left_out(excluded(), passed_check(240.0), passed_check(2040.0))
+
+    assert (once.cleared_at, once.checked_at, once.passes) == (None, NOON + seconds(240), 1)
+    assert (twice.cleared_at, twice.failures) == (NOON + seconds(2040), 0)
+
+
+def test_check_that_failed_takes_back_what_passed_before():
+    (failed,) = left_out(excluded(), passed_check(60.0), FAILED_CHECK)
+    (again,) = left_out(excluded(), passed_check(60.0), FAILED_CHECK, passed_check(240.0))
 
     assert (failed.cleared_at, failed.checked_at, failed.failures) == (None, NOON + seconds(120), 1)
-    assert (passed.cleared_at, passed.failures) == (NOON + seconds(240), 0)
+    assert (again.cleared_at, again.passes) == (None, 1)
 
 
 def test_node_that_is_given_back_to_service_is_cleared():
