@@ -13,7 +13,7 @@ from clusterwatch.app.replay import Asked, replay
 from clusterwatch.app.replaying import Replay
 from clusterwatch.app.tracing import trace_tools
 from clusterwatch.errors import ClusterWatchError, ConfigError, SourceError
-from clusterwatch.model import Mode, kinds
+from clusterwatch.model import Mode, StepKind, kinds
 from clusterwatch.seams import Site
 from clusterwatch.store import Store
 from simulators.trace.recording.records import Header, Recording, Seen
@@ -61,7 +61,8 @@ def test_same_policy_decides_as_was_recorded_and_comes_to_the_same(month, lived)
     assert again.classification == lived.classification
     assert again.interruptions == lived.interruptions
     assert again.goodput.ettr == pytest.approx(lived.goodput.ettr, abs=0.002)
-    assert again.done == lived.done
+    # Ranks are not asked again: what they answered is among the events.
+    assert again.done == {kind: count for kind, count in lived.done.items() if kind != StepKind.DUMP}
 
 
 def test_policy_is_followed_to_the_first_decision_that_differs(month, lived):

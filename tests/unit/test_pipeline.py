@@ -553,6 +553,10 @@ def test_drained_node_returns_only_through_a_check():
     assert (after.world.nodes["node001"].state, after.world.nodes["node001"].drained_by) == (NodeState.IN_SERVICE, "")
 
 
+def too_hot(at):
+    return event("gpu.too_hot", Component(ComponentKind.GPU, "0000:3b:00", "node001"), at)
+
+
 def slowed_by_heat(at):
     return event("gpu.thermal_slowdown", Component(ComponentKind.GPU, "0000:3b:00", "node001"), at)
 
@@ -569,9 +573,17 @@ def cause_of_a_hang(responder, last_step_at):
 def test_warning_minutes_before_a_hang_explains_it():
     responder = Responder()
     training(responder)
-    responder.turn(NOON + seconds(60), slowed_by_heat(NOON + seconds(55)))
+    responder.turn(NOON + seconds(60), too_hot(NOON + seconds(55)))
 
     assert cause_of_a_hang(responder, NOON + seconds(60)) is Cause.GPU_THERMAL
+
+
+def test_what_only_slows_does_not_explain_a_job_that_stood_still_at_once():
+    responder = Responder()
+    training(responder)
+    responder.turn(NOON + seconds(60), slowed_by_heat(NOON + seconds(55)))
+
+    assert cause_of_a_hang(responder, NOON + seconds(60)) is Cause.UNKNOWN
 
 
 def test_warning_that_comes_all_day_explains_nothing():
@@ -579,7 +591,7 @@ def test_warning_that_comes_all_day_explains_nothing():
     training(responder)
     for minute in range(2, 1200):
         at = NOON + seconds(60 * minute)
-        warnings = [slowed_by_heat(at - seconds(5))] if minute % 12 == 0 else []
+        warnings = [too_hot(at - seconds(5))] if minute % 12 == 0 else []
         responder.turn(at, *warnings, progress("job-1", 1, 6 * minute, at))
 
     assert cause_of_a_hang(responder, NOON + seconds(60 * 1199)) is not Cause.GPU_THERMAL
