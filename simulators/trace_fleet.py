@@ -245,8 +245,9 @@ class TraceFleet:
 
     def _check(self, step: Step, at: float) -> Done:
         node = _node_in(step)
-        if self._world.check(node, at) is not None:
-            raise ActionError(f"{node} failed its check")
+        found = self._world.check(node, at)
+        if found is not None:
+            return f"{node} failed its check", {"failed": node, "found": in_words(found)}
         return f"{node} passed its check", {"node": node, "healthy": True}
 
     def _survey(self, step: Step, at: float) -> Done:

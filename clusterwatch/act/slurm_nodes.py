@@ -86,9 +86,10 @@ class NodeSteps:
         self.slurm.tell("reboot", "ASAP", f"nextstate={self.after_reboot}", f"reason={why}", name)
         return StepState.DONE, f"{name} is rebooted once nothing runs there"
 
-    def check(self, step: Step) -> Result:
-        """Say whether the node passes the site's check."""
-        return self._ran(self.check_command, "check_command", step)
+    def check(self, step: Step) -> Found:
+        """Say whether the node passes the site's check, and what that found."""
+        state, detail, findings = self._ran_on(node_of(step), self.check_command, "check_command")
+        return state, detail, {"found": in_words(findings)} if findings else {}
 
     def survey(self, step: Step) -> Found:
         """Check all nodes that *step* names, many at a time; a node that fails is named."""

@@ -45,19 +45,23 @@ def events_of_survey(step: Step, outcome: Outcome) -> Iterator[Event]:
 
 
 def events_of_check(step: Step, outcome: Outcome) -> Iterator[Event]:
-    """Yield that a node failed its check that had been taken out: it tells of what stopped the job before."""
+    """Yield that a node failed its check that had been taken out, and what that found: it tells of what was before."""
     node = str(step.arguments.get("node") or "")
     # A check within the plan of a restart says for which attempt it is.
-    if step.kind is StepKind.CHECK and outcome.state is StepState.FAILED and node and "attempt" not in step.arguments:
+    if step.kind is not StepKind.CHECK or outcome.state is not StepState.FAILED or "attempt" in step.arguments:
+        return
+    told = [each for each in findings_told(str(outcome.facts.get("found", ""))) if each.component.node == node]
+    generic = [Finding(kinds.CHECK_FAILED_OUT, node_component(node))] if node else []
+    for number, each in enumerate((*generic, *told)):
         yield Event(
-            id=event_id("", "", "actor", step.id, node),
-            kind=kinds.CHECK_FAILED_OUT,
-            component=node_component(node),
+            id=event_id("", "", "actor", step.id, str(each) if number else node),
+            kind=each.kind,
+            component=each.component,
             happened_at=outcome.at,
             observed_at=outcome.at,
             source="actor",
             origin=f"step {step.id}",
-            severity=Severity.WARNING,
-            text=f"{node} failed its check: {outcome.detail}",
+            severity=Severity.ERROR if number else Severity.WARNING,
+            text=f"{node} failed its check: {each.kind if number else outcome.detail}",
             fields={"step_id": step.id},
         )

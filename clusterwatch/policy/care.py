@@ -33,8 +33,10 @@ _Done = tuple[Decision, Step]
 _PENDING = frozenset({StepState.RECORDED, StepState.BEGUN})
 _MOST_DOUBLINGS = 5
 _CHECK_AFTER_SECONDS = 1800.0
-_FIRST_CHECK_SECONDS = 180.0
-"""Until what a job left on a node is gone. Checked soon, it stands by again, or is known to be broken."""
+_FIRST_CHECK_SECONDS, _SECOND_CHECK_SECONDS = 180.0, 600.0
+"""Until what a job left on a node is gone, and until a check that was passed is made again. Checked soon, it stands by
+again, or is known to be broken while that still tells of what stopped the job.
+"""
 
 
 def care(cluster: Cluster, limits: Limits, now: datetime) -> tuple[list[Decision], datetime | None]:
@@ -87,9 +89,7 @@ def _can_be_checked(cluster: Cluster, name: str, now: datetime) -> bool:
 
 
 def _checking(job: Job, left: LeftOut, limits: Limits, now: datetime) -> _Care:
-    again = _CHECK_AFTER_SECONDS * 2.0 ** min(max(left.failures - 1, 0), _MOST_DOUBLINGS)
-    pause = timedelta(seconds=again if left.checked_at is not None else _FIRST_CHECK_SECONDS)
-    due_at = (left.checked_at or left.since) + pause
+    due_at = (left.checked_at or left.since) + timedelta(seconds=_pause(left))
     if due_at > now:
         return None, due_at
     decision = Decision(
@@ -110,6 +110,13 @@ def _checking(job: Job, left: LeftOut, limits: Limits, now: datetime) -> _Care:
         f"{decision.id}.1", decision.id, 1, StepKind.CHECK, job.actuator, job.id, arguments, now + limits.act_within
     )
     return replace(decision, steps=(replace(step, changed_at=now),)), None
+
+
+def _pause(left: LeftOut) -> float:
+    """Return the seconds from when *left* was left out, or checked last, to its next check."""
+    if left.failures:
+        return float(_CHECK_AFTER_SECONDS * 2.0 ** min(left.failures - 1, _MOST_DOUBLINGS))
+    return _SECOND_CHECK_SECONDS if left.passes else _FIRST_CHECK_SECONDS
 
 
 def _returning(

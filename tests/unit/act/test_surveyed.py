@@ -37,3 +37,16 @@ def test_node_that_fails_its_check_after_it_was_taken_out_tells_of_what_was_befo
     assert (told.kind, told.node, told.job) == ("node.check_failed.out", "node001", None)
     assert not list(events_of_check(check, Outcome("c.1", StepState.DONE, NOON, "")))
     assert not list(events_of_check(of_restart, Outcome("c.2", StepState.FAILED, NOON, "")))
+
+
+def test_what_the_check_of_one_node_finds_is_told_in_the_words_of_the_catalogue():
+    check = Step("c.1", "d", 1, StepKind.CHECK, "recording", "job-1", {"node": "node001"}, NOON + seconds(600))
+    found = "node001 gpu.reset_required gpu 0000:2a:00; node002 gpu.lost gpu 0000:3b:00"
+
+    told = list(events_of_check(check, Outcome("c.1", StepState.FAILED, NOON, "exit code 1", {"found": found})))
+
+    assert [(each.kind, each.component.id) for each in told] == [
+        ("node.check_failed.out", "node001"),
+        ("gpu.reset_required", "0000:2a:00"),
+    ]
+    assert len({each.id for each in told}) == 2
