@@ -84,6 +84,7 @@ def test_node_that_is_well_passes_every_check(scan: Scan):
         "kernel_log": "ok",
         "known_answers": "ok",
         "nvml": "ok",
+        "processors": "ok",
     }
     assert checks(done)["nvml"]["what"] == "2 of 2 GPUs answer"
     assert checks(done)["known_answers"]["what"] == "CPU: 21 products right"
@@ -98,6 +99,7 @@ def test_node_with_a_lost_gpu_is_not_fit_for_work(scan: Scan):
         ["STATE", "CHECK"],
         ["ok", "kernel_log"],
         ["failed", "nvml"],
+        ["ok", "processors"],
     ]
 
 
@@ -112,14 +114,17 @@ def test_node_with_a_lost_gpu_is_not_fit_for_work(scan: Scan):
 def test_monitoring_system_gets_one_line_and_its_own_codes(scan: Scan, lines: tuple[str, ...], code: int, word: str):
     done = scan("--nagios", "--skip", "known_answers", lines=lines)
 
-    (line,) = done.stdout.splitlines()
+    line, *found = done.stdout.splitlines()
     assert (done.returncode, done.stderr) == (code, "")
+    assert [each.partition(": ")[0] for each in found] == ["found"] * (code == 2), "what failed, for who asked for it"
     assert line.startswith(f"SCAN {word} - ")
     assert " | ok=" in line
 
 
 def test_nothing_to_check_is_unknown_to_a_monitoring_system(scan: Scan):
-    done = scan("--nagios", "--skip", "known_answers", "--skip", "kernel_log", lines=("init 9",))
+    done = scan(
+        "--nagios", "--skip", "known_answers", "--skip", "processors", "--skip", "kernel_log", lines=("init 9",)
+    )
 
     assert (done.returncode, done.stdout.split(" - ")[0]) == (3, "SCAN UNKNOWN")
 
