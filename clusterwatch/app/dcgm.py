@@ -12,7 +12,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from clusterwatch.model import Collected, Reading, Scalar
+from clusterwatch.app.verdicts import Verdict, readings_of
+from clusterwatch.model import Collected, Scalar
 from clusterwatch.reading.text import printable
 from clusterwatch.seams import Site
 
@@ -44,14 +45,14 @@ def diagnosed(site: Site, now: datetime, seconds: float, *, command: str) -> Col
             check=False,
         )
     except (OSError, subprocess.TimeoutExpired) as error:
-        return Collected(_readings(site, now, [(WARNING, f"dcgmi gave no answer: {error}", {})]))
+        return Collected(readings_of(NAME, site, now, [(WARNING, f"dcgmi gave no answer: {error}", {})]))
     report = report_in(done.stdout)
     if report is None:
         # Without its host engine dcgmi says so in plain words; that says nothing about the GPUs.
         words = " ".join((done.stdout + done.stderr).split()) or f"exit code {done.returncode}"
         return Collected(condition=printable(f"dcgmi could not run its diagnostics: {words}", 300))
     findings = list(findings_in(report))
-    return Collected(_readings(site, now, findings), condition="" if findings else "DCGM skipped every test")
+    return Collected(readings_of(NAME, site, now, findings), condition="" if findings else "DCGM skipped every test")
 
 
 def report_in(text: str) -> Mapping[str, Any] | None:
@@ -64,11 +65,7 @@ def report_in(text: str) -> Mapping[str, Any] | None:
     return next((report for report in reports if isinstance(report, dict) and "test_categories" in report), None)
 
 
-Finding = tuple[str, str, Mapping[str, Scalar]]
-"""Subject, text, and what names the GPU, as DCGM numbers it."""
-
-
-def findings_in(report: Mapping[str, Any]) -> Iterator[Finding]:
+def findings_in(report: Mapping[str, Any]) -> Iterator[Verdict]:
     """Yield what did not pass, test by test; one finding that all is well when all that ran has passed."""
     tests = list(_tests(report))
     found = [finding for test in tests for finding in _of_test(test)]
@@ -89,7 +86,7 @@ def _results(test: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
     return results or ([test["test_summary"]] if test.get("test_summary") else [])
 
 
-def _of_test(test: Mapping[str, Any]) -> Iterator[Finding]:
+def _of_test(test: Mapping[str, Any]) -> Iterator[Verdict]:
     for result in _results(test):
         subject = _STATES.get(_status(result))
         if subject is None:
@@ -128,20 +125,3 @@ def _dcgm_id(result: Mapping[str, Any]) -> Mapping[str, Scalar]:
     """DCGM's numbers are its own: they are shown, and name no component."""
     number = result.get("entity_id", result.get("gpu_ids", result.get("gpu_id")))
     return {} if number is None else {"dcgm_gpu": str(number)}
-
-
-def _readings(site: Site, now: datetime, findings: Sequence[Finding]) -> tuple[Reading, ...]:
-    return tuple(
-        Reading(
-            source=NAME,
-            node=site.node,
-            position=f"{now.isoformat()}/{number}",
-            observed_at=now,
-            happened_at=now,
-            boot_id=site.boot_id,
-            subject=subject,
-            text=text,
-            fields=part,
-        )
-        for number, (subject, text, part) in enumerate(findings)
-    )

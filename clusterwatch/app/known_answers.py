@@ -20,7 +20,8 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 
-from clusterwatch.model import Collected, Reading, Scalar
+from clusterwatch.app.verdicts import Verdict, readings_of
+from clusterwatch.model import Collected, Scalar
 from clusterwatch.seams import Site
 
 NAME = "known_answers"
@@ -122,7 +123,7 @@ def computed(site: Site, now: datetime, seconds: float, *, python: str, device: 
     verdicts = list(judged(answered.ended(ending), size))
     if not answered.busy:
         verdicts.append((FAILED, f"the computation did not begin: {ending}", {}))
-    return Collected(tuple(_reading(site, now, number, *verdict) for number, verdict in enumerate(verdicts)))
+    return Collected(readings_of(NAME, site, now, verdicts))
 
 
 def answers_in(lines: Iterable[str]) -> Answered:
@@ -152,10 +153,6 @@ def answers_in(lines: Iterable[str]) -> Answered:
         for device, identity in identities.items()
     )
     return Answered(tuple(devices), condition, is_done, busy)
-
-
-Verdict = tuple[str, str, Mapping[str, Scalar]]
-"""Subject, text, and the part that it speaks of."""
 
 
 def judged(devices: Sequence[Device], size: int) -> Iterator[Verdict]:
@@ -245,17 +242,3 @@ def _killed(child: subprocess.Popen[str]) -> list[str]:
         return child.communicate(timeout=_KILL_SECONDS)[0].splitlines()
     except subprocess.TimeoutExpired:
         return []
-
-
-def _reading(site: Site, now: datetime, number: int, subject: str, text: str, part: Mapping[str, Scalar]) -> Reading:
-    return Reading(
-        source=NAME,
-        node=site.node,
-        position=f"{now.isoformat()}/{number}",
-        observed_at=now,
-        happened_at=now,
-        boot_id=site.boot_id,
-        subject=subject,
-        text=text,
-        fields=part,
-    )

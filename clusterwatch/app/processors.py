@@ -14,7 +14,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 
-from clusterwatch.model import Collected, Reading, Scalar
+from clusterwatch.app.verdicts import Verdict, readings_of
+from clusterwatch.model import Collected
 from clusterwatch.seams import Site
 
 NAME = "processors"
@@ -42,7 +43,7 @@ def computed(site: Site, now: datetime, seconds: float) -> Collected:
     if not told:
         return Collected(condition=f"processors could not be asked: exit code {child.wait()}")
     verdicts = judged(json.loads(told))
-    return Collected(tuple(_reading(site, now, number, *verdict) for number, verdict in enumerate(verdicts)))
+    return Collected(readings_of(NAME, site, now, verdicts))
 
 
 def _line_of(child: subprocess.Popen[bytes], seconds: float) -> bytes:
@@ -53,9 +54,6 @@ def _line_of(child: subprocess.Popen[bytes], seconds: float) -> bytes:
             child.kill()
             raise TimeoutError(f"no answer within {seconds:g} s")
         return pipe.readline()
-
-
-Verdict = tuple[str, str, Mapping[str, Scalar]]
 
 
 def judged(answer: Mapping[str, object]) -> list[Verdict]:
@@ -75,17 +73,3 @@ def _verdicts(silent: Sequence[int], wrong: Sequence[int]) -> Iterator[Verdict]:
 
 def _numbers(value: object) -> list[int]:
     return [each for each in value if isinstance(each, int)] if isinstance(value, list) else []
-
-
-def _reading(site: Site, now: datetime, number: int, subject: str, text: str, part: Mapping[str, Scalar]) -> Reading:
-    return Reading(
-        source=NAME,
-        node=site.node,
-        position=f"{now.isoformat()}/{number}",
-        observed_at=now,
-        happened_at=now,
-        boot_id=site.boot_id,
-        subject=subject,
-        text=text,
-        fields=part,
-    )

@@ -19,6 +19,7 @@ from clusterwatch.app.lost import LostSupervisors
 from clusterwatch.app.service import Loops, Service
 from clusterwatch.clock import SystemClock
 from clusterwatch.config import CollectorSettings, Settings
+from clusterwatch.config.settings import PolicySettings
 from clusterwatch.detect import Catalog
 from clusterwatch.errors import StoreError
 from clusterwatch.metrics import Metrics
@@ -37,8 +38,8 @@ def limits_of(
 
     *modes* are added to those of the policy; an actuator that says in `kinds` what it can do is asked for nothing else.
     """
-    settle, hang, late, brakes = settings.settle, settings.hang, settings.checkpoints, settings.policy
-    stale_after = timedelta(seconds=brakes.max_event_age_seconds)
+    settle, hang, late = settings.settle, settings.hang, settings.checkpoints
+    stale_after = timedelta(seconds=settings.policy.max_event_age_seconds)
     return pipeline.Limits(
         correlate=correlate.Limits(stale_after=stale_after),
         settle=classify.SettleLimits(
@@ -48,38 +49,42 @@ def limits_of(
             hang=timedelta(seconds=settle.hang_seconds),
             margin=settle.margin,
         ),
-        policy=policy.Limits(
-            restarts_without_progress=brakes.restarts_without_progress,
-            attempts_without_progress=brakes.attempts_without_progress,
-            restarts_per_hour=brakes.restarts_per_hour,
-            act_within=stale_after,
-            policy=policy_of(brakes.use),
-            restarts_per_day=brakes.restarts_per_day,
-            cluster_restarts_per_hour=brakes.cluster_restarts_per_hour,
-            failed_steps_per_hour=brakes.failed_steps_per_hour,
-            drains_per_hour=brakes.drains_per_hour,
-            drains_per_day=brakes.drains_per_day,
-            drains_per_job_per_day=brakes.drains_per_job_per_day,
-            drained_at_most=brakes.drained_at_most,
-            drained_share=brakes.drained_share,
-            cool_down=timedelta(seconds=brakes.cool_down_seconds),
-            plan_retries=brakes.plan_retries,
-            retry_after=timedelta(seconds=brakes.retry_after_seconds),
-            readmit_after=timedelta(seconds=brakes.readmit_after_seconds),
-            costs=policy.Costs(
-                replace_seconds=brakes.standby_node_seconds,
-                cold_seconds=brakes.cold_node_seconds,
-                survey_seconds=brakes.survey_seconds,
-                survey_finds=brakes.survey_finds,
-            ),
-            abilities={**policy.Limits().abilities, **abilities_of(actuators)},
-            approve_within=timedelta(seconds=brakes.approve_within_seconds),
-            modes={**{name: Mode(mode) for name, mode in brakes.modes.items()}, **(modes or {})},
-        ),
+        policy=_policy_limits(settings.policy, modes or {}, actuators),
         hang=detect.HangLimits(
             factor=hang.factor, minimum_seconds=hang.minimum_seconds, startup_seconds=hang.startup_seconds
         ),
         overdue=detect.OverdueLimits(intervals=late.overdue_intervals, minimum_seconds=late.overdue_minimum_seconds),
+    )
+
+
+def _policy_limits(brakes: PolicySettings, modes: Mapping[str, Mode], actuators: Sequence[Actuator]) -> policy.Limits:
+    return policy.Limits(
+        restarts_without_progress=brakes.restarts_without_progress,
+        attempts_without_progress=brakes.attempts_without_progress,
+        restarts_per_hour=brakes.restarts_per_hour,
+        act_within=timedelta(seconds=brakes.max_event_age_seconds),
+        policy=policy_of(brakes.use),
+        restarts_per_day=brakes.restarts_per_day,
+        cluster_restarts_per_hour=brakes.cluster_restarts_per_hour,
+        failed_steps_per_hour=brakes.failed_steps_per_hour,
+        drains_per_hour=brakes.drains_per_hour,
+        drains_per_day=brakes.drains_per_day,
+        drains_per_job_per_day=brakes.drains_per_job_per_day,
+        drained_at_most=brakes.drained_at_most,
+        drained_share=brakes.drained_share,
+        cool_down=timedelta(seconds=brakes.cool_down_seconds),
+        plan_retries=brakes.plan_retries,
+        retry_after=timedelta(seconds=brakes.retry_after_seconds),
+        readmit_after=timedelta(seconds=brakes.readmit_after_seconds),
+        costs=policy.Costs(
+            replace_seconds=brakes.standby_node_seconds,
+            cold_seconds=brakes.cold_node_seconds,
+            survey_seconds=brakes.survey_seconds,
+            survey_finds=brakes.survey_finds,
+        ),
+        abilities={**policy.Limits().abilities, **abilities_of(actuators)},
+        approve_within=timedelta(seconds=brakes.approve_within_seconds),
+        modes={**{name: Mode(mode) for name, mode in brakes.modes.items()}, **modes},
     )
 
 

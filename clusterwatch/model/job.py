@@ -180,6 +180,7 @@ class Interruption:
 
 
 PASSES_TO_CLEAR = 2
+"""So many checks in a row clear a node that was left out."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -99,7 +99,7 @@ def _checking(job: Job, left: LeftOut, limits: Limits, now: datetime) -> _Care:
         job_id=None,
         mode=Mode.AUTO,
         reason=f"{left.node} was left out of {job.name} for {left.cause or 'a fault'}: {job.name} may use it again if "
-        "it passes a check.",
+        "it passes checks in a row.",
         made_at=now,
         policy=limits.policy.name,
         rule=CHECK_AGAIN,

@@ -36,7 +36,7 @@ MOST_LEFT_OUT = 2
 """So many nodes at most are left out on a chance."""
 
 AWAY_SECONDS = 1800.0
-"""A node that was left out is checked so long after, and may be used again."""
+"""Assumption: so long a node that was left out is away at least, until it passed its checks and the job restarts."""
 
 _STOPS_LOOKED_AT = 32
 _USUAL_STOP_SECONDS = 300.0

@@ -42,7 +42,7 @@ def size():
 
 def absent():
     if rank == ODD:
-        time.sleep(6)
+        time.sleep(6)  # the fault itself: a rank that is busy elsewhere for longer than the others wait
     else:
         reduce()
 
