@@ -57,7 +57,8 @@ class Assembled:
     cut_at: str = ""
 
 
-_NOTHING_OPEN = Assembled(None)
+NOTHING_OPEN = Assembled(None)
+"""What a line does that opens no text, where none is open."""
 
 
 def may_open(line: str) -> bool:
@@ -86,7 +87,7 @@ def assemble(assembly: Assembly | None, line: str, rank: int | None) -> Assemble
     if cut is not None:
         opened = _begin("traceback", line[: cut.start()], rank)
         return Assembled(_with_frame(opened, line[cut.start() :]), consumed=True)
-    return Assembled(_under_heading(assembly)) if assembly is not None else _NOTHING_OPEN
+    return Assembled(_under_heading(assembly)) if assembly is not None else NOTHING_OPEN
 
 
 def cut_at(assembly: Assembly) -> str:

@@ -13,6 +13,7 @@ from clusterwatch.detect.matcher import Matcher, compile_rules
 from clusterwatch.detect.opinions import DEFAULT_PROFILE, Opinions
 from clusterwatch.detect.refining import Mask, Refinement, Refinements, fields_known, mask_from
 from clusterwatch.detect.rules import COLLECTORS, Rule, field_name
+from clusterwatch.detect.sayings import Sayings
 from clusterwatch.errors import CatalogError
 from clusterwatch.model import UNLISTED, ComponentKind, Expectation, Knowledge, Role, Severity, Signal
 
@@ -34,13 +35,22 @@ _SEVERITIES = {severity.name.lower(): severity for severity in Severity}
 
 @dataclass(frozen=True, slots=True)
 class Catalog:
-    """Everything detection knows: rules and the matcher built from them, what refines their kinds, what kinds mean."""
+    """Everything detection knows: rules and the matcher built from them, what refines their kinds, what kinds mean.
+
+    Attributes:
+        sayings: What it found out of the lines it is applied to.
+    """
 
     rules: tuple[Rule, ...]
     knowledge: Knowledge
     matcher: Matcher
     refinements: Refinements = field(default_factory=Refinements)
     opinions: Opinions = field(default_factory=Opinions)
+    sayings: Sayings = field(init=False, compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        """Begin with nothing found out."""
+        object.__setattr__(self, "sayings", Sayings(self.refinements))
 
 
 @dataclass(slots=True)

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
-from clusterwatch.detect.assembling import Assembled, assemble, cut_at, headed, may_open
-from clusterwatch.detect.matcher import Hit, unbeaten
+from clusterwatch.detect.assembling import NOTHING_OPEN, Assembled, assemble, cut_at, headed
+from clusterwatch.detect.matcher import Located
 from clusterwatch.detect.progress import progress_fields
-from clusterwatch.detect.refining import Refinements
 from clusterwatch.detect.reports import reported
-from clusterwatch.detect.sightings import PCI_NAMED, Sighting, component_of, default_component, kind_from, sighting_with
+from clusterwatch.detect.rules import Rule
+from clusterwatch.detect.sayings import Saying, Sayings
+from clusterwatch.detect.sightings import PCI_NAMED, Sighting, component_of, default_component, sighting_with
 from clusterwatch.detect.signals import ending
 from clusterwatch.detect.state import Assembly
 from clusterwatch.detect.states import rank_in, whole
@@ -25,8 +26,6 @@ _RANK_INSIDE = re.compile(r"\[rank(\d{1,6})\]:|\bRank (\d{1,6})\]")
 _LOOKED_AT_FOR_RANK = 200
 
 _FRAME = 'File "'
-
-_NONE = Refinements()
 
 
 def body(text: str) -> tuple[int | None, str]:
@@ -45,23 +44,18 @@ def stream_of(reading: Reading, labelled: int | None) -> str:
     return f"{reading.source}|{reading.node}|{reading.job}|{reading.attempt}|{path}|{rank}"
 
 
-def says_nothing(line: str) -> bool:
-    """Return whether *line*, which no rule matches, says nothing where no text is open: most lines are of that kind."""
-    return MARK not in line and not may_open(line)
-
-
 def read_line(
     reading: Reading,
     body_of_line: tuple[int | None, str],
-    hits: Sequence[Hit],
+    located: tuple[Located, ...],
     open_text: Assembly | None,
-    refinements: Refinements = _NONE,
+    sayings: Sayings,
 ) -> tuple[Assembly | None, list[Sighting]]:
     """Return what is open after the line, and what the line says.
 
     *body_of_line* is what `body` gives for it.
-    *hits* are the rules that match it, of all sources; those of other sources and beaten ones do not count.
-    *refinements* make their kinds more special.
+    *located* are the rules that match it, of all sources, as `Matcher.located` gives them; *sayings* of the same
+    catalogue know what they say.
     """
     labelled, line = body_of_line
     known = rank_in(reading)
@@ -70,27 +64,27 @@ def read_line(
     if report is not None:
         # A path in it may read like an error, and is none.
         return open_text, reported(report, reading, rank)
-    assembled = assemble(open_text, line, rank)
+    sort = sayings.of(reading.source, located, line)
+    assembled = NOTHING_OPEN if open_text is None and sort.is_alone else assemble(open_text, line, rank)
     if assembled.consumed:
-        hits = _of_frames(hits)
-        if not hits:
+        located = _of_frames(located)
+        if not located:
             return assembled.open, _failure(reading, assembled)
-    if rank is None and (hits or assembled.exception):
+        sort = sayings.of(reading.source, located, line)
+    if rank is None and (located or assembled.exception):
         rank = _rank_inside(line)
-    counted = _telling([hit for hit in hits if hit.rule.applies_to(reading.source)])
     owner = rank if rank is not None or not assembled.exception or open_text is None else open_text.rank
-    told = [hit for hit in counted if not hit.rule.heading]
     under = open_text if open_text is not None and open_text.form == "heading" else None
     found = [
         sighting
-        for hit in told
-        if (sighting := _sighting(reading, hit, owner, assembled.exception, under, refinements))
+        for saying in sort.told
+        if (sighting := _sighting(reading, saying, line, owner, assembled.exception, under, sayings))
     ]
     if assembled.exception and not found:
         found = [_exception(reading, assembled.exception, owner)]
     if assembled.cut_at and open_text is not None:
         found.append(_cut(reading, assembled.cut_at, open_text.rank))
-    return _heading(reading, counted) or assembled.open, found
+    return _headed(reading, sort.heading, line) if sort.heading else assembled.open, found
 
 
 def cut_off(reading: Reading, open_text: Assembly) -> Sighting | None:
@@ -105,22 +99,20 @@ def _cut(reading: Reading, where: str, rank: int | None) -> Sighting:
     return Sighting(reading, TRACEBACK_CUT, default_component(reading, rank), {"where": where}, text=text, rank=rank)
 
 
-def _heading(reading: Reading, hits: Sequence[Hit]) -> Assembly | None:
-    for hit in hits:
-        if hit.rule.heading:
-            return headed(component_of(hit.rule, hit.rule.fields(hit.match), reading, None))
-    return None
+def _headed(reading: Reading, heading: Saying, line: str) -> Assembly:
+    return headed(component_of(heading.rule, heading.fields(line), reading, None))
 
 
 def _component(
-    hit: Hit, fields: dict[str, Scalar], reading: Reading, rank: int | None, under: Assembly | None
+    rule: Rule, fields: dict[str, Scalar], reading: Reading, rank: int | None, under: Assembly | None
 ) -> Component:
     """Return what a line is about: what it names, else what the heading above it names, else the default."""
-    found = component_of(hit.rule, fields, reading, rank)
-    kind = hit.rule.component_kind
+    found = component_of(rule, fields, reading, rank)
+    kind = rule.component_kind
+    if under is None or kind is None or kind not in under.values:
+        return found
     # A rule for a node always finds one: that of its reading.
-    named = "node" in fields if kind is ComponentKind.NODE else found.kind is kind
-    if under is None or kind is None or named or kind not in under.values:
+    if "node" in fields if kind is ComponentKind.NODE else found.kind is kind:
         return found
     return (
         node_component(under.values[kind])
@@ -131,43 +123,35 @@ def _component(
 
 def _sighting(
     reading: Reading,
-    hit: Hit,
+    saying: Saying,
+    line: str,
     rank: int | None,
     exception: dict[str, Scalar],
     under: Assembly | None,
-    refinements: Refinements,
+    sayings: Sayings,
 ) -> Sighting | None:
-    fields = {**exception, **hit.rule.fields(hit.match)}
-    if hit.rule.kind == PROGRESS:
+    rule, fields = saying.rule, saying.fields(line)
+    if exception:
+        fields = {**exception, **fields}
+    if rule.kind == PROGRESS:
         progress = progress_fields(fields)
-        return (
-            Sighting(reading, PROGRESS, default_component(reading, None), progress, hit.rule.name) if progress else None
-        )
+        return Sighting(reading, PROGRESS, default_component(reading, None), progress, rule.name) if progress else None
     rank = _rank_of(reading, fields, rank)
-    component = _component(hit, fields, reading, rank, under)
+    component = _component(rule, fields, reading, rank, under)
     if "pci" in fields and component.kind in PCI_NAMED:
         fields["pci"] = component.id
-    kind, known = refinements.refined(kind_from(hit.rule.kind, fields), fields, hit.match.string)
-    return sighting_with((reading, kind, component, known, hit.rule.name, "", rank))
+    kind, known = sayings.kind_and_fields(saying, line, fields)
+    return sighting_with((reading, kind, component, known, rule.name, "", rank))
 
 
-def _of_frames(hits: Sequence[Hit]) -> Sequence[Hit]:
-    """Return those of *hits* that read a frame of a traceback: where it went tells when its end was cut off."""
-    return [hit for hit in hits if _FRAME in (hit.match[0] or "")]
+def _of_frames(located: tuple[Located, ...]) -> tuple[Located, ...]:
+    """Return those of *located* that read a frame of a traceback: where it went tells when its end was cut off."""
+    return tuple(each for each in located if _FRAME in each.tried[0])
 
 
 def _rank_inside(line: str) -> int | None:
     found = _RANK_INSIDE.search(line, 0, _LOOKED_AT_FOR_RANK) if "ank" in line else None
     return int(found[1] or found[2]) if found else None
-
-
-def _telling(hits: Sequence[Hit]) -> Sequence[Hit]:
-    """Return *hits* that no other beats, without the one that only says that something was raised."""
-    if len(hits) < 2:
-        return hits
-    left = unbeaten(hits)
-    # Where another knows what was raised.
-    return [hit for hit in left if hit.rule.kind != EXCEPTION] or left
 
 
 def _rank_of(reading: Reading, fields: Mapping[str, Scalar], rank: int | None) -> int | None:

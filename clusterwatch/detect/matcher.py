@@ -3,7 +3,7 @@
 1. A text of many lines is searched once, as bytes, for the literals of all rules; most lines hold none and are done.
 2. Lines that differ in digits alone have one shape. What matches none of them, and what matches all of them at the same
    place, is found out on the first one.
-3. Only where a rule asks for certain digits is it tried on each line.
+3. Only where a rule asks for certain digits is it tried on each line, unless one that matches all of them beats it.
 4. In a burst the same line comes again and again: what was found on it is remembered.
 """
 
@@ -12,6 +12,7 @@ from __future__ import annotations
 import re
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from itertools import accumulate
 from typing import NamedTuple, TypeVar
@@ -26,10 +27,12 @@ LONGEST_LINE = 8_192
 _LONGEST_LINE_BYTES = 4 * LONGEST_LINE
 
 _MOST_REMEMBERED = 4_096
-_LONGEST_REMEMBERED = 2_048
+LONGEST_REMEMBERED = 2_048
+"""Bytes of a line: what was found on a longer one is found out anew, even if the same line comes again."""
 
 
 Value = TypeVar("Value")
+Found = TypeVar("Found", "Hit", "Located")
 
 
 class Hit(NamedTuple):
@@ -39,7 +42,8 @@ class Hit(NamedTuple):
     match: Match
 
 
-class Located(NamedTuple):
+@dataclass(frozen=True, slots=True, eq=False)
+class Located:
     """A rule that matches a line, and where: what it captured is cut out of the line when it is asked for.
 
     Attributes:
@@ -92,6 +96,7 @@ class Matcher:
         self._told_by: dict[bytes, tuple[Located, ...]] = {}
         self._left_of: dict[bytes, Tries] = {}
         self._remembered: dict[bytes, tuple[Located, ...]] = {}
+        self._alike: dict[tuple[bytes, tuple[object, ...]], tuple[Located, ...]] = {}
 
     def hits_in(self, text: bytes | bytearray, size: int | None = None) -> list[HitLine]:
         """Return the lines of *text* (UTF-8, lines ended by line feeds) that a rule matches, and where it does.
@@ -115,6 +120,14 @@ class Matcher:
 
         Rules that another hit of the line beats for certain may be missing.
         """
+        located = enumerate(self.located(lines))
+        return {index: tuple([one.hit(lines[index][:LONGEST_LINE]) for one in each]) for index, each in located if each}
+
+    def located(self, lines: Sequence[str]) -> list[tuple[Located, ...]]:
+        """Return for each line what matches it and where; what `hits` gives is cut out of the line by that.
+
+        Two lines for which the same is returned are the same, or differ in digits that no rule asks for.
+        """
         # Half of a pair of surrogates is no text; where one stands the line must stay as long as it is.
         texts = "\n".join(lines).encode("utf-8", "replace").split(b"\n")
         if len(texts) != len(lines):  # what was written as one line may be several
@@ -123,11 +136,7 @@ class Matcher:
         told = [self._told_by.get(shape, self._remembered.get(text)) for shape, text in zip(shapes, texts, strict=True)]
         for index in self._held([index for index, each in enumerate(told) if each is None], texts):
             told[index] = self._located_in(texts[index], shapes[index])
-        return {
-            index: tuple([located.hit(lines[index][:LONGEST_LINE]) for located in each])
-            for index, each in enumerate(told)
-            if each
-        }
+        return [each or () for each in told]
 
     def _held(self, indices: Sequence[int], texts: Sequence[bytes]) -> set[int]:
         """Return those of *indices* whose texts may hold a literal."""
@@ -137,22 +146,30 @@ class Matcher:
 
     def _located_in(self, line: bytes, shape: bytes) -> tuple[Located, ...]:
         """Return what matches *line*, which is of *shape* and may hold a literal."""
-        located = self._remembered.get(line)
+        # Of many lines that came together the first told it.
+        located = self._told_by.get(shape, self._remembered.get(line))
         if located is not None:
             return located
         left = self._left_of.get(shape)
         if left is None:
             left = self._left_in(shape)
-            if all(is_told_by_shape(each.rule) and not each.literals for each in left):
+            if all(map(_is_told_by_shape, left)):
                 return _remember(self._told_by, shape, _tried_on(_text(shape), left))
             _remember(self._left_of, shape, left)
-        return _remember(self._remembered, line, _tried_on(_text(line), left))
+        return _remember(self._remembered, line, self._told_alike(shape, _tried_on(_text(line), left)))
+
+    def _told_alike(self, shape: bytes, located: tuple[Located, ...]) -> tuple[Located, ...]:
+        """Return what an earlier line of *shape* was given that the same rules match at the same places."""
+        key = shape, tuple([(each.rule.name, each.tried.regs) for each in located])
+        if len(self._alike) >= _MOST_REMEMBERED:
+            self._alike.clear()
+        return self._alike.setdefault(key, located) if len(shape) <= LONGEST_REMEMBERED else located
 
     def _left_in(self, shape: bytes) -> Tries:
         """Return the rules that may match lines of *shape*."""
         held = tuple(sorted({literal for _, literal in self._scan_shape(memoryview(shape))}))
         line = _text(shape)
-        return tuple(each for each in self._tries(held) if may_match(each.rule, line))
+        return _unsettled(each for each in self._tries(held) if may_match(each.rule, line))
 
     def _tries(self, held: tuple[int, ...]) -> Tries:
         """Return the rules that shapes of literals stand for; lines hold few different sets of them."""
@@ -190,7 +207,7 @@ class Matcher:
 
 
 def _remember(known: dict[bytes, Value], key: bytes, value: Value) -> Value:
-    if len(key) <= _LONGEST_REMEMBERED:
+    if len(key) <= LONGEST_REMEMBERED:
         if len(known) >= _MOST_REMEMBERED:
             known.clear()
         known[key] = value
@@ -221,6 +238,25 @@ def _surely_beaten(rule: Rule, others: Mapping[str, Rule]) -> frozenset[str]:
     return frozenset(other.name for other in beaten if not rule.collectors or rule.collectors == other.collectors)
 
 
+def _is_told_by_shape(each: Try) -> bool:
+    return is_told_by_shape(each.rule) and not each.literals
+
+
+def _unsettled(tries: Iterable[Try]) -> Tries:
+    """Return those of *tries* on a shape, in their turn, that no rule surely beats which matches all its lines."""
+    left: list[Try] = []
+    beaten, doubted = frozenset[str](), frozenset[str]()
+    for each in tries:
+        if each.rule.name in beaten:
+            continue
+        left.append(each)
+        if not _is_told_by_shape(each):
+            doubted |= each.beats
+        elif each.rule.name not in doubted:
+            beaten |= each.beats
+    return tuple(left)
+
+
 def _told_by_digits(rule: Rule) -> tuple[str, ...]:
     """Return the literals of *rule*, where lines of one shape may hold one or not."""
     return rule.literals if any(character.isdigit() for character in "".join(rule.literals)) else ()
@@ -236,7 +272,7 @@ def compile_rules(rules: Iterable[Rule], engine: str = "auto") -> Matcher:
     return Matcher(rules, engine)
 
 
-def unbeaten(hits: Iterable[Hit]) -> tuple[Hit, ...]:
+def unbeaten(hits: Iterable[Found]) -> tuple[Found, ...]:
     """Return *hits* of one line without the rules that another of them beats."""
     found = tuple(hits)
     beaten = frozenset[str]().union(*(hit.rule.beats for hit in found))

@@ -10,9 +10,10 @@ from itertools import takewhile
 from clusterwatch.detect import losses, progress, repeats
 from clusterwatch.detect.compiling import Catalog
 from clusterwatch.detect.folded import folded
-from clusterwatch.detect.lines import body, read_line, says_nothing, stream_of
-from clusterwatch.detect.matcher import Hit
+from clusterwatch.detect.lines import body, read_line, stream_of
+from clusterwatch.detect.matcher import Located
 from clusterwatch.detect.sampled import SAMPLES, compare, sample_key
+from clusterwatch.detect.sayings import says_nothing
 from clusterwatch.detect.sightings import Sighting, event_of
 from clusterwatch.detect.state import ObserverState, Repeats
 from clusterwatch.detect.states import sighting_of_state
@@ -43,10 +44,10 @@ def notice(
     """
     turn = _Turn(state, catalog)
     bodies = [body(reading.text) if reading.subject == LINE else _NO_LINE for reading in readings]
-    hits = catalog.matcher.hits([line for _, line in bodies])
-    for index, reading in enumerate(readings):
+    located = catalog.matcher.located([line for _, line in bodies])
+    for reading, body_of_line, found in zip(readings, bodies, located, strict=True):
         turn.close_windows(reading.observed_at)
-        turn.take(reading, bodies[index], hits.get(index, ()))
+        turn.take(reading, body_of_line, found)
     turn.close_windows(now)
     turn.forget(now)
     return turn.state(), turn.events, turn.wake_at
@@ -57,7 +58,7 @@ class _Turn:
 
     def __init__(self, state: ObserverState, catalog: Catalog) -> None:
         self._knowledge = catalog.knowledge
-        self._refinements = catalog.refinements
+        self._sayings = catalog.sayings
         self._samples = state.samples
         self._changed_samples: dict[str, Mapping[str, Scalar]] = {}
         self._assemblies = dict(state.assemblies)
@@ -76,8 +77,8 @@ class _Turn:
         samples = {**self._samples, **self._changed_samples} if self._changed_samples else self._samples
         return ObserverState(samples, self._assemblies, self._trails, self._losses, self._repeats, self._windows)
 
-    def take(self, reading: Reading, body_of_line: tuple[int | None, str], hits: Sequence[Hit]) -> None:
-        for sighting in self._sightings(reading, body_of_line, hits):
+    def take(self, reading: Reading, body_of_line: tuple[int | None, str], located: tuple[Located, ...]) -> None:
+        for sighting in self._sightings(reading, body_of_line, located):
             event = event_of(sighting, self._knowledge)
             if event.kind == PROGRESS:
                 self._add_progress(event, reading)
@@ -105,10 +106,10 @@ class _Turn:
             del self._repeats[key]
 
     def _sightings(
-        self, reading: Reading, body_of_line: tuple[int | None, str], hits: Sequence[Hit]
+        self, reading: Reading, body_of_line: tuple[int | None, str], located: tuple[Located, ...]
     ) -> Iterable[Sighting]:
         if reading.subject == LINE:
-            return self._read_line(reading, body_of_line, hits)
+            return self._read_line(reading, body_of_line, located)
         if reading.subject in SAMPLES:
             key = sample_key(reading)
             previous = self._changed_samples.get(key, self._samples.get(key))
@@ -117,12 +118,12 @@ class _Turn:
         return [sighting_of_state(reading)]
 
     def _read_line(
-        self, reading: Reading, body_of_line: tuple[int | None, str], hits: Sequence[Hit]
+        self, reading: Reading, body_of_line: tuple[int | None, str], located: tuple[Located, ...]
     ) -> Iterable[Sighting]:
         open_text = self._assemblies.pop(stream_of(reading, body_of_line[0]), None) if self._assemblies else None
-        if open_text is None and not hits and says_nothing(body_of_line[1]):
+        if open_text is None and not located and says_nothing(body_of_line[1]):
             return ()
-        still_open, noticed = read_line(reading, body_of_line, hits, open_text, self._refinements)
+        still_open, noticed = read_line(reading, body_of_line, located, open_text, self._sayings)
         if still_open is not None:
             self._assemblies[stream_of(reading, body_of_line[0])] = still_open
         if len(self._assemblies) > MOST_OPEN_TEXTS:
@@ -161,7 +162,7 @@ class _Turn:
         if event.kind == JOB_ENDED and event.job is not None:
             self._trails.pop(event.job, None)
             self._losses.pop(event.job, None)
-        if not repeats.is_folded(event):
+        if not repeats.is_folded(event.kind):
             self.events.append(event)
             return
         shared = repeats.is_shared(event, self._knowledge)
@@ -184,16 +185,14 @@ class _Turn:
 
     def _settle_before_grave(self, event: Event) -> None:
         if event.severity >= Severity.ERROR or event.kind.startswith(_ENDINGS):
-            self._settle_before(event)
-
-    def _settle_before(self, event: Event) -> None:
-        # A fault of the node may be what ended any job on it.
-        for job in [event.job] if event.job is not None else list(self._trails):
-            self._settle(job)
+            # A fault of the node may be what ended any job on it.
+            for job in [event.job] if event.job is not None else list(self._trails):
+                self._settle(job)
 
     def _settle(self, job: str) -> None:
-        if job in self._trails:
-            self._trails[job], told = progress.settle(self._trails[job])
+        trail = self._trails.get(job)
+        if trail is not None and progress.is_open(trail):
+            self._trails[job], told = progress.settle(trail)
             self._tell(told)
 
     def _tell(self, event: Event | None) -> None:

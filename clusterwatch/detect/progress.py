@@ -180,10 +180,13 @@ def is_new_attempt(trail: Trail, event: Event) -> bool:
     return event.attempt is not None and (trail.attempt is None or event.attempt > trail.attempt)
 
 
+def is_open(trail: Trail) -> bool:
+    """Return whether something of *trail* is untold."""
+    return trail.closes_at is not None or trail.folded is not None
+
+
 def settle(trail: Trail) -> tuple[Trail, Event | None]:
     """Return the trail with nothing untold, and the event that tells it."""
-    if trail.closes_at is None and trail.folded is None:
-        return trail, None
     return replace(trail, closes_at=None, folded=None), trail.folded
 
 

@@ -82,6 +82,10 @@ class Refinements:
             for kind in refinement.kinds:
                 self._of.setdefault(kind, []).append(refinement)
 
+    def may_refine(self, kind: str) -> bool:
+        """Return whether a line may be of a more special kind than *kind*."""
+        return kind in self._of
+
     def refined(self, kind: str, fields: Mapping[str, Scalar], line: str) -> tuple[str, Mapping[str, Scalar]]:
         """Return the most special kind that *line* of *kind* has, and *fields* with what was read on the way."""
         for refinement in self._of.get(kind, ()):

@@ -10,12 +10,14 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import Any
 
 from clusterwatch.detect.state import Repeats
 from clusterwatch.model import Component, ComponentKind, Event, Knowledge, Role, Scalar, event_id
 from clusterwatch.model import ranks as ranges
 from clusterwatch.model.making import changer, maker
+from clusterwatch.model.signal import LOOKED_UP_KEPT
 
 FOLD_AFTER = 10
 FIRST_WINDOW_SECONDS = 1.0
@@ -32,9 +34,10 @@ _repeats = maker(Repeats)
 _NEVER_FOLDED = frozenset({"job", "attempt", "rank", "process", "checkpoint", "action", "training"})
 
 
-def is_folded(event: Event) -> bool:
-    """Return whether repeats of *event* may be told as a count."""
-    return event.kind.partition(".")[0] not in _NEVER_FOLDED
+@lru_cache(maxsize=LOOKED_UP_KEPT)
+def is_folded(kind: str) -> bool:
+    """Return whether repeats of events of *kind* may be told as a count."""
+    return kind.partition(".")[0] not in _NEVER_FOLDED
 
 
 def is_shared(event: Event, knowledge: Knowledge) -> bool:
@@ -49,10 +52,10 @@ def is_shared(event: Event, knowledge: Knowledge) -> bool:
 
 def fold_key(event: Event, *, shared: bool = False) -> str:
     """Return what two events share when one repeats the other; where ranks tell it together, none of them is named."""
-    kind, id_, node = event.component.kind, event.component.id, event.component.node
-    part = "" if shared and kind is ComponentKind.RANK else id_
+    part = event.component
+    name = "" if shared and part.kind is ComponentKind.RANK else part.id
     who = f"{event.job}|{event.attempt}|{event.source}|{event.boot_id}"
-    return f"{event.kind}|{kind}|{part}|{node}|{event.rule}|{who}"
+    return f"{event.kind}|{part.kind}|{name}|{part.node}|{event.rule}|{who}"
 
 
 def add(repeats: Repeats | None, event: Event, *, shared: bool = False) -> tuple[Repeats, Event | None]:

@@ -76,7 +76,7 @@ class Rule:
         """Return the groups of *match* that took part, numbers where the rule says so."""
         groups = match.groupdict().items()
         found = {field_name(group): value.strip() for group, value in groups if value is not None}
-        numbers = {name: _number(found[name]) for name in self.ints & found.keys()}
+        numbers = {name: number_in(found[name]) for name in self.ints & found.keys()}
         return {**found, **numbers} if numbers else dict(found)
 
 
@@ -86,7 +86,8 @@ def field_name(group: str) -> str:
     return re.sub(r"_\d$", "", group)
 
 
-def _number(value: str) -> Scalar:
+def number_in(value: str) -> Scalar:
+    """Return the number that *value* writes ("1,234"); *value* itself where it writes none."""
     # A group of a careless pattern may hold more than digits, or more digits than int() reads: keep the text then.
     try:
         return int(value.replace(",", ""))

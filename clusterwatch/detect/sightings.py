@@ -51,28 +51,35 @@ sighting_with = maker(Sighting)
 
 def event_of(sighting: Sighting, knowledge: Knowledge) -> Event:
     """Return the event of *sighting*; its severity is what the catalogue says of its kind."""
-    reading, facts = sighting.reading, sighting.reading.fields
-    id_ = event_id(reading.node, reading.boot_id, reading.source, reading.position, sighting.kind)
-    happened_at, received_at = reading.happened_at or reading.observed_at, None
-    origin = str(facts.get("origin") or reading.position)
-    severity = knowledge[sighting.kind].severity
-    text = (sighting.text or reading.text)[:LONGEST_TEXT]
+    reading, kind, fields = sighting.reading, sighting.kind, sighting.fields
+    facts, source, position, observed_at = reading.fields, reading.source, reading.position, reading.observed_at
     # What the source itself numbers its records with, so that a lost one can be told by its neighbours.
-    fields = {"seq": facts["seq"], **sighting.fields} if "seq" in facts else dict(sighting.fields)
-    rank = sighting.rank if sighting.rank is not None else reading.rank
-    count, until = 1, None
-    seen = (
-        id_,
-        sighting.kind,
-        sighting.component,
-        happened_at,
-        reading.observed_at,
-        received_at,
-        reading.source,
-        origin,
+    if "seq" in facts:
+        fields = {"seq": facts["seq"], **fields}
+    return _event(
+        (
+            event_id(reading.node, reading.boot_id, source, position, kind),
+            kind,
+            sighting.component,
+            reading.happened_at or observed_at,
+            observed_at,
+            None,  # the store knows when it receives it
+            source,
+            str(facts.get("origin") or position),
+            reading.trust,
+            knowledge[kind].severity,
+            (sighting.text or reading.text)[:LONGEST_TEXT],
+            sighting.rule,
+            fields,
+            reading.job,
+            reading.attempt,
+            sighting.rank if sighting.rank is not None else reading.rank,
+            1,
+            None,
+            reading.boot_id,
+            reading.simulated,
+        )
     )
-    said = (reading.trust, severity, text, sighting.rule, fields, reading.job, reading.attempt, rank, count, until)
-    return _event((*seen, *said, reading.boot_id, reading.simulated))
 
 
 def default_component(reading: Reading, rank: int | None) -> Component:
@@ -96,11 +103,11 @@ def component_of(rule: Rule, fields: Mapping[str, Scalar], reading: Reading, ran
         # A log that several nodes write, read somewhere else: a line that names none is about the job or its rank.
         return component(ComponentKind.NODE, node, node) if node else default_component(reading, rank)
     # "{pci}|{gpu}": the first that the line holds, because drivers leave one or the other out.
-    names = (filled(template, fields) for template in rule.component_id.split("|"))
-    named = next((name for name in names if _WORD.search(name)), "")
-    if not named:
-        return default_component(reading, rank)
-    return component(rule.component_kind, component_id(rule.component_kind, named), node)
+    for template in _templates_in(rule.component_id):
+        named = filled(template, fields)
+        if named and _WORD.search(named):
+            return component(rule.component_kind, component_id(rule.component_kind, named), node)
+    return default_component(reading, rank)
 
 
 def component_id(kind: ComponentKind, name: str) -> str:
@@ -112,8 +119,9 @@ def component_id(kind: ComponentKind, name: str) -> str:
 def filled(template: str, fields: Mapping[str, Scalar]) -> str:
     """Return *template* with its {fields}; "" when one of them is missing or empty."""
     names = _names_in(template)
-    if any(fields.get(name) in (None, "") for name in names):
-        return ""
+    for name in names:
+        if fields.get(name) in (None, ""):
+            return ""
     return _NAME.sub(lambda group: str(fields[group[1]]), template) if names else template
 
 
@@ -127,6 +135,11 @@ def kind_from(template: str, fields: Mapping[str, Scalar]) -> str:
     named = {name: fields[name] for name in _names_in(template) if name in fields}
     words = {name: re.sub(r"\W+", "_", str(value).lower()).strip("_") for name, value in named.items()}
     return filled(template, words) or template.partition(".{")[0]
+
+
+@cache
+def _templates_in(component_id: str) -> tuple[str, ...]:
+    return tuple(component_id.split("|"))
 
 
 @cache

@@ -129,6 +129,36 @@ def captured(hits: Iterable[Hit]) -> list[tuple[str, tuple[int, int], dict[str, 
     return [(hit.rule.name, hit.match.span(), hit.match.groupdict()) for hit in unbeaten(hits)]
 
 
+def test_lines_that_differ_in_digits_that_no_rule_asks_for_are_told_alike() -> None:
+    matcher = compile_rules(
+        [rule("fifth", "unit", r"unit [5-7] failed (?P<times>\d+)"), rule("xid", "Xid", r"Xid \d+")]
+    )
+    lines = ["Xid 79", "Xid 48", "unit 5 failed 3", "unit 7 failed 4", "unit 4 failed 4", "unit 5 failed 12"]
+
+    xid_79, xid_48, fifth, seventh, fourth, longer = matcher.located(lines)
+
+    assert (xid_79 is xid_48, fifth is seventh, fifth is longer, fourth) == (True, True, False, ())
+
+
+def test_rule_that_one_beats_which_matches_all_lines_of_a_shape_is_not_asked() -> None:
+    certain = rule("certain", "unit", r"unit \d+ failed", beats=frozenset({"asking"}))
+    asking = rule("asking", "unit", "unit [5-7]")
+
+    (fifth,), (fourth,) = compile_rules([asking, certain]).located(["unit 5 failed", "unit 4 failed"])
+
+    assert (fifth.rule.name, fourth is fifth) == ("certain", True)
+
+
+def test_rule_that_may_itself_be_beaten_settles_nothing() -> None:
+    asking = rule("asking", "unit", "unit [5-7]", beats=frozenset({"certain"}))
+    certain = rule("certain", "unit", r"unit \d+ failed", beats=frozenset({"general"}))
+    general = rule("general", "unit", "unit [3-6]")
+
+    found = compile_rules([asking, certain, general]).hits(["unit 5 failed", "unit 3 failed"])
+
+    assert names(found) == {0: ["asking", "general"], 1: ["certain"]}
+
+
 def test_literal_with_digits_must_stand_in_the_line_itself() -> None:
     matcher = compile_rules([rule("fifth", "unit 5 ", r"unit (\d) failed")])
 
