@@ -2,7 +2,10 @@
 # that the tests need, and those only as root.
 
 .DEFAULT_GOAL := help
-.PHONY: demo run test test-packages test-frameworks check bench soak lock reference accuracy measured clean help
+.PHONY: demo run test test-units test-integration test-packages test-frameworks check bench soak lock reference accuracy measured clean help
+
+# In the order of its prerequisites, also where -j stands in the environment.
+.NOTPARALLEL:
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -19,8 +22,8 @@ MAKE_VENV := uv venv --quiet --allow-existing --python '>=3.11' $(VENV)
 INSTALL := uv pip install --quiet --python $(BIN)/python
 else
 # --group came with pip 25.1.
-MAKE_VENV := $(PYTHON) -m venv $(VENV) && $(BIN)/python -m pip install --quiet --upgrade 'pip>=25.1'
-INSTALL := $(BIN)/python -m pip install --quiet
+MAKE_VENV := $(PYTHON) -m venv $(VENV) && $(BIN)/python -m pip install --quiet --retries 10 --upgrade 'pip>=25.1'
+INSTALL := $(BIN)/python -m pip install --quiet --retries 10
 endif
 
 demo: $(RUN) ## Start the service with a simulated fleet; Ctrl-C stops it. ARGS="--port 9000" passes flags on.
@@ -29,10 +32,17 @@ demo: $(RUN) ## Start the service with a simulated fleet; Ctrl-C stops it. ARGS=
 run: $(RUN) ## Watch this machine. ARGS="--config F" passes flags on.
 	$(BIN)/clusterwatch daemon $(ARGS)
 
-test: check test-packages ## Check, then run every test.
-	$(BIN)/python -m pytest -q -n 2 $(wildcard tests/unit tests/scenarios)
-	$(BIN)/python -m pytest -q $(wildcard tests/packaging tests/integration)
-	$(MAKE) test-frameworks
+test: check test-units test-integration test-frameworks ## Check, then run every test.
+
+# Tests start hundreds of our processes: each would compile all of ClusterWatch where no bytecode may be written.
+test-units test-integration test-frameworks: export PYTHONDONTWRITEBYTECODE =
+
+test-units: $(TEST) test-packages
+	$(BIN)/python -m pytest -n 2 $(wildcard tests/unit tests/scenarios)
+
+# Most of their time goes by in waiting for a process, so there are more workers than most machines have processors.
+test-integration: $(TEST) test-packages
+	$(BIN)/python -m pytest -n 4 --dist worksteal $(wildcard tests/packaging tests/integration)
 
 # Beside the rest and on top of its torch: what other people's Trainers need is none of ours.
 FRAMEWORKS := $(VENV)/frameworks
@@ -40,7 +50,7 @@ test-frameworks: $(TEST) ## Run the client's callbacks in the real Trainers of L
 	test -e $(FRAMEWORKS)/.installed-$(shell cksum < tests/frameworks/requirements.txt | cut -d' ' -f1) || \
 	  { rm -rf $(FRAMEWORKS) && $(INSTALL) --no-deps --target $(FRAMEWORKS) -r tests/frameworks/requirements.txt && \
 	    touch $(FRAMEWORKS)/.installed-$(shell cksum < tests/frameworks/requirements.txt | cut -d' ' -f1); }
-	PYTHONPATH=$(FRAMEWORKS) HF_HUB_OFFLINE=1 $(BIN)/python -m pytest -q tests/frameworks
+	PYTHONPATH=$(FRAMEWORKS) HF_HUB_OFFLINE=1 $(BIN)/python -m pytest tests/frameworks
 
 test-packages: ## Install the Debian packages that the tests need, or say which.
 	tests/debian-packages

@@ -169,12 +169,14 @@ class Examination:
     Attributes:
         lines: How many were taken.
         files: Paths of the files that were read.
+        selector: What selects the lines of blocks; made when the first one comes if none is given.
     """
 
     catalog: Catalog
     now: datetime
     lines: int = 0
     files: set[str] = field(default_factory=set)
+    selector: detect.Selector | None = None
     _file: _File = field(default_factory=lambda: _File("", None, ""))
     _readings: list[Reading] = field(default_factory=list)
     _state: ObserverState = field(default_factory=ObserverState)
@@ -199,7 +201,7 @@ class Examination:
         self._turn_to(found.path)
         on_one_line(found.block.buffer, found.block.end)
         if self._skim is None:
-            selector = detect.Selector(self.catalog.rules)
+            selector = self.selector or detect.Selector(self.catalog.rules)
             self._skim = Skim(selector, self.take, self._take_placement, self._time_in, self._hardware_in)
         lines, skimmed = self.lines, self._skim.lines
         self._skim.read(found.path, found.block)

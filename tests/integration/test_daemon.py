@@ -14,10 +14,12 @@ from pathlib import Path
 
 import pytest
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(180)]
+from mortal import mortal
+
+pytestmark = pytest.mark.integration
 
 KMSG = Path("/dev/kmsg")
-PATIENCE_SECONDS = 30
+PATIENCE_SECONDS = 120
 
 
 class Daemon:
@@ -36,11 +38,15 @@ class Daemon:
 
     def start(self):
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "clusterwatch", "daemon", "--config", str(self.config)],
+            mortal(sys.executable, "-m", "clusterwatch", "daemon", "--config", str(self.config)),
             stderr=self.errors.open("ab"),
             stdout=subprocess.DEVNULL,
         )
-        wait_until(lambda: self.get("/readyz")[0] == 200, self)
+        try:
+            wait_until(lambda: self.get("/readyz")[0] == 200, self)
+        except BaseException:
+            self.kill(signal.SIGKILL)
+            raise
 
     def get(self, path):
         try:

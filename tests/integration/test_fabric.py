@@ -50,18 +50,22 @@ class Fabric:
     def __init__(self, folder: Path, environment: Mapping[str, str]) -> None:
         self._folder = folder
         self._environment = environment
-        (folder / "net").write_text(FABRIC)
-        self._simulator = self._started("ibsim", "-s", "net")
+        self._processes: list[subprocess.Popen[str]] = []
+        self.collector = FabricCollector()
+        self.position: Mapping[str, object] = {}
+        self.now = NOON
         self.tree = DeviceTree(folder / "sys")
         self.tree.link(f"class/infiniband/{DEVICE}", PORT.removesuffix("/ports/1"))
         state = {"state": "4: ACTIVE", "phys_state": "5: LinkUp", "rate": "10 Gb/sec (4X SDR)"}
         self.tree.write(PORT, {**state, "link_layer": "InfiniBand", "counters/symbol_error": 0})
+
+    def start(self) -> None:
+        """Return once the port of the node is up."""
+        (self._folder / "net").write_text(FABRIC)
+        self._start("ibsim", "-s", "net")
         self._until(lambda: "CA type" in self._asked("ibstat"))
-        self._manager = self._started("ibsim-run", "opensm", "-f", str(folder / "opensm.log"), "--guid", "0")
+        self._start("ibsim-run", "opensm", "-f", str(self._folder / "opensm.log"), "--guid", "0")
         self._until(lambda: "State: Active" in self._asked("ibstat"))
-        self.collector = FabricCollector()
-        self.position: Mapping[str, object] = {}
-        self.now = NOON
 
     def port_counts(self, node: str, port: int, symbol_errors: int) -> None:
         """Set a counter of a port and wait until the fabric shows it."""
@@ -81,15 +85,15 @@ class Fabric:
 
     def close(self) -> None:
         self.collector.close()
-        for process in (self._manager, self._simulator):
+        for process in reversed(self._processes):
             os.killpg(process.pid, signal.SIGKILL)
             process.wait()
             if process.stdin is not None:
                 process.stdin.close()
 
-    def _started(self, *command: str) -> subprocess.Popen[str]:
+    def _start(self, *command: str) -> None:
         nothing = subprocess.DEVNULL
-        return subprocess.Popen(
+        process = subprocess.Popen(
             command,
             cwd=self._folder,
             env=dict(self._environment),
@@ -99,11 +103,13 @@ class Fabric:
             text=True,
             start_new_session=True,
         )
+        self._processes.append(process)
 
     def _console(self, line: str) -> None:
-        assert self._simulator.stdin is not None
-        self._simulator.stdin.write(f"{line}\n")
-        self._simulator.stdin.flush()
+        console = self._processes[0].stdin
+        assert console is not None
+        console.write(f"{line}\n")
+        console.flush()
 
     def _asked(self, *words: str) -> str:
         command = ["ibsim-run", *words]
@@ -126,8 +132,11 @@ def fabric(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Fabric]:
     for name, value in {**own, "PATH": f"{os.environ['PATH']}:/usr/sbin"}.items():
         monkeypatch.setenv(name, value)
     fabric = Fabric(tmp_path, os.environ)
-    yield fabric
-    fabric.close()
+    try:
+        fabric.start()
+        yield fabric
+    finally:
+        fabric.close()
 
 
 def test_other_end_of_the_link_is_known_with_what_it_counted(fabric: Fabric):

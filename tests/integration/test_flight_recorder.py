@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(240)]
+pytestmark = pytest.mark.integration
 
 HERE = Path(__file__).parent
 DUMPS = HERE.parent / "data" / "flight-recorder"

@@ -12,7 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(240)]
+pytestmark = pytest.mark.integration
 
 TRAIN = Path(__file__).parent / "training" / "train.py"
 PATIENCE_SECONDS = 180

@@ -13,7 +13,7 @@ from clusterwatch.model import Cause, JobState, StepKind, StepState
 from recovery import Job, Reaction, Recovery, assert_ledger_closes, reactions
 from slurm_cluster import SlurmCluster, started_cluster, wait_until
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(400)]
+pytestmark = pytest.mark.integration
 
 SWITCHES = """
 [topology.neighbourhoods]
@@ -59,12 +59,14 @@ def measured() -> Iterator[list[Reaction]]:
 def recovery(slurm: SlurmCluster, tmp_path: Path) -> Iterator[Recovery]:
     """ClusterWatch in automatic mode over an idle cluster, with a database of its own."""
     made = Recovery(slurm, tmp_path, SWITCHES)
-    made.start()
-    # A job that ends before the first look is none of ours.
-    made.wait(lambda: len(made.commands("--all")) > LOOK_TAKES, "the first look at the cluster")
-    yield made
-    made.close()
-    _clear(slurm)
+    try:
+        made.start()
+        # A job that ends before the first look is none of ours.
+        made.wait(lambda: len(made.commands("--all")) > LOOK_TAKES, "the first look at the cluster")
+        yield made
+    finally:
+        made.close()
+        _clear(slurm)
 
 
 def _clear(slurm: SlurmCluster) -> None:

@@ -133,10 +133,10 @@ SCENARIOS = {
 """By what happens; that ClusterWatch is killed happens to each of them."""
 
 
-def fleet_of(scenario: Scenario) -> TraceFleet:
+def fleet_of(scenario: Scenario, step_seconds: float = STEP_SECONDS) -> TraceFleet:
     """Return the cluster to which *scenario* will happen."""
     cluster = ClusterSpec("twelve nodes", 8, 4, diurnal=Diurnal(depth=0.0))
-    job = JobPlan("job-1", "llama", "ada", 8, "megatron", 41, tp=8, pp=2, dp=4, step_seconds=((0.0, STEP_SECONDS),))
+    job = JobPlan("job-1", "llama", "ada", 8, "megatron", 41, tp=8, pp=2, dp=4, step_seconds=((0.0, step_seconds),))
     terms = {name: Assumption(value, "", "this test", False) for name, value in TERMS.items()}
     return TraceFleet(Schedule("scenario", 1, NOON, 0.1, cluster, (job,), terms, scenario.faults), SAVE_EVERY_SECONDS)
 
@@ -440,7 +440,7 @@ def test_node_that_is_broken_does_not_come_back_for_being_asked_to(tmp_path: Pat
     service.close()
 
 
-SECOND_FAULT_AT = 3600.0
+SECOND_FAULT_AT = 2800.0
 LEFT_OUT_AND_CLEARED = Scenario(
     (
         fault("machine_check", 0, "node0003"),
@@ -452,17 +452,17 @@ LEFT_OUT_AND_CLEARED = Scenario(
 
 
 def only_excluding() -> TraceFleet:
-    """Return the cluster of that, in which no node is ever drained and repairs take ten minutes."""
+    """Return the cluster of that, in which repairs take ten minutes; its steps are long, for it trains long."""
     quick = tuple(replace(each, repair_seconds=600.0) for each in LEFT_OUT_AND_CLEARED.faults)
-    return fleet_of(replace(LEFT_OUT_AND_CLEARED, faults=quick))
+    return fleet_of(replace(LEFT_OUT_AND_CLEARED, faults=quick), step_seconds=10.0)
 
 
 def excluding_service(database: Path, marks: Marks | None = None) -> KilledService:
-    """Return ClusterWatch before it."""
+    """Return ClusterWatch before it; no node is ever drained."""
     fleet = only_excluding()
     limits = wiring.limits_of(SETTINGS, {fleet.name: Mode.AUTO}, [fleet])
     no_drains = replace(limits, policy=replace(limits.policy, drained_at_most=0))
-    return KilledService(fleet, database, CATALOG, no_drains, marks)
+    return KilledService(fleet, database, CATALOG, no_drains, marks, longest_seconds=20.0)
 
 
 def test_node_that_was_left_out_returns_to_the_job_once_two_checks_of_it_passed(tmp_path: Path):

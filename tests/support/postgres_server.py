@@ -23,6 +23,7 @@ import pytest
 
 from clusterwatch.clock import SystemClock
 from clusterwatch.store.migrations import upgrade
+from mortal import mortal
 
 START_SECONDS = 30
 TEMPLATE = "migrated"
@@ -118,7 +119,7 @@ def _start(binaries: Path, folder: Path, port: int, account: dict[str, Any]) -> 
     settings = {"listen_addresses": "127.0.0.1", "port": port, "unix_socket_directories": folder, "fsync": "off"}
     arguments = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
     with (folder / "log").open("wb") as log:
-        command = [binaries / "postgres", "-D", folder / "data", *arguments]
+        command = mortal(str(binaries / "postgres"), "-D", str(folder / "data"), *map(str, arguments))
         return subprocess.Popen(command, stdout=log, stderr=log, cwd=folder, **account)
 
 

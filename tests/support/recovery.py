@@ -18,6 +18,7 @@ from clusterwatch.clock import SystemClock
 from clusterwatch.model import ENDED_STEP_STATES, Decision, Diagnosis, Edge, JobState, Step, StepKind, StepState, kinds
 from clusterwatch.store import JobView, Store
 from clusterwatch.store.views import IncidentView
+from mortal import mortal
 from slurm_cluster import SlurmCluster, wait_until
 
 ROOT = Path(__file__).parents[2]
@@ -105,7 +106,7 @@ class Recovery:
         environment = self.cluster.environment
         with (self.folder / "service.log").open("ab") as log:
             self.process = subprocess.Popen(
-                [*map(str, program), *([stop_at] if stop_at else [])],
+                mortal(*map(str, program), *([stop_at] if stop_at else [])),
                 env={**environment, "PATH": f"{self.folder}/bin:{environment['PATH']}", "PYTHONPATH": str(ROOT)},
                 stdout=log,
                 stderr=log,

@@ -22,6 +22,7 @@ import pytest
 
 from clusterwatch.clock import SystemClock
 from clusterwatch.reading.slurm import SlurmJob, SlurmNode, jobs_in_text, nodes_in_text
+from mortal import mortal
 
 PROGRAMS = ("slurmctld", "slurmd", "munged", "scontrol", "squeue", "sbatch")
 READY_SECONDS = 60
@@ -162,7 +163,7 @@ class SlurmCluster:
     def _start(self, name: str, *command: str) -> None:
         with (self.folder / f"{name}.out").open("ab") as output:
             self.daemons[name] = subprocess.Popen(
-                command,
+                mortal(*command),
                 env=dict(self.environment),
                 cwd=self.folder,
                 stdin=subprocess.DEVNULL,

@@ -286,6 +286,7 @@ def test_hold_ends_what_left_the_session_of_the_command(process, tmp_path):
     made.start()
     until(lambda: output(tmp_path).endswith("\n"))
     worker = psutil.Process(int(output(tmp_path)))
+    until(lambda: os.getsid(worker.pid) == worker.pid)
 
     outcome = made.perform(step(StepKind.HOLD), NOON)
 

@@ -11,12 +11,15 @@ from hypothesis import strategies as st
 
 from clusterwatch.app.inputs import InputBlock, InputLine
 from clusterwatch.app.offline import Examination, offline_catalog
+from clusterwatch.detect import Selector
 from clusterwatch.model import Diagnosis
 from clusterwatch.reading.blocks import blocks
 from clusterwatch.reading.splitting import raw_lines
 
 NOW = datetime(2026, 1, 20, 12, tzinfo=UTC)
 CATALOG = offline_catalog()
+SELECTOR = Selector(CATALOG.rules)
+"""Of all examples: to make one takes longer than what it is then asked."""
 
 SAID = [line for rule in CATALOG.rules[::3] for line in rule.match[:1] if "\n" not in line]
 BENIGN = [
@@ -67,7 +70,7 @@ def by_lines(raw: bytes) -> Examination:
 
 
 def by_blocks(raw: bytes, block_bytes: int) -> Examination:
-    examination = Examination(CATALOG, NOW)
+    examination = Examination(CATALOG, NOW, selector=SELECTOR)
     for block in blocks(io.BytesIO(raw), block_bytes):
         examination.take_block(InputBlock("node5/train.log", block))
     return examination
