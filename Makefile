@@ -22,8 +22,8 @@ MAKE_VENV := uv venv --quiet --allow-existing --python '>=3.11' $(VENV)
 INSTALL := uv pip install --quiet --python $(BIN)/python
 else
 # --group came with pip 25.1.
-MAKE_VENV := $(PYTHON) -m venv $(VENV) && $(BIN)/python -m pip install --quiet --retries 10 --upgrade 'pip>=25.1'
-INSTALL := $(BIN)/python -m pip install --quiet --retries 10
+MAKE_VENV := $(PYTHON) -m venv $(VENV) && $(BIN)/python -m pip install -qq --retries 10 --upgrade 'pip>=25.1'
+INSTALL := $(BIN)/python -m pip install -qq --retries 10
 endif
 
 demo: $(RUN) ## Start the service with a simulated fleet; Ctrl-C stops it. ARGS="--port 9000" passes flags on.
@@ -37,8 +37,9 @@ test: check test-units test-integration test-frameworks ## Check, then run every
 # Tests start hundreds of our processes: each would compile all of ClusterWatch where no bytecode may be written.
 test-units test-integration test-frameworks: export PYTHONDONTWRITEBYTECODE =
 
+# The long ones first: at the end, one alone would keep everybody waiting.
 test-units: $(TEST) test-packages
-	$(BIN)/python -m pytest -n 2 $(wildcard tests/unit tests/scenarios)
+	$(BIN)/python -m pytest -n 2 $(wildcard tests/scenarios tests/unit)
 
 # Most of their time goes by in waiting for a process, so there are more workers than most machines have processors.
 test-integration: $(TEST) test-packages

@@ -38,7 +38,7 @@ NOON = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 HOSTILE = "/ckpt/$(touch pwned); `touch pwned` \"x\" 'y' && touch pwned #\\ *"
 
 # Slurm waits for none of them: 2 seconds, and room for a busy machine to start a shell.
-PATIENCE_SECONDS = 2.0
+PATIENCE_SECONDS = 5.0
 
 BEHAVIOURS = {
     "missing": None,

@@ -90,7 +90,7 @@ def test_reader_that_is_slow_keeps_nobody_waiting(tmp_path, pipe, monkeypatch):
 
     stopping = threading.Thread(target=echo.stop)
     stopping.start()
-    stopping.join(10)
+    stopping.join(60)
 
     assert not stopping.is_alive()
     reading.close()

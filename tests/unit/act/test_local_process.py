@@ -47,7 +47,7 @@ def step(kind, attempt=1, **arguments):
 
 def until(is_so):
     nothing = threading.Event()
-    for _ in range(200):
+    for _ in range(1200):
         if is_so():
             return
         nothing.wait(0.05)
@@ -61,7 +61,7 @@ def output(tmp_path, attempt=1):
 
 def ended(process):
     nothing = threading.Event()
-    for _ in range(200):
+    for _ in range(1200):
         if (end := process.poll()) is not None:
             return end
         nothing.wait(0.05)

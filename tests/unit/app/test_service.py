@@ -19,7 +19,7 @@ from clusterwatch.testing import RecordingActuator
 from clusterwatch.testing.builders import event, progress, training_job
 from shipped import shipped_catalog, shipped_limits
 
-PATIENCE_SECONDS = 20.0
+PATIENCE_SECONDS = 60.0
 """Far less than the tick of these tests."""
 
 NEVER = Loops(tick_seconds=3600.0, keep_events=timedelta(days=1))

@@ -14,7 +14,7 @@ from clusterwatch.seams import Site, WatchedJob
 from collectors.process import ProcessCollector
 
 NOON = datetime(2025, 3, 1, 12, tzinfo=UTC)
-PATIENCE_SECONDS = 20
+PATIENCE_SECONDS = 60
 
 SLEEPER = "import time; time.sleep(60)"
 LAUNCHER = """

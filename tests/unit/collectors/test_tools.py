@@ -72,7 +72,7 @@ def test_tool_that_runs_is_ended_when_its_asker_is_given_up(tmp_path: Path):
 
         tools.close()
 
-        assert asked.result(timeout=20).exit_code == -signal.SIGKILL
+        assert asked.result(timeout=60).exit_code == -signal.SIGKILL
 
 
 def test_tool_that_is_only_being_started_when_its_asker_is_given_up_is_ended_too(

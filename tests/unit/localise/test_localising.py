@@ -269,7 +269,7 @@ def test_largest_job_is_localised_in_seconds():
 
     answer = localised(dumps)
 
-    assert time.process_time() - began < 5.0
+    assert time.process_time() - began < 15.0
     assert (answer.process_group, culprits(answer)) == ("tensor", [(late, CulpritKind.HOST_STUCK.value)])
     assert ALL_REDUCE.name == answer.operation
 
