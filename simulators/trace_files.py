@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from clusterwatch import seams
 from clusterwatch.errors import ConfigError, Mistake
-from simulators.cluster import with_numbers
+from simulators.cluster import named_numbers, with_numbers
+from simulators.tables import Range
+from simulators.terms import Terms
 from simulators.trace.schedule import Assumption, Schedule
 from simulators.trace_fleet import TraceFleet
+from simulators.whatif.policies import Policy
 from simulators.world.regimes import regimes, save_every_seconds
 
 if TYPE_CHECKING:
@@ -32,7 +35,7 @@ def open_trace(trace: str, seed: int | None, policy: str, options: Mapping[str, 
     if is_file(trace) and is_recording(Path(trace)):
         return _recorded(trace, seed, options)
     regime = regimes().get(policy)
-    save_every = options.get(SAVE_EVERY, save_every_seconds(regime))
+    save_every = _save_every(options, regime)
     every_rank = bool(options.get(EVERY_RANK))
     return TraceFleet(assuming(schedule_of(trace, seed), options), save_every, regime, every_rank=every_rank)
 
@@ -51,12 +54,29 @@ def assuming(schedule: Schedule, options: Mapping[str, float]) -> Schedule:
     """Return *schedule* with other values for the assumptions that *options* name.
 
     Raises:
-        ConfigError: One is out of range.
+        ConfigError: One is out of range, or none that a replay reads: holds all mistakes.
     """
-    others = {
-        name: Assumption(value, "", "asked for at the replay", False)
-        for name, value in options.items()
-        if name not in (SAVE_EVERY, EVERY_RANK)
-    }
-    cluster = with_numbers(schedule.cluster, options)
-    return replace(schedule, cluster=cluster, assumptions={**schedule.assumptions, **others})
+    others = {name: value for name, value in options.items() if name not in (SAVE_EVERY, EVERY_RANK)}
+    read = Terms.names() | named_numbers(schedule.cluster).keys()
+    unread = [Mistake(name, _why_unread(name, schedule, read)) for name in others if name not in read]
+    if unread:
+        raise ConfigError("assumptions", unread)
+    made = {name: Assumption(value, "", "asked for at the replay", False) for name, value in others.items()}
+    cluster = with_numbers(schedule.cluster, others)
+    return replace(schedule, cluster=cluster, assumptions={**schedule.assumptions, **made})
+
+
+def _why_unread(name: str, schedule: Schedule, read: Collection[str]) -> str:
+    if name in schedule.assumptions:
+        return "the trace was made with it: change it in a spec, and replay that"
+    return f"no such assumption: a replay reads {', '.join(sorted((*read, SAVE_EVERY)))}"
+
+
+def _save_every(options: Mapping[str, float], regime: Policy | None) -> float:
+    asked = options.get(SAVE_EVERY)
+    if asked is None:
+        return save_every_seconds(regime)
+    problem = Range(above=0.0).problem(asked)
+    if problem:
+        raise ConfigError("assumptions", [Mistake(SAVE_EVERY, problem)])
+    return asked

@@ -24,9 +24,9 @@ from clusterwatch.model import (
     in_words,
 )
 from clusterwatch.seams import Recalled, Site
+from simulators.terms import Terms
 from simulators.trace.schedule import Schedule
 from simulators.whatif.policies import Policy
-from simulators.world.terms import Terms
 from simulators.world.world import World
 
 Done = tuple[str, dict[str, Scalar]]

@@ -6,9 +6,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import isfinite
 
+from clusterwatch.errors import ConfigError
 from clusterwatch.model import Cause
 from simulators.cluster import ClusterSpec, cluster_from
-from simulators.trace.records import Fault, Follows, JobPlan, Noise, PlannedStop, Record, Schedule, header
+from simulators.terms import Terms
+from simulators.trace.records import Assumption, Fault, Follows, JobPlan, Noise, PlannedStop, Record, Schedule, header
 
 Problem = tuple[str, str]
 """Where in the line, and what is wrong there."""
@@ -34,16 +36,23 @@ def header_problems(schedule: Schedule) -> Iterator[Problem]:
         yield "days", f"must be above 0 and at most {LONGEST_DAYS:,.0f}"
     if schedule.start.tzinfo is None:
         yield "start", 'must say its time zone: end it with "Z"'
-    for name, assumption in schedule.assumptions.items():
-        if not isfinite(assumption.value):
-            yield f"assumptions.{name}.value", "must be finite"
+    yield from assumption_problems(schedule.assumptions)
     yield from _cluster_problems(schedule)
     yield from job_problems(schedule.jobs, schedule.cluster)
 
 
-def _cluster_problems(schedule: Schedule) -> Iterator[Problem]:
-    from clusterwatch.errors import ConfigError
+def assumption_problems(assumptions: Mapping[str, Assumption]) -> Iterator[Problem]:
+    """Yield what is wrong with the values of *assumptions*, those that nobody reads among them."""
+    try:
+        Terms.of({name: each.value for name, each in assumptions.items()})
+    except ConfigError as error:
+        yield from ((f"assumptions.{mistake.key}.value", mistake.problem) for mistake in error.mistakes)
+    for name in assumptions.keys() - Terms.names():
+        if not isfinite(assumptions[name].value):
+            yield f"assumptions.{name}.value", "must be finite"
 
+
+def _cluster_problems(schedule: Schedule) -> Iterator[Problem]:
     try:
         cluster_from(header(schedule)["cluster"], "cluster")
     except ConfigError as error:

@@ -6,6 +6,7 @@ import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import cache
 from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any
@@ -14,8 +15,10 @@ from clusterwatch.errors import ConfigError, Mistake
 from clusterwatch.model import Cause
 from simulators.cluster import ClusterSpec
 from simulators.tables import Range, from_table
-from simulators.trace.checks import NO_FAULTS, Problem, job_problems
+from simulators.trace.checks import NO_FAULTS, Problem, assumption_problems, job_problems
 from simulators.trace.records import Assumption, Follows, JobPlan
+
+_NOT_ASSUMED = "no such assumption: what has a table of its own in the spec is set there; the rest are"
 
 Share = Annotated[float, Range(0.0, 1.0)]
 Count = Annotated[int, Range(0, 10_000_000)]
@@ -223,16 +226,20 @@ def spec_from(table: Mapping[str, Any], origin: str) -> TraceSpec:
 
 def _problems(spec: TraceSpec) -> Iterator[Problem]:
     yield from job_problems(spec.jobs, spec.cluster)
+    yield from assumption_problems(spec.assumptions)
     for each in spec.category:
         if not sum(each.causes.values()):
             yield f"category.{each.name}", "has no causes: give each a share"
     causes = {cause for each in spec.category for cause in each.causes} | {each.cause for each in spec.burst}
     for cause in sorted(causes & NO_FAULTS):
         yield "category", f"{cause} is no fault: write it under planned or noise"
+    for name in sorted(spec.assumptions.keys() - common_assumptions().keys()):
+        yield f"assumptions.{name}", f"{_NOT_ASSUMED} {', '.join(sorted(common_assumptions()))}"
     if spec.faults_total and not sum(each.count for each in spec.category):
         yield "faults_total", "there is no category to share them"
 
 
+@cache
 def common_assumptions() -> Mapping[str, Any]:
     """Return the assumptions of every trace, as tables by name."""
     return tomllib.loads((_folder("") / "assumptions.toml").read_text(encoding="utf-8"))

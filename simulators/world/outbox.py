@@ -20,29 +20,13 @@ from random import Random
 from clusterwatch.model import LINE, Reading, Scalar, Trust
 from clusterwatch.model.making import maker
 from simulators.schedule import seeded
+from simulators.terms import Channel
 
 _Waiting = tuple[float, int, Reading, float]
 """When it arrives, its place among those that arrive then, the reading, and when somebody has to look at the latest."""
 
 _NOBODY = (None, None, None)
 _made = maker(Reading)
-
-
-@dataclass(frozen=True, slots=True)
-class Channel:
-    """How well signals arrive.
-
-    Attributes:
-        loss, late, twice: Shares of the readings.
-        late_seconds: How late at most.
-        skew_seconds: Standard deviation of the nodes' clocks.
-    """
-
-    loss: float = 0.02
-    late: float = 0.02
-    late_seconds: float = 30.0
-    twice: float = 0.01
-    skew_seconds: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)

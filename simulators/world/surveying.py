@@ -12,7 +12,7 @@ from random import Random
 from clusterwatch.model import Component, ComponentKind, Finding, node_component
 from clusterwatch.model.kinds import NO_ANSWER
 from simulators.cluster import gpu_pci
-from simulators.world.terms import Terms
+from simulators.terms import Terms
 
 
 @dataclass(frozen=True, slots=True)

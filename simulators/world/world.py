@@ -27,6 +27,7 @@ from simulators.cluster import ClusterSpec, part_ids
 from simulators.fleet_lines import LineWho
 from simulators.fleet_wording import Blast, FaultKind, FleetVariant, Harm, fault_kinds
 from simulators.schedule import seeded
+from simulators.terms import Terms
 from simulators.trace.schedule import Fault, Follows, Noise, PlannedStop, Schedule
 from simulators.whatif.causes import AS_SEEN_BY_JOB, NO_PART
 from simulators.whatif.policies import ALL, Policy, Responder
@@ -35,7 +36,6 @@ from simulators.world.pool import Pool
 from simulators.world.recorders import Hung, dumps_of
 from simulators.world.regimes import person
 from simulators.world.surveying import checked
-from simulators.world.terms import Terms
 from simulators.world.timeline import Timeline
 from simulators.world.training import Pace, Progress, Training
 from simulators.world.truth import Strike
@@ -49,7 +49,6 @@ _EXITS_AFTER_SECONDS = 2.0
 _GIVE_UP_SECONDS = 15.0
 _TERMINATED = -15
 _ABORTED = -6
-_SLOWER = 2.5
 _TIMEOUT = "collective_timeout"
 _CHECK_SECONDS = 3600.0
 """Until a node that was left out and is not broken stands by again."""
@@ -336,7 +335,7 @@ class World:
             )
         )
         if kind.harm is Harm.SLOW and self._training is not None:
-            self._training.pace = self._pace.slower(_SLOWER)
+            self._training.pace = self._pace.slower(self.terms.slowdown)
         if stops_at > at:
             self._is_ailing = True
             self._while(stops_at, partial(self._break, kind, nodes, gpu, seed, 0.0))

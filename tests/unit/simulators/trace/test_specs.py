@@ -7,7 +7,8 @@ import pytest
 
 from clusterwatch.errors import ConfigError
 from clusterwatch.model import TABLE5_ROW, Cause
-from simulators.trace.specs import builtin_names, builtin_spec, read_spec, spec_from
+from simulators.terms import Terms
+from simulators.trace.specs import builtin_names, builtin_spec, common_assumptions, read_spec, spec_from
 
 SMALL = """
 name = "mine"
@@ -29,6 +30,10 @@ tp = 8
 pp = 2
 dp = 1
 """
+
+
+def assuming(name: str, value: float) -> str:
+    return f'[assumptions.{name}]\nvalue = {value}\nunit = "s"\nsource = "us"\npublished = false\n'
 
 
 @pytest.mark.parametrize("name", builtin_names())
@@ -92,10 +97,12 @@ def test_spec_is_read_from_a_file(tmp_path: Path):
     assert spec.assumptions["load_seconds"].value == 60.0
 
 
+def test_every_term_of_the_world_is_assumed_with_its_source():
+    assert common_assumptions().keys() == Terms.names()
+
+
 def test_spec_may_assume_otherwise():
-    table = tomllib.loads(
-        SMALL + '[assumptions.load_seconds]\nvalue = 5\nunit = "s"\nsource = "us"\npublished = false\n'
-    )
+    table = tomllib.loads(SMALL + assuming("load_seconds", 5))
 
     assert spec_from(table, "mine").assumptions["load_seconds"].value == 5.0
 
@@ -112,6 +119,9 @@ def test_spec_may_assume_otherwise():
         ),
         ('[[burst]]\nat = 0\ntotal = 1\ncause = "planned_maintenance"', "category: planned_maintenance is no fault"),
         ("[noise]\nshare = 1", "noise.share: must be at most 0.9999"),
+        (assuming("laod_seconds", 5), "assumptions.laod_seconds: no such assumption"),
+        (assuming("spares", 5), "assumptions.spares: .* a table of its own in the spec"),
+        (assuming("load_seconds", -5), "assumptions.load_seconds.value: must be at least 0"),
     ],
 )
 def test_spec_that_cannot_be_is_refused(more: str, mistake: str):

@@ -11,6 +11,7 @@ from clusterwatch.goodput import Reason
 from clusterwatch.model import kinds
 from simulators.cluster import Diurnal
 from simulators.fleet_wording import fault_kinds
+from simulators.terms import Terms
 from simulators.trace.generating import generate
 from simulators.trace.specs import builtin_spec
 from simulators.whatif.arrivals import faults
@@ -19,7 +20,6 @@ from simulators.whatif.latency import fixed
 from simulators.whatif.runs import outcome_of
 from simulators.whatif.scenario import Scenario
 from simulators.world.regimes import regimes, save_every_seconds
-from simulators.world.terms import Terms
 from simulators.world.world import World
 
 DAYS, NODES, SEEDS = 13.5, 8, range(1, 9)

@@ -5,7 +5,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from clusterwatch.model import Trust
-from simulators.world.outbox import Channel, Outbox, Whose
+from simulators.terms import Channel
+from simulators.world.outbox import Outbox, Whose
 
 START = datetime(2024, 4, 1, tzinfo=UTC)
 PERFECT = Channel(loss=0.0, late=0.0, twice=0.0, skew_seconds=0.0)

@@ -8,8 +8,8 @@ from shipped import shipped_log_catalog
 from simulators.cluster import gpu_pci
 from simulators.fleet_wording import fault_kinds
 from simulators.schedule import seeded
+from simulators.terms import Terms
 from simulators.world.surveying import checked, table
-from simulators.world.terms import Terms
 
 SURE = Terms(survey_finds=1.0, survey_says_which=1.0)
 

@@ -6,11 +6,11 @@ import pytest
 
 from clusterwatch.model import Cause, Component, ComponentKind, kinds
 from simulators.cluster import ClusterSpec, Diurnal, Storage, gpu_pci
+from simulators.terms import Terms
 from simulators.trace.schedule import Assumption, Fault, JobPlan, PlannedStop, Schedule
 from simulators.whatif.latency import fixed
 from simulators.whatif.policies import Policy, Responder
 from simulators.world.outbox import Outbox, Whose
-from simulators.world.terms import Terms
 from simulators.world.voices import Scene, Voices
 from simulators.world.world import Phase, World
 
