@@ -28,7 +28,7 @@ from clusterwatch.app.replay_scoring import (
 from clusterwatch.app.replaying import Replay, Volume
 from clusterwatch.clock import SystemClock
 from clusterwatch.config import Settings
-from clusterwatch.errors import ClusterWatchError, SourceError
+from clusterwatch.errors import ClusterWatchError, ConfigError, Mistake, SourceError
 from clusterwatch.model import Decision, Mode, StepState
 from clusterwatch.seams import OpenTrace, TraceFleet
 from clusterwatch.store import Store
@@ -201,6 +201,9 @@ def prepared(asked: Asked, settings: Settings) -> Iterator[tuple[Replay, str]]:
     if fleet.tells_silence:
         limits = replace(limits, hang=_NO_HANGS, overdue=_NOT_OVERDUE)
     with _store(asked.database) as (store, place):
+        _require_empty(store)
+        if not fleet.is_recorded:
+            _write_truth(asked.truth, [])
         yield Replay(fleet, store, wiring.catalog_of(settings), limits, _mode(asked, fleet)), place
 
 
@@ -228,6 +231,15 @@ def _store(database: str) -> Iterator[tuple[Store, str]]:
             yield store, url
         finally:
             store.close()
+
+
+def _require_empty(store: Store) -> None:
+    """Raise ConfigError where *store* holds records: what happened before would be taken for a part of the replay."""
+    if store.read.events(limit=1) or store.read.jobs(limit=1):
+        words = (
+            "holds records already, and a replay needs a database of its own: name another, or a file that is not there"
+        )
+        raise ConfigError("flags", [Mistake("--database", words)])
 
 
 def _write_truth(path: Path | None, lines: list[str]) -> None:

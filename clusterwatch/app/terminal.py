@@ -1,8 +1,9 @@
-"""What `clusterwatch run` has of a terminal: signals and standard streams, any of which may go away."""
+"""What a command has of a terminal: signals and standard streams, any of which may go away."""
 
 from __future__ import annotations
 
 import signal
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from io import FileIO
@@ -30,6 +31,15 @@ def without_terminal() -> Iterator[None]:
     # A handler that does nothing, because what is started here would inherit that the signal is ignored.
     with handling({} if is_ignored else {signal.SIGHUP: lambda _number, _frame: None}):
         yield
+
+
+def leave_on_sigterm() -> None:
+    """Let SIGTERM end this process in order, as Ctrl-C does: files that are only its own are deleted."""
+
+    def leave(number: int, _frame: FrameType | None) -> None:
+        sys.exit(128 + number)
+
+    signal.signal(signal.SIGTERM, leave)
 
 
 def unbuffered(stream: TextIO | None) -> BinaryIO | None:

@@ -27,3 +27,6 @@ ProfileOption = Annotated[
     str, typer.Option("--profile", metavar="NAME", help='Whose word counts on Xids; see "clusterwatch rules explain".')
 ]
 LimitOption = Annotated[int, typer.Option("--limit", min=1, max=100_000, help="At most this many.")]
+PagePortOption = Annotated[
+    int, typer.Option("--port", min=0, max=65_535, help="Port of the page on 127.0.0.1; 0 takes a free one.")
+]

@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from clusterwatch.cli.options import OutputOption
+from clusterwatch.cli.options import OutputOption, PagePortOption
 from clusterwatch.cli.output import Format
 
 
@@ -34,7 +34,7 @@ def replay(
     ] = "default",
     mode: Annotated[ReplayMode, typer.Option(help="How far ClusterWatch may go.")] = ReplayMode.AUTO,
     database: Annotated[str, typer.Option(help="Database URL to write to; none: deleted at the end.")] = "",
-    seed: Annotated[int | None, typer.Option(help="Another seed places the same faults elsewhere.")] = None,
+    seed: Annotated[int | None, typer.Option(min=0, help="Another seed places the same faults elsewhere.")] = None,
     assume: Annotated[
         list[str] | None, typer.Option(metavar="NAME=VALUE", help="Another value for an assumption of the trace.")
     ] = None,
@@ -48,7 +48,7 @@ def replay(
         float | None,
         typer.Option(min=0.1, max=100_000, help="Play it with a page of its own, so many times as fast as real time."),
     ] = None,
-    port: Annotated[int, typer.Option(help="Port of that page on 127.0.0.1; 0 takes a free one.")] = 8642,
+    port: PagePortOption = 8642,
     config: Annotated[Path | None, typer.Option(help="Configuration file.")] = None,
     output: OutputOption = Format.TABLE,
 ) -> None:
@@ -57,10 +57,15 @@ def replay(
     from clusterwatch import logs
     from clusterwatch.app.replay import Asked
     from clusterwatch.app.replay import replay as make
+    from clusterwatch.app.terminal import leave_on_sigterm
     from clusterwatch.cli.output import show
     from clusterwatch.cli.views.replay import replay_page
     from clusterwatch.model import Mode
 
+    if speed is not None and (truth is not None or output is Format.JSON):
+        words = "what is played with a page has no summary and no truth file: leave --truth and -o json out"
+        raise typer.BadParameter(words, param_hint="--speed")
+    leave_on_sigterm()
     logs.configure("error", "auto")
     options = _assumed(assume or []) | ({"every_rank": 1.0} if every_rank else {})
     asked = Asked(trace, policy, Mode(mode.value), database, seed, truth, options)

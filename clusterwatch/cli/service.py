@@ -8,6 +8,8 @@ from typing import Annotated
 
 import typer
 
+from clusterwatch.cli.options import PagePortOption
+
 
 class DaemonRole(StrEnum):
     """What a daemon does. Only both at once so far: agent and server in one process."""
@@ -41,14 +43,16 @@ def daemon(
 
 
 def demo(
-    port: Annotated[int, typer.Option(help="Port of the page on 127.0.0.1; 0 takes a free one.")] = 8642,
+    port: PagePortOption = 8642,
     speed: Annotated[float, typer.Option(min=0.1, max=10_000, help="How much faster than real time.")] = 60.0,
-    seed: Annotated[int | None, typer.Option(help="Another seed places the faults elsewhere.")] = None,
+    seed: Annotated[int | None, typer.Option(min=0, help="Another seed places the faults elsewhere.")] = None,
     headless: Annotated[bool, typer.Option("--headless", help="Print nothing but the address.")] = False,
 ) -> None:
     """Show ClusterWatch on 16,384 simulated GPUs: its own server, its own database, nothing of this machine."""
     from clusterwatch import logs
     from clusterwatch.app.demo import run_demo
+    from clusterwatch.app.terminal import leave_on_sigterm
 
+    leave_on_sigterm()
     logs.configure("warning" if headless else "error", "auto")
     run_demo(port=port, speed=speed, seed=seed, headless=headless)

@@ -55,6 +55,11 @@ def percent(share: float | None, digits: int = 0) -> str:
     return "-" if share is None else f"{share * 100:.{digits}f} %"
 
 
+def three_figures(number: float) -> str:
+    """Return *number* with three figures at least, and no more than one after the point from ten on."""
+    return f"{number:,.1f}" if number >= 10 else f"{number:.3g}"
+
+
 def sureness(confidence: float) -> str:
     """Return a confidence of 0-1 in words."""
     return next(words for least, words in _SURE if confidence >= least)

@@ -6,6 +6,7 @@
 
 A file NAME.scenario.toml is a test too: `trace`, optionally `policy`, `mode`, `seed`, an `[assume]` table, and an
 `[expect]` table of figures of the summary, by their dotted names, each a value or {at_least = ..., at_most = ...}.
+A trace or policy file is looked for beside it first.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 import pytest
 
@@ -22,7 +23,15 @@ if TYPE_CHECKING:
 
 ENDING = ".scenario.toml"
 
-_KEYS = frozenset({"trace", "policy", "mode", "seed", "assume", "expect"})
+_KINDS: Mapping[str, tuple[type, str]] = {
+    "trace": (str, "the name of a trace or a trace file"),
+    "policy": (str, "the name of a policy or a policy file"),
+    "mode": (str, "one of observe, suggest, auto"),
+    "seed": (int, "a whole number"),
+    "assume": (dict, "numbers by the name of an assumption"),
+    "expect": (dict, 'figures such as "goodput.ettr" = { at_least = 0.9 }'),
+}
+_REQUIRED = ("trace", "expect")
 _BOUNDS: Mapping[str, Callable[[float, float], bool]] = {
     "at_least": lambda value, bound: value >= bound,
     "at_most": lambda value, bound: value <= bound,
@@ -77,12 +86,18 @@ class ScenarioItem(pytest.Item):
         mistakes = list(scenario_mistakes(scenario))
         if mistakes:
             raise ScenarioError("\n".join(mistakes))
-        policy, mode = scenario.get("policy", "default"), scenario.get("mode", "auto")
-        replayed = _replayed(scenario["trace"], policy, mode, scenario.get("seed"), scenario.get("assume", {}))
+        trace, policy = self._found(scenario["trace"]), self._found(scenario.get("policy", "default"))
+        mode, seed, assume = scenario.get("mode", "auto"), scenario.get("seed"), scenario.get("assume", {})
+        replayed = _replayed(trace, policy, mode, seed, assume)
         summary = replayed.as_json()
         failed = list(unmet(summary, scenario["expect"]))
         if failed:
             raise ScenarioError("\n".join(failed))
+
+    def _found(self, name: str) -> str:
+        """Return *name*, or the path of the file of that name beside the scenario."""
+        beside = self.path.parent / name
+        return str(beside) if beside.is_file() else name
 
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
         """Return what a person reads when it fails."""
@@ -108,24 +123,39 @@ def _replayed(trace: str, policy: str, mode: str, seed: int | None, assume: Mapp
 
 def scenario_mistakes(scenario: Mapping[str, Any]) -> Iterator[str]:
     """Yield what is wrong with a scenario, whatever its trace."""
-    for key in sorted(scenario.keys() - _KEYS):
-        yield f"{key}: unknown, expected one of {', '.join(sorted(_KEYS))}"
-    if not isinstance(scenario.get("trace"), str):
-        yield "trace: missing, expected the name of a trace or a trace file"
-    if not isinstance(scenario.get("expect"), dict) or not scenario["expect"]:
-        yield 'expect: missing, expected figures such as "goodput.ettr" = { at_least = 0.9 }'
+    for key in sorted(scenario.keys() - _KINDS):
+        yield f"{key}: unknown, expected one of {', '.join(sorted(_KINDS))}"
+    yield from (f"{key}: missing, expected {_KINDS[key][1]}" for key in _REQUIRED if not scenario.get(key))
+    for key in _KINDS.keys() & scenario.keys():
+        if not _fits(key, scenario[key]):
+            yield f"{key}: {scenario[key]!r}, expected {_KINDS[key][1]}"
+
+
+def _fits(key: str, value: object) -> bool:
+    kind, _ = _KINDS[key]
+    if key == "mode":
+        return value in ("observe", "suggest", "auto")
+    if key == "assume" and isinstance(value, dict):
+        return all(map(_is_number, value.values()))
+    return isinstance(value, kind) and not isinstance(value, bool)
+
+
+def _is_number(value: object) -> TypeGuard[float]:
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def unmet(summary: Mapping[str, Any], expected: Mapping[str, Any]) -> Iterator[str]:
     """Yield the figures of *summary* that are not as *expected*."""
     for name, bounds in _flat(expected):
         value = _figure(summary, name)
-        if not isinstance(value, int | float):
+        if not _is_number(value):
             yield f"{name}: there is no such figure in the summary"
             continue
         for how, bound in (bounds if isinstance(bounds, dict) else {"equals": bounds}).items():
             if how not in _BOUNDS:
                 yield f"{name}: {how!r} is unknown, expected one of {', '.join(_BOUNDS)}"
+            elif not _is_number(bound):
+                yield f"{name}: {bound!r} is no number that a figure could be compared with"
             elif not _BOUNDS[how](value, bound):
                 yield f"{name}: {value:g}, expected {how.replace('_', ' ')} {bound:g}"
 

@@ -10,7 +10,7 @@ from clusterwatch import config
 from clusterwatch.app import wiring
 from clusterwatch.app.replay import Asked, replay
 from clusterwatch.app.replaying import Replay
-from clusterwatch.errors import ConfigError
+from clusterwatch.errors import ConfigError, SourceError
 from clusterwatch.model import Incident, Mode, kinds
 from clusterwatch.store import Store
 from simulators.schedule import seeded
@@ -89,6 +89,28 @@ def test_ramps_warm_hours_and_power_that_swings_are_nobodys_fault(tmp_path):
     assert (set(named) <= {"planned_maintenance", "preemption_or_operator"}, hangs) == (True, [])
     assert "straggler" not in lived.goodput.lost_gpu_hours_by_reason
     assert (lived.automation.healthy_nodes_drained, lived.automation.false_restarts) == (0, 0)
+
+
+def test_database_that_holds_records_is_refused_before_anything_is_written(tmp_path):
+    url = f"sqlite:///{tmp_path / 'replay.db'}"
+    replayed(seed=1, policy="oracle", database=url)
+    store = Store.open(url)
+    before = store.read.stats().rows
+
+    with pytest.raises(ConfigError, match="holds records already"):
+        replayed(seed=2, database=url)
+
+    assert store.read.stats().rows == before
+    store.close()
+
+
+def test_truth_that_cannot_be_written_is_told_before_anything_is_replayed(tmp_path):
+    told = []
+
+    with pytest.raises(SourceError, match="cannot be written"):
+        replay(Asked(TINY, truth=tmp_path / "nowhere" / "truth.jsonl"), SETTINGS, told.append)
+
+    assert told == []
 
 
 def test_power_falls_at_every_stop(tiny):

@@ -10,7 +10,7 @@ from clusterwatch.cli.output import encode
 from clusterwatch.cli.page import Page, Section, Table
 from clusterwatch.cli.views.cost import cost_json, ledger_json
 from clusterwatch.cli.views.reliability import reliability_json, reliability_words
-from clusterwatch.cli.wording import duration, or_dash, percent, stamp
+from clusterwatch.cli.wording import duration, or_dash, percent, stamp, three_figures
 from clusterwatch.goodput import MEANING, Cost, Ledger, Reason, began_at, lost_by, windows_of
 
 _SHOWN = 20
@@ -88,7 +88,7 @@ def windows_table(ledger: Ledger, found: JobAccount) -> Table:
             duration(part.elapsed_seconds),
             percent(part.ettr, 2),
             percent(part.ettr_unplanned, 2),
-            gpu_hours(part.lost_gpu_hours),
+            three_figures(part.lost_gpu_hours),
         )
         for name, part in windows_of(ledger, found.to_at).items()
     )
@@ -104,12 +104,18 @@ def reasons_table(ledger: Ledger) -> Table:
             reason.value,
             duration(seconds),
             percent(seconds / elapsed, 2),
-            gpu_hours(ledger.gpu_hours(seconds)),
+            three_figures(ledger.gpu_hours(seconds)),
             MEANING[reason],
         )
         for reason, seconds in spent
     ]
-    total = ("all", duration(elapsed), percent(1.0 if elapsed else None, 2), gpu_hours(ledger.gpu_hours(elapsed)), "")
+    total = (
+        "all",
+        duration(elapsed),
+        percent(1.0 if elapsed else None, 2),
+        three_figures(ledger.gpu_hours(elapsed)),
+        "",
+    )
     return Table(("REASON", "TIME", "SHARE", "GPU-HOURS", "WHAT IT IS"), (*rows, total))
 
 
@@ -124,7 +130,7 @@ def _causes_table(found: JobAccount) -> Table:
             name or NO_INTERRUPTION,
             str(counts.get(name, "-")),
             duration(sum(reasons.values())),
-            gpu_hours(found.ledger.gpu_hours(sum(reasons.values()))),
+            three_figures(found.ledger.gpu_hours(sum(reasons.values()))),
             reasons_words(reasons),
         )
         for name, reasons in lost
@@ -140,7 +146,7 @@ def _costs_table(found: JobAccount) -> Table | str:
             found.cause_of(cost.interruption) + (" (planned)" if cost.interruption.planned else ""),
             stamp(began_at(cost.interruption)),
             duration(cost.ledger.lost_seconds),
-            gpu_hours(cost.ledger.lost_gpu_hours),
+            three_figures(cost.ledger.lost_gpu_hours),
             reasons_words(cost.ledger.seconds_by_reason()),
         )
         for cost in costly
@@ -170,8 +176,3 @@ def reasons_words(reasons: Mapping[Reason, float]) -> str:
 
 
 _LOST = frozenset(Reason) - {Reason.PRODUCTIVE}
-
-
-def gpu_hours(hours: float) -> str:
-    """Return GPU-hours with three figures at least."""
-    return f"{hours:,.1f}" if hours >= 10 else f"{hours:.3g}"

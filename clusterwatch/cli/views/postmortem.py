@@ -11,9 +11,9 @@ from clusterwatch.cli.page import Page, Phrase, Section, Table, quiet
 from clusterwatch.cli.views.cost import cost_json
 from clusterwatch.cli.views.decisions import decision_parts
 from clusterwatch.cli.views.diagnosis import NOT_DIAGNOSED, evidence_section, how_sure, which_part
-from clusterwatch.cli.views.goodput import gpu_hours, reasons_words
+from clusterwatch.cli.views.goodput import reasons_words
 from clusterwatch.cli.views.incidents import incident_view_json, revision_sections, signals_table, what_to_do
-from clusterwatch.cli.wording import duration, or_dash, stamp
+from clusterwatch.cli.wording import duration, or_dash, stamp, three_figures
 
 
 def postmortem_json(found: Postmortem) -> dict[str, Any]:
@@ -71,7 +71,7 @@ def _cost(found: Postmortem) -> tuple[str | Phrase | Table, ...]:
             view.job.id,
             str(cost.interruption.attempt),
             duration(cost.ledger.lost_seconds),
-            gpu_hours(cost.ledger.lost_gpu_hours),
+            three_figures(cost.ledger.lost_gpu_hours),
             reasons_words(cost.ledger.seconds_by_reason()),
             "over" if cost.interruption.is_over else "not over",
         )

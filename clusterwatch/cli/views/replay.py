@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from clusterwatch.app.replay import Replayed
 from clusterwatch.app.replay_scoring import Automation, Judged, Quantiles, row_of
 from clusterwatch.cli.page import Page, Phrase, Section, Table, bad, doubtful, good, quiet
+from clusterwatch.cli.wording import three_figures
 from clusterwatch.model import TABLE5_ROW, Table5Row
 
 _MISSES_SHOWN = 20
@@ -51,9 +52,10 @@ def _summary(replayed: Replayed) -> Iterable[str | Phrase]:
     yield f"effective training time {_percent(goodput.ettr)}, without planned stops {_percent(goodput.ettr_unplanned)}"
     if power := replayed.power:
         yield (
-            f"{power.training_megawatts:.1f} MW while it trains, {power.waiting_megawatts:.1f} MW while it does not: "
-            f"{power.swing_megawatts:.1f} MW down and up again {power.stops} times; "
-            f"{power.lost_megawatt_hours:,.0f} of {power.megawatt_hours:,.0f} MWh without new steps"
+            f"{three_figures(power.training_megawatts)} MW while it trains, "
+            f"{three_figures(power.waiting_megawatts)} MW while it does not: "
+            f"{three_figures(power.swing_megawatts)} MW down and up again {power.stops} times; "
+            f"{three_figures(power.lost_megawatt_hours)} of {three_figures(power.megawatt_hours)} MWh without new steps"
         )
     through = f"{volume.readings:,} readings, {volume.events:,} events, {replayed.incidents:,} incidents"
     yield quiet(f"{through} in {replayed.wall_seconds:.1f} s")
@@ -101,7 +103,7 @@ def _lost(replayed: Replayed) -> Iterable[tuple[str, str, str]]:
     about = replayed.about
     held = float(str(about["days"])) * 24 * int(str(about["gpus"]))
     for reason, hours in sorted(replayed.score.goodput.lost_gpu_hours_by_reason.items(), key=lambda pair: -pair[1]):
-        yield reason, f"{hours:,.0f}", f"{hours / held:.2%}"
+        yield reason, three_figures(hours), f"{hours / held:.2%}"
 
 
 def _latencies(replayed: Replayed) -> Iterable[tuple[str, ...]]:

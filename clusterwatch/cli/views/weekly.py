@@ -9,9 +9,8 @@ from clusterwatch.app.weekly import Automation, Offender, Report, Row
 from clusterwatch.cli.output import encode
 from clusterwatch.cli.page import Page, Phrase, Section, Table, quiet, strong
 from clusterwatch.cli.views.cost import ledger_json
-from clusterwatch.cli.views.goodput import gpu_hours
 from clusterwatch.cli.views.reliability import band_json, band_words, reliability_json, reliability_words
-from clusterwatch.cli.wording import amount, or_dash, percent, stamp
+from clusterwatch.cli.wording import amount, or_dash, percent, stamp, three_figures
 from clusterwatch.goodput.offenders import Standing
 
 _SHOWN = 20
@@ -79,7 +78,7 @@ def _verdict(report: Report) -> tuple[str | Phrase, ...]:
     held = sum(report.gpu_hours.values())
     return (
         f"{stamp(report.from_at)} to {stamp(report.to_at)}",
-        f"{amount(len(report.jobs), 'job')}, {gpu_hours(held)} GPU-hours",
+        f"{amount(len(report.jobs), 'job')}, {three_figures(held)} GPU-hours",
         strong(f"ETTR {percent(report.ettr, 2)}; outside planned stops {percent(report.ettr_unplanned, 2)}"),
         *reliability_words(report.reliability),
     )
@@ -88,7 +87,7 @@ def _verdict(report: Report) -> tuple[str | Phrase, ...]:
 def _reasons(report: Report) -> Table:
     held = sum(report.gpu_hours.values())
     spent = sorted(report.gpu_hours.items(), key=lambda pair: -pair[1])
-    rows = tuple((reason.value, gpu_hours(hours), percent(hours / held, 2)) for reason, hours in spent)
+    rows = tuple((reason.value, three_figures(hours), percent(hours / held, 2)) for reason, hours in spent)
     return Table(("REASON", "GPU-HOURS", "SHARE"), rows)
 
 
@@ -114,7 +113,7 @@ def _cause(row: Row) -> tuple[str, ...]:
         str(row.count),
         percent(row.share, 1),
         band_words(row.rate),
-        gpu_hours(row.lost_gpu_hours),
+        three_figures(row.lost_gpu_hours),
         or_dash(row.published),
         band_words(row.published_rate),
     )

@@ -65,6 +65,16 @@ def test_scenario_that_does_not_hold_says_by_how_much(project):
     )
 
 
+def test_scenario_finds_the_policy_beside_it(project):
+    folder = project.mkdir("scenarios")
+    (folder / "ours.toml").write_text("name = 7")
+    (folder / "one.scenario.toml").write_text('trace = "tiny"\npolicy = "ours.toml"\nexpect = { "seed" = 1 }')
+
+    result = project.runpytest_subprocess("-p", "no:cacheprovider")
+
+    result.stdout.fnmatch_lines(["*policy *ours.toml: * mistakes*"])
+
+
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
@@ -72,6 +82,15 @@ def test_scenario_that_does_not_hold_says_by_how_much(project):
         ('trace = "tiny"', "*expect: missing*"),
         ('trace = "no-such"\nexpect = { "seed" = 1 }', "*is no file and not built in*"),
         ("trace = ", "*nvalid value*"),
+        ('trace = 7\nexpect = { "seed" = 1 }', "*trace: 7, expected the name of a trace*"),
+        ('trace = "tiny"\nmode = "sugest"\nexpect = { "seed" = 1 }', "*mode: 'sugest', expected one of observe,*"),
+        ('trace = "tiny"\nseed = "1"\nexpect = { "seed" = 1 }', "*seed: '1', expected a whole number*"),
+        ('trace = "tiny"\nassume = { x = "5" }\nexpect = { "seed" = 1 }', "*assume: *, expected numbers by*"),
+        (
+            'trace = "tiny"\nassume = { laod_seconds = 5 }\nexpect = { "seed" = 1 }',
+            "*laod_seconds: no such assumption*",
+        ),
+        ('trace = "tiny"\nexpect = { "seed" = { at_most = "x" } }', "*seed: 'x' is no number*"),
     ],
 )
 def test_scenario_that_is_wrong_says_what_was_expected(project, text, problem):
