@@ -11,6 +11,7 @@ def ran(folder: Path, user_id: int, status: str, *packages: str, apt_get: str = 
         "id": f"echo {user_id}",
         "dpkg-query": f"printf '{status}'",
         "apt-get": f'echo "apt-get $*" >> {folder}/calls\n{apt_get}',
+        "dpkg": "",
         "sleep": "",
     }.items():
         (folder / name).write_text(f"#!/bin/sh\n{line}\n")
@@ -36,15 +37,17 @@ def test_nothing_is_done_where_nothing_is_missing(tmp_path):
 
 def test_what_apt_refuses_is_tried_again(tmp_path):
     """Its lists may be locked by another process."""
-    refuses_twice = f"[ $(wc -l < {tmp_path}/calls) -gt 4 ] || exit 100"
+    refuses_twice = f"echo locked; [ $(wc -l < {tmp_path}/calls) -gt 4 ] || exit 100"
 
     result = ran(tmp_path, 0, "not-installed", "nothing", apt_get=refuses_twice)
 
     assert result.returncode == 0
     assert [line.split()[1] for line in (tmp_path / "calls").read_text().splitlines()] == ["update", "install"] * 3
+    assert result.stdout == "installing Debian packages: nothing\n"
 
 
 def test_what_apt_goes_on_refusing_fails(tmp_path):
-    result = ran(tmp_path, 0, "not-installed", "nothing", apt_get="exit 100")
+    result = ran(tmp_path, 0, "not-installed", "nothing", apt_get="echo no room; exit 100")
 
     assert result.returncode == 1
+    assert result.stderr.endswith("no room\n")
