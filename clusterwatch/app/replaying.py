@@ -135,12 +135,13 @@ class Replay:
             self._has_steps |= self._responder.has_planned
             if self._responder.has_asked:
                 self.fleet.call_person(self.now)
-            if self._responder.is_behind:
-                continue
-            # A plan goes on step by step: there is something to act on until nothing was.
-            self._has_steps = self._has_steps and self.fleet.is_followed and self._actor.turn() > 0
-            if not self._has_steps:
+            if not self._responder.is_behind and not self._act():
                 return
+
+    def _act(self) -> bool:
+        """Carry out what is due, step after step as the actor of a daemon does; return whether anything was."""
+        has_steps, self._has_steps = self._has_steps and self.fleet.is_followed, False
+        return has_steps and sum(iter(self._actor.turn, 0)) > 0
 
     def _collect(self, now: datetime) -> None:
         readings = self.fleet.collect(_SITE, {}, now).readings

@@ -27,6 +27,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import lru_cache
 
 from clusterwatch.classify.chance import CERTAIN, heard, nats_at_most
 from clusterwatch.classify.circumstances import Circumstances, Remark, remarks
@@ -45,6 +46,7 @@ from clusterwatch.model import (
     Signal,
     kind_and_parents,
 )
+from clusterwatch.model.same import Same
 
 CLOCK_SKEW = timedelta(seconds=60)
 """Clocks of two nodes differ by up to this, so a symptom can carry an earlier time than its cause."""
@@ -123,11 +125,12 @@ def weigh(incident: Incident, knowledge: Knowledge, known: Circumstances) -> Wei
     absent = _absent(witnesses, known.watched)
     beside = remarks((each for witness in witnesses for each in witness.evidence), knowledge, known)
     told = {cause for witness in witnesses for cause in witness.signal.weights}
-    scores = {Cause.UNKNOWN: 0.0}
+    heard_of = [(witness, witness.may_be_chance) for witness in witnesses]
+    scores, priors = {Cause.UNKNOWN: 0.0}, _priors(Same(known.history))
     for cause in told.union(*(remark.weights for remark in beside)) - {Cause.UNKNOWN}:
-        scores[cause] = _score(cause, witnesses, absent, beside) + _prior(cause, known.history)
+        scores[cause] = _score(cause, heard_of, absent, beside) + priors[cause]
     if Cause.UNKNOWN in told:
-        scores[Cause.UNKNOWN] = _score(Cause.UNKNOWN, witnesses, absent, beside)
+        scores[Cause.UNKNOWN] = _score(Cause.UNKNOWN, heard_of, absent, beside)
     return Weighed(witnesses, absent, beside, _softmax(scores))
 
 
@@ -149,18 +152,18 @@ def _witnesses(incident: Incident, knowledge: Knowledge, known: Circumstances) -
     tells = {knowledge[found[0].kind].kind for kinds in told for found in _of_kinds(kinds, by_meaning)}
     tells = {kind for kind in tells if roles[kind] is Role.SUSPECT}
 
-    def is_demoted(kind: str) -> bool:
-        # What fell out of something else explains nothing itself.
-        return roles[kind] is Role.SYMPTOM and signals[kind].role is not Role.SYMPTOM
+    # What fell out of something else explains nothing itself.
+    demoted = {kind for kind, role in roles.items() if role is Role.SYMPTOM and signals[kind].role is not Role.SYMPTOM}
+    explaining = [kind for kind in by_meaning if kind not in demoted]
 
     def loudness(kind: str, found: Sequence[Evidence]) -> float:
         follows = any(
             _follows(kind, found, signals[other], by_meaning[other])
             or _says_more(other, by_meaning[other], kind, found)
-            for other in by_meaning
-            if other != kind and not is_demoted(other)
+            for other in explaining
+            if other != kind
         )
-        quieter = _FOLLOWS if follows or is_demoted(kind) else 1.0
+        quieter = _FOLLOWS if follows or kind in demoted else 1.0
         return role_loudness(kind, found) * quieter * (_OUTLIVED if all(each.kind in outlived for each in found) else 1)
 
     def role_loudness(kind: str, found: Sequence[Evidence]) -> float:
@@ -225,7 +228,9 @@ def _role_beside(signal: Signal, by_meaning: Mapping[str, Sequence[Evidence]]) -
 
 def _told(signal: Signal, by_meaning: Mapping[str, Sequence[Evidence]], knowledge: Knowledge) -> Cause | None:
     """Return the cause that *signal* comes to by what says the same more exactly on its node; None without that."""
-    said = [evidence.component for evidence in by_meaning[signal.kind]] if signal.unless else []
+    if not signal.unless:
+        return None
+    said = [evidence.component for evidence in by_meaning[signal.kind]]
     nodes = {component.node for component in said}
     # What names an address is told only by who sits there.
     addresses = {_address(component) for component in said if component.kind is ComponentKind.SLOT and component.id}
@@ -306,9 +311,13 @@ def _absent(witnesses: Iterable[Witness], watched: frozenset[str]) -> tuple[Expe
 
 
 def _score(
-    cause: Cause, witnesses: Iterable[Witness], absent: Iterable[Expectation], beside: Iterable[Remark]
+    cause: Cause,
+    witnesses: Iterable[tuple[Witness, bool]],
+    absent: Iterable[Expectation],
+    beside: Iterable[Remark],
 ) -> float:
-    weights = [(witness.weight(cause), witness.may_be_chance) for witness in witnesses]
+    """Return what *witnesses*, each with whether it may be chance, and all else say for *cause*."""
+    weights = [(witness.weight(cause), may_be_chance) for witness, may_be_chance in witnesses]
     # One flap of a link is told by its driver, its port and NCCL: of what may be chance the loudest speaks for all.
     chance = sorted((weight for weight, may_be_chance in weights if may_be_chance and weight > 0), reverse=True)[:1]
     certain = [weight for weight, may_be_chance in weights if not may_be_chance]
@@ -319,15 +328,21 @@ def _score(
     return supported + speaking_against + missing + sum(remark.weights.get(cause, 0.0) for remark in beside)
 
 
-def _prior(cause: Cause, history: History) -> float:
+@lru_cache(maxsize=8)
+def _priors(history: Same[History]) -> Mapping[Cause, float]:
+    """Return the log base rate of each cause; it changes only when an incident ends."""
+    return {cause: _prior(cause, history.value, history.value.total) for cause in Cause}
+
+
+def _prior(cause: Cause, history: History, total: int) -> float:
     """Return the log base rate of *cause*: of Table 5, and of the cluster's own incidents as they come to outnumber it.
 
     Causes that are no row of Table 5 have a base rate only where the cluster has seen them.
     """
     row = TABLE5_ROW[cause]
     published = PRIOR_STRENGTH * math.log(row.count / 10) if row is not None else 0.0
-    share = history.total / (history.total + TABLE5_WORTH)
-    expected = history.total / len(Cause)
+    share = total / (total + TABLE5_WORTH)
+    expected = total / len(Cause)
     own = OWN_PRIOR_STRENGTH * math.log((history.causes.get(cause, 0) + 1) / (expected + 1))
     return (1 - share) * published + share * own
 

@@ -35,7 +35,7 @@ from clusterwatch.model import (
     Signal,
     Topology,
 )
-from clusterwatch.model.job import names_in
+from clusterwatch.model.job import names_in, names_of_jobs
 
 Touched = str | Component
 """What an incident and an event can have in common: a job, a place or a component no node holds."""
@@ -231,8 +231,7 @@ class _Grouping:
         return event.job is None and event.node in nodes and signal.severity < self.limits.opens_at and not has_stopped
 
     def _nodes_of(self, jobs: Iterable[str]) -> frozenset[str]:
-        known = [names_in(self.jobs[name].nodes) for name in jobs if name in self.jobs]
-        return known[0] if len(known) == 1 else frozenset[str]().union(*known)
+        return names_of_jobs(self.jobs[name] for name in jobs if name in self.jobs)
 
     def _fit(self, draft: Draft, event: Event, signal: Signal) -> float:
         """Return how well *event* fits the incident; 0 when it does not."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -31,11 +31,8 @@ def origin_of(stops: Sequence[Stop]) -> Origin | None:
     """Return in which of *stops* it began; None without any."""
     if not stops:
         return None
-    waits_in: defaultdict[int, set[int]] = defaultdict(set)
-    for number, stop in enumerate(stops):
-        for rank in stop.waiting:
-            waits_in[rank].add(number)
-    kept = [_unexcused(number, stop, waits_in) for number, stop in enumerate(stops)]
+    waits = Counter(rank for stop in stops for rank in stop.waiting)
+    kept = [_unexcused(stop, waits) for stop in stops]
     origins = [stop for stop in kept if stop.suspicions]
     # Whoever is missed elsewhere because it waits where nobody is behind: that is where it began.
     untold = [stop for stop in stops if not stop.suspicions]
@@ -47,10 +44,11 @@ def origin_of(stops: Sequence[Stop]) -> Origin | None:
     return Origin(first, {rank: each for stop in alike for rank, each in stop.suspicions.items()})
 
 
-def _unexcused(number: int, stop: Stop, waits_in: Mapping[int, set[int]]) -> Stop:
+def _unexcused(stop: Stop, waits: Counter[int]) -> Stop:
+    """Return *stop* without the suspicions against ranks that wait in another; *waits* counts in how many each does."""
     if stop.problem is Problem.MISMATCH:
         return stop
-    free = {rank: each for rank, each in stop.suspicions.items() if not waits_in.get(rank, set()) - {number}}
+    free = {rank: each for rank, each in stop.suspicions.items() if waits[rank] == (rank in stop.waiting)}
     return replace(stop, suspicions=free)
 
 

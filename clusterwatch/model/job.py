@@ -2,17 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from functools import lru_cache
 
+from clusterwatch.model.same import Same
 
-@lru_cache(maxsize=256)
+
 def names_in(nodes: tuple[str, ...]) -> frozenset[str]:
     """Return *nodes*, the thousands of names of a job, as a set: each turn asks whether some are among them."""
-    return frozenset(nodes)
+    return _names_in(Same(nodes))
+
+
+@lru_cache(maxsize=256)
+def _names_in(nodes: Same[tuple[str, ...]]) -> frozenset[str]:
+    return frozenset(nodes.value)
+
+
+def names_of_jobs(jobs: Iterable[Job]) -> frozenset[str]:
+    """Return the names of the nodes of all *jobs*."""
+    names = [names_in(job.nodes) for job in jobs]
+    # There is one most of the time, and thousands of names in it.
+    return names[0] if len(names) == 1 else frozenset[str]().union(*names)
 
 
 class JobState(StrEnum):

@@ -50,7 +50,8 @@ class World:
         watched: Names of the collectors that work, by node.
         heard: Nodes whose collectors were found at work since the last turn.
         history: What incidents that ended of late came to.
-        recent: Decisions of the last day, of ended incidents too, oldest first: what the brakes count.
+        recent: Decisions of the last day that had anything done, of ended incidents too, oldest first: what the brakes
+            count.
         holds: What automation must leave alone, by subject; of the lifted ones that of the cluster.
         ended: The last jobs that ended, by id. Not kept over a restart.
         unexplained: Warnings of the last minutes that belong to no incident yet, in the order they came: what follows

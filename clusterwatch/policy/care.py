@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 from functools import lru_cache
 
 from clusterwatch.model import Decision, Job, LeftOut, Mode, Node, NodeState, Step, StepKind, StepState
-from clusterwatch.model.job import names_in
+from clusterwatch.model.job import names_of_jobs
 from clusterwatch.model.same import Same
 from clusterwatch.policy.asked import ASKED
 from clusterwatch.policy.decide import MODES, breaker_before
@@ -72,14 +72,14 @@ def _left_out(cluster: Cluster, done: Mapping[str, _Past], limits: Limits, now: 
         for left in (job.left_out if limits.checks(job.actuator) else ())
         if left.cleared_at is None and _can_be_checked(cluster, left.node, now)
     }
-    if not waiting or breaker_before(cluster, limits, now) is not None:
-        return []
-    busy = frozenset[str]().union(*(names_in(job.nodes).intersection(waiting) for job in cluster.jobs.values()))
-    return [
+    busy = names_of_jobs(cluster.jobs.values())
+    found = [
         _checking(job, left, limits, now)
         for name, (job, left) in sorted(waiting.items())
         if name not in busy and (name not in done or not done[name].is_pending)
     ]
+    is_due = any(decision is not None for decision, _ in found)
+    return [] if is_due and breaker_before(cluster, limits, now) is not None else found
 
 
 def _can_be_checked(cluster: Cluster, name: str, now: datetime) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import lru_cache
 
 from clusterwatch.model import (
     CLUSTER,
@@ -21,6 +22,8 @@ from clusterwatch.model import (
     NodeState,
     Topology,
 )
+from clusterwatch.model.job import names_of_jobs
+from clusterwatch.model.same import Same
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +33,7 @@ class Cluster:
     Attributes:
         nodes: By name, as far as they are known.
         jobs: Active jobs by id.
-        recent: Decisions of the last day, oldest first; the brakes count what was to be done by them.
+        recent: Decisions of the last day with steps, oldest first; the brakes count what was to be done by them.
     """
 
     nodes: Mapping[str, Node] = field(default_factory=dict)
@@ -53,16 +56,15 @@ class Cluster:
 
     def spares(self, now: datetime) -> int | None:
         """Return how many nodes are in service and in no job; None where no node beyond those of jobs is known."""
-        in_jobs = frozenset(name for job in self.jobs.values() for name in job.nodes)
-        others = [node for name, node in self.nodes.items() if name not in in_jobs]
+        others = self.nodes.keys() - names_of_jobs(self.jobs.values())
         if not others:
             return None
         in_work = frozenset(self.in_maintenance(now))
         return sum(
-            node.state is NodeState.IN_SERVICE
-            and node.name not in in_work
-            and self.hold_on(f"node:{node.name}") is None
-            for node in others
+            self.nodes[name].state is NodeState.IN_SERVICE
+            and name not in in_work
+            and self.hold_on(f"node:{name}") is None
+            for name in others
         )
 
     def in_maintenance(self, now: datetime) -> Iterator[str]:
@@ -73,7 +75,13 @@ class Cluster:
 
     def drained(self) -> list[Node]:
         """Return the nodes that ClusterWatch took out of service."""
-        return [node for node in self.nodes.values() if node.state is NodeState.DRAINED and node.drained_by]
+        return list(_drained(Same(self.nodes)))
+
+
+# A plan asks several times, and there are thousands of nodes to look through.
+@lru_cache(maxsize=8)
+def _drained(nodes: Same[Mapping[str, Node]]) -> tuple[Node, ...]:
+    return tuple([node for node in nodes.value.values() if node.state is NodeState.DRAINED and node.drained_by])
 
 
 @dataclass(frozen=True, slots=True)

@@ -104,10 +104,11 @@ def open_world(connection: sa.Connection, now: datetime) -> World:
 
 
 def _recent(connection: sa.Connection, now: datetime) -> tuple[Decision, ...]:
-    """Return the decisions of the last day, and those that drained what is drained still."""
+    """Return the decisions of the last day that have steps, and those that drained what is drained still."""
     drained_by = sa.select(nodes.c.drained_by).where(nodes.c.drained_by != "")
     of_late = (decisions.c.happened_at > now - RECENT) | decisions.c.id.in_(drained_by)
-    return fetch_decisions(connection, of_late, order=[decisions.c.happened_at])
+    made = fetch_decisions(connection, of_late, order=[decisions.c.happened_at])
+    return tuple(decision for decision in made if decision.steps)
 
 
 def maintenance(connection: sa.Connection, now: datetime) -> tuple[MaintenanceWindow, ...]:

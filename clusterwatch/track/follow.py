@@ -150,7 +150,7 @@ def _attempt_started(book: Book, event: Event) -> None:
     if number <= job.attempt:
         return
     # Each name once for all attempts: there may be thousands of names and hundreds of attempts.
-    listed = tuple(intern(name) for name in _text(event, "nodes").split(",") if name)
+    listed = tuple(map(intern, filter(None, _text(event, "nodes").split(","))))
     ranks_per_node = _integer(event, "gpus_per_node") or 0
     book.add_attempt(
         Attempt(
@@ -469,8 +469,9 @@ def _note_first_steps(book: Book, job: Job, fold: _Fold, *, is_late: bool) -> No
         book.change_attempt(job.id, first_new_step_at=new_at)
     if is_late:
         return
-    # Whatever was thought to have stopped this attempt did not: it goes on, and may be interrupted again.
-    book.change_attempt(job.id, interrupted_at=None, decided_at=None, hung=False)
+    if current.interrupted_at or current.decided_at or current.hung:
+        # Whatever was thought to have stopped this attempt did not: it goes on, and may be interrupted again.
+        book.change_attempt(job.id, interrupted_at=None, decided_at=None, hung=False)
     if current.hung or (current.fingerprint_at and not _may_be_fatal(current.fingerprint_at, fold.last_at)):
         book.change_attempt(job.id, fingerprint="", fingerprint_at=None)
     book.pass_edge(job.id, Edge.FIRST_NEW_STEP, new_at)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from clusterwatch import policy, track
-from clusterwatch.model import Diagnosis, Event
+from clusterwatch.model import Diagnosis, Event, kinds
 from clusterwatch.model.world import world_with
 from clusterwatch.turning.deciding import record
 from clusterwatch.turning.situations import cluster_of
@@ -34,9 +34,10 @@ def return_nodes(turn: Turning) -> None:
 def call_people(turn: Turning, events: Iterable[Event]) -> None:
     """Call a person for steps that no plan waits for and of which nobody can tell whether they were done."""
     for event in events:
-        decision = policy.call_for(event, turn.limits.policy, turn.now)
-        if decision is not None:
-            record(turn, decision)
+        if event.kind == kinds.STEP_CHANGED:
+            decision = policy.call_for(event, turn.limits.policy, turn.now)
+            if decision is not None:
+                record(turn, decision)
 
 
 def _blamed_by(diagnoses: Iterable[Diagnosis]) -> dict[str, Diagnosis]:

@@ -21,8 +21,8 @@ from clusterwatch.model import (
     Trust,
     World,
 )
-from clusterwatch.turning.going_on import goes_on, running_again_since
-from clusterwatch.turning.murmuring import uncounted
+from clusterwatch.turning.going_on import goes_on, runs_again_since
+from clusterwatch.turning.murmuring import murmurs, uncounted
 from clusterwatch.turning.situations import interrupted_jobs
 from clusterwatch.turning.state import Turning
 
@@ -49,9 +49,9 @@ def circumstances(turn: Turning, incident: Incident) -> classify.Circumstances:
         stop_steps={at: each.last_step for each in attempts for at in _stops([each]) if each.last_step is not None},
         slowed=_slowed(attempts),
         went_wrong=_went_wrong(attempts),
-        restarted_at=running_again_since(turn).get(incident.id),
+        restarted_at=runs_again_since(turn, incident.id),
         cured_without=_cured_without(turn, incident),
-        murmurs=world.murmurs,
+        murmurs=murmurs(world, turn.now),
         uncounted=uncounted(turn),
     )
 

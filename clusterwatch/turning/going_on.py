@@ -32,14 +32,19 @@ def gone_on(turn: Turning) -> frozenset[str]:
 
 def running_again_since(turn: Turning) -> dict[str, datetime]:
     """Return since when the jobs run again that open incidents had stopped, by incident."""
-    found: dict[str, datetime] = {}
-    for incident_id, made in turn.world.decisions.items():
-        for decision in made:
-            latest = next(iter(turn.world.attempts.get(decision.job_id or "", ())[-1:]), None)
-            if decision.attempt and latest is not None and latest.number > decision.attempt:
-                # What was hit tells of it for some time yet.
-                found[incident_id] = latest.running_at or latest.started_at + AT_ONCE
-    return found
+    since = ((incident_id, runs_again_since(turn, incident_id)) for incident_id in turn.world.decisions)
+    return {incident_id: at for incident_id, at in since if at is not None}
+
+
+def runs_again_since(turn: Turning, incident_id: str) -> datetime | None:
+    """Return since when a job runs again that an open incident had stopped; None while it stands."""
+    since = None
+    for decision in turn.world.decisions.get(incident_id, ()):
+        latest = next(iter(turn.world.attempts.get(decision.job_id or "", ())[-1:]), None)
+        if decision.attempt and latest is not None and latest.number > decision.attempt:
+            # What was hit tells of it for some time yet.
+            since = latest.running_at or latest.started_at + AT_ONCE
+    return since
 
 
 def clear_on(turn: Turning) -> dict[str, frozenset[str]]:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from datetime import timedelta
+from datetime import datetime, timedelta
 
-from clusterwatch.model.job import names_in
+from clusterwatch.model import World
+from clusterwatch.model.job import names_of_jobs
 from clusterwatch.model.world import world_with
 from clusterwatch.turning.state import Turning
 
@@ -21,8 +22,15 @@ def uncounted(turn: Turning) -> float:
     As the count of what came fades, so does what was not counted before.
     """
     world = turn.world
-    nodes = set[str]().union(*(names_in(job.nodes) for job in world.jobs.values()))
+    nodes = names_of_jobs(world.jobs.values())
     return len(nodes) * math.exp(-max(turn.now - world.watching_since, timedelta(0)) / _DAY)
+
+
+def murmurs(world: World, now: datetime) -> dict[str, float]:
+    """Return how often in a day each kind comes of late and nothing follows: what was counted has faded since."""
+    left = math.exp(-((now - (world.murmured_at or now)) / _DAY))
+    faded = ((kind, count * left) for kind, count in world.murmurs.items())
+    return {kind: count for kind, count in faded if count > _FORGOTTEN}
 
 
 def count_murmurs(turn: Turning, told: Iterable[tuple[str, str]]) -> None:
@@ -34,12 +42,11 @@ def count_murmurs(turn: Turning, told: Iterable[tuple[str, str]]) -> None:
         turn: Whose world keeps the counts.
         told: What nothing came of, as (kind, node).
     """
-    world = turn.world
-    passed = (turn.now - (world.murmured_at or turn.now)) / _DAY
-    counted = {kind: count * math.exp(-passed) for kind, count in world.murmurs.items()}
-    for kind, node in told:
-        if not any(node in names_in(job.nodes) for job in world.jobs.values()):
-            continue
+    with_jobs = names_of_jobs(turn.world.jobs.values())
+    heard = [kind for kind, node in told if node in with_jobs]
+    if not heard:
+        return
+    counted = murmurs(turn.world, turn.now)
+    for kind in heard:
         counted[kind] = counted.get(kind, 0.0) + 1.0
-    kept = {kind: count for kind, count in counted.items() if count > _FORGOTTEN}
-    turn.world = world_with(world, murmurs=kept, murmured_at=turn.now)
+    turn.world = world_with(turn.world, murmurs=counted, murmured_at=turn.now)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
+from operator import attrgetter
+
 from clusterwatch import policy
 from clusterwatch.model import PLANNED_CAUSES, Changes, Decision, Interruption, World
 from clusterwatch.model.making import replace
@@ -43,10 +46,11 @@ def changes_of(turn: Turning) -> Changes:
 
 def _still_recent(turn: Turning) -> tuple[Decision, ...]:
     """Return the decisions of the last day, and those that drained what is drained still."""
-    since, world = turn.now - policy.DAY, turn.world
-    kept = tuple([each for each in world.recent if each.made_at > since or _has_drained(each, world)])
+    recent = turn.world.recent
+    older = bisect_right(recent, turn.now - policy.DAY, key=attrgetter("made_at"))
+    kept = [each for each in recent[:older] if _has_drained(each, turn.world)]
     # The very same ones, if all are: what follows from them need not be found out again.
-    return kept if len(kept) < len(world.recent) else world.recent
+    return (*kept, *recent[older:]) if len(kept) < older else recent
 
 
 def _has_drained(decision: Decision, world: World) -> bool:

@@ -17,7 +17,7 @@ _ENDING = frozenset({StepKind.HOLD, StepKind.REQUEUE, StepKind.STOP})
 
 def without_our_doing(events: Iterable[Event], ended_at: Mapping[str, datetime], knowledge: Knowledge) -> list[Event]:
     """Return *events* without what jobs say because ClusterWatch ended their processes; see `ended_by_us`."""
-    return [event for event in events if not _is_of_our_doing(event, ended_at, knowledge)]
+    return [event for event in events if not (ended_at and _is_of_our_doing(event, ended_at, knowledge))]
 
 
 def ended_by_us(world: World) -> dict[str, datetime]:

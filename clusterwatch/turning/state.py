@@ -92,7 +92,9 @@ class Turning:
         self.decisions[decision.id] = decision
         made = self.world.decisions.get(decision.incident_id, ())
         decisions = {**self.world.decisions, decision.incident_id: _with(made, decision)}
-        self.world = world_with(self.world, decisions=decisions, recent=_with(self.world.recent, decision))
+        # One without steps only says why nothing is done: there is nothing in it to count.
+        recent = _with(self.world.recent, decision) if decision.steps else self.world.recent
+        self.world = world_with(self.world, decisions=decisions, recent=recent)
 
     def put_attempt(self, attempt: Attempt) -> None:
         """Take *attempt* as it is now, instead of the one of its job with its number."""

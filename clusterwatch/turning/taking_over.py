@@ -18,11 +18,12 @@ def note_steps(turn: Turning, events: Iterable[Event]) -> None:
         if event.kind == kinds.STEP_CHANGED
     }
     if states:
+        moved = frozenset(step_id.rpartition(".")[0] for step_id in states)
         decisions = {
-            incident_id: tuple(_with_states(decision, states) for decision in made)
+            incident_id: tuple([_with_states(each, states) if each.id in moved else each for each in made])
             for incident_id, made in turn.world.decisions.items()
         }
-        recent = tuple(_with_states(decision, states) for decision in turn.world.recent)
+        recent = tuple([_with_states(each, states) if each.id in moved else each for each in turn.world.recent])
         turn.world = world_with(turn.world, decisions=decisions, recent=recent)
 
 
@@ -45,8 +46,6 @@ def _chosen_for(attempt: Attempt, recent: Iterable[Decision]) -> Step | None:
 
 
 def _with_states(decision: Decision, states: Mapping[str, StepState]) -> Decision:
-    if states.keys().isdisjoint(step.id for step in decision.steps):
-        return decision
     steps = tuple(replace(step, state=states.get(step.id, step.state)) for step in decision.steps)
     failed = any(step.state in ENDED_STEP_STATES - {StepState.DONE} for step in steps)
     return replace(decision, steps=tuple(_cancelled(step) if failed else step for step in steps))

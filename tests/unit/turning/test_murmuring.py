@@ -8,7 +8,7 @@ import pytest
 from clusterwatch.model import Changes, Job, JobState, Knowledge, World
 from clusterwatch.testing import NOON
 from clusterwatch.turning import Limits, Turning
-from clusterwatch.turning.murmuring import count_murmurs, uncounted
+from clusterwatch.turning.murmuring import count_murmurs, murmurs, uncounted
 
 
 def turn(now=NOON, **known):
@@ -37,17 +37,17 @@ def test_node_without_a_job_murmurs_unheard():
 def test_count_fades_by_a_factor_of_e_in_a_day():
     made = turn(NOON + timedelta(days=1), murmurs={"gpu.hot": 2.0}, murmured_at=NOON)
 
-    count_murmurs(made, [])
+    counted = murmurs(made.world, made.now)
 
-    assert made.world.murmurs == {"gpu.hot": pytest.approx(2.0 / math.e)}
+    assert counted == {"gpu.hot": pytest.approx(2.0 / math.e)}
 
 
 def test_what_has_almost_faded_is_forgotten():
     made = turn(NOON + timedelta(days=5), murmurs={"gpu.hot": 2.0}, murmured_at=NOON)
 
-    count_murmurs(made, [])
+    counted = murmurs(made.world, made.now)
 
-    assert made.world.murmurs == {}
+    assert counted == {}
 
 
 def test_what_others_count_stands_for_all_nodes_with_jobs_at_first_and_for_few_in_two_days():

@@ -12,6 +12,8 @@ from clusterwatch.model import (
     Interruption,
     Knowledge,
     Mode,
+    Step,
+    StepKind,
     World,
 )
 from clusterwatch.model.making import replace
@@ -43,12 +45,20 @@ def test_incident_that_is_there_already_is_not_written(turn):
 
 
 def test_decision_replaces_the_one_with_its_id_wherever_it_is_kept(turn):
-    turn.put_decision(DECISION)
-    turn.put_decision(replace(DECISION, reason="nothing is left to do"))
+    ask = Step("dec-1.1", "dec-1", 1, StepKind.ASK, "slurm", "job-1", {}, NOW)
+    turn.put_decision(replace(DECISION, steps=(ask,)))
+    turn.put_decision(replace(DECISION, steps=(ask,), reason="somebody else looks"))
 
-    assert [each.reason for each in turn.world.decisions["inc-1"]] == ["nothing is left to do"]
-    assert [each.reason for each in turn.world.recent] == ["nothing is left to do"]
-    assert [each.reason for each in changes_of(turn).decisions] == ["nothing is left to do"]
+    assert [each.reason for each in turn.world.decisions["inc-1"]] == ["somebody else looks"]
+    assert [each.reason for each in turn.world.recent] == ["somebody else looks"]
+    assert [each.reason for each in changes_of(turn).decisions] == ["somebody else looks"]
+
+
+def test_decision_by_which_nothing_is_done_is_none_that_the_brakes_count(turn):
+    turn.put_decision(DECISION)
+
+    assert turn.world.decisions["inc-1"] == (DECISION,)
+    assert turn.world.recent == ()
 
 
 def test_attempt_takes_the_place_of_the_one_with_its_number(turn):
