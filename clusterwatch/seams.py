@@ -292,12 +292,17 @@ class IntoTrace:
 
 @dataclass(frozen=True, slots=True)
 class TraceColumns:
-    """Which column of a table of incidents holds what; "" where there is no such column."""
+    """Which column of a table of incidents holds what; "" where there is no such column.
+
+    Attributes:
+        time_form: How the times are written, such as "%d/%m/%Y %H:%M"; "" for ISO 8601 or seconds since 1970.
+    """
 
     at: str
     cause: str
     node: str = ""
     repair_hours: str = ""
+    time_form: str = ""
 
 
 @dataclass(frozen=True, slots=True)

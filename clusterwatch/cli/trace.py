@@ -113,11 +113,14 @@ def convert(
     file: Annotated[Path, typer.Argument(metavar="FILE.csv", help="The records, with a line of names at the top.")],
     out: OutOption = None,
     name: Annotated[str, typer.Option(help="Name of the trace; that of the file otherwise.")] = "",
-    nodes: Annotated[int, typer.Option(min=0, max=100_000, help="Nodes of the job; acme knows by itself.")] = 0,
+    nodes: Annotated[int, typer.Option(min=0, max=1_000_000, help="Nodes of the job; acme knows by itself.")] = 0,
     seed: SeedOption = 1,
     min_gpus: Annotated[int, typer.Option(min=1, help="acme: only jobs with so many GPUs.")] = 8,
     job_type: Annotated[str, typer.Option(help="acme: only jobs of this type, such as Pretrain.")] = "",
     at: Annotated[str, typer.Option(metavar="COLUMN", help="incidents: when it failed.")] = "at",
+    time_form: Annotated[
+        str, typer.Option(metavar="FORM", help='incidents: how that is written, as "%d/%m/%Y %H:%M"; ISO 8601 if none.')
+    ] = "",
     cause: Annotated[str, typer.Option(metavar="COLUMN", help="incidents: why.")] = "cause",
     node: Annotated[str, typer.Option(metavar="COLUMN", help="incidents: on which node.")] = "",
     repair_hours: Annotated[str, typer.Option(metavar="COLUMN", help="incidents: how long the repair took.")] = "",
@@ -135,7 +138,7 @@ def convert(
     if form is Form.ACME:
         trace = tools.from_acme(str(file), into, least_gpus=min_gpus, job_type=job_type)
     else:
-        columns = TraceColumns(at, cause, node, repair_hours)
+        columns = TraceColumns(at, cause, node, repair_hours, time_form)
         trace = tools.from_incidents(str(file), into, columns, words or [])
     _written(tools, trace, out, output)
 

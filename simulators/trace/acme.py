@@ -14,11 +14,14 @@ from importlib import resources
 from pathlib import Path
 
 from clusterwatch.model import Cause
-from simulators.trace.converting import Failure, Into, collected, rows_of, schedule_of, time_in
+from simulators.trace.converting import Failure, Into, collected, rows_of, schedule_of, time_in, whole_in
 from simulators.trace.counting import Kinds
 from simulators.trace.records import Assumption, Schedule
 
 _NO_FAILURES = frozenset({"COMPLETED", "CANCELLED"})
+_MOST = 1_000_000
+"""Nodes, or GPUs, of the largest job that is read."""
+
 _SOURCE = "https://github.com/InternLM/AcmeTrace"
 
 
@@ -37,11 +40,11 @@ def from_acme(path: Path, into: Into, kinds: Kinds, *, least_gpus: int = 8, job_
     def failure_in(row: Mapping[str, str]) -> Failure | None:
         nonlocal largest
         state = row["state"].strip().upper()
-        gpus = int(float(row["gpu_num"] or 0))
+        gpus = whole_in(row["gpu_num"], _MOST)
         if state in _NO_FAILURES or gpus < least_gpus or (job_type and row["type"] != job_type):
             return None
         at = row.get("fail_time") or row["end_time"]
-        largest = max(largest, int(float(row["node_num"] or 0)))
+        largest = max(largest, whole_in(row["node_num"], _MOST))
         return Failure(time_in(at), _causes(state)) if at else None
 
     needed = ("job_id", "node_num", "gpu_num", "type", "state", "end_time")

@@ -10,7 +10,8 @@ import csv
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from math import ceil
+from itertools import chain, zip_longest
+from math import ceil, inf
 from pathlib import Path
 from random import Random
 
@@ -31,6 +32,10 @@ MOST_ROWS = 5_000_000
 # Around these, a time cannot be moved to another zone.
 _FIRST_YEAR, _LAST_YEAR = 1970, 9000
 _LONGEST_PIPELINE = 16
+_SEPARATORS = (",", ";", "\t")
+_COMPACT = {8: "%Y%m%d", 12: "%Y%m%d%H%M", 14: "%Y%m%d%H%M%S"}
+"""Dates without separators by their digits: read as numbers, they were all within days of each other in 1970."""
+
 _DAY = 86_400.0
 
 
@@ -88,35 +93,88 @@ def rows_of(path: Path, needed: Iterable[str]) -> Iterator[tuple[int, Mapping[st
     """
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.DictReader(file)
-            columns = list(reader.fieldnames or ())
-            missing = [Mistake(name, f"no such column: there are {', '.join(columns)}") for name in needed]
-            missing = [mistake for mistake in missing if mistake.key not in columns]
+            first = file.readline()
+            reader = csv.reader(chain((first,), file), delimiter=max(_SEPARATORS, key=first.count))
+            columns = [name.strip() for name in next(reader, [])]
+            missing = [Mistake(name, _why_not(name, columns)) for name in needed if columns.count(name) != 1]
             if missing:
                 raise ConfigError(str(path), missing)
-            for row in reader:
+            for cells in filter(None, reader):
+                yield reader.line_num, _row(cells, columns, f"line {reader.line_num}", path)
                 if reader.line_num > MOST_ROWS:
                     raise ConfigError(str(path), [Mistake("file", f"has more than {MOST_ROWS:,} rows: split it")])
-                yield reader.line_num, {name: value or "" for name, value in row.items() if isinstance(name, str)}
     except OSError as cause:
         raise SourceError(f"{path} cannot be read: {cause.strerror or cause}") from cause
     except (csv.Error, UnicodeDecodeError) as cause:
         raise ConfigError(str(path), [Mistake("file", f"is no CSV in UTF-8 ({cause})")]) from cause
 
 
-def time_in(text: str) -> datetime:
+def _why_not(name: str, columns: Sequence[str]) -> str:
+    if name in columns:
+        return "two columns have this name: rename one"
+    return f"no such column: there are {', '.join(columns)}" if columns else "no such column: the file is empty"
+
+
+def _row(cells: Sequence[str], columns: Sequence[str], place: str, path: Path) -> Mapping[str, str]:
+    beyond = [cell for cell in cells[len(columns) :] if cell.strip()]
+    if beyond:
+        words = f"has more cells than columns, the first of them {beyond[0][:40]!r}: quote what holds separators"
+        raise ConfigError(str(path), [Mistake(place, words)])
+    return dict(zip_longest(columns, cells[: len(columns)], fillvalue=""))
+
+
+def whole_in(text: str, most: int) -> int:
+    """Return the whole number that *text* says, 0 where it is empty; "8.0" is one too.
+
+    Raises:
+        ValueError: It says none, or one that is negative or above *most*.
+    """
+    try:
+        number = float(text or 0)
+    except ValueError:
+        number = inf
+    if not 0 <= number <= most:
+        raise ValueError(f"{text[:40]!r} is no number of 0 to {most:,}")
+    return int(number)
+
+
+def time_in(text: str, form: str = "") -> datetime:
     """Return the time that *text* says: ISO 8601 (UTC where no zone is named), or seconds since 1970.
+
+    With a *form*, such as "%d/%m/%Y %H:%M", only what is written so.
 
     Raises:
         ValueError: It says none.
     """
+    text = text.strip()
+    wanted = form or "2026-03-04T12:00:00Z, or seconds since 1970"
     try:
-        found = _seconds(text) or datetime.fromisoformat(text.strip())
+        found = _formed(text, form) if form else _compact(text) or _seconds(text) or _iso(text)
     except (OverflowError, OSError, ValueError) as cause:
-        raise ValueError(f"{text[:40]!r} is no time: write 2026-03-04T12:00:00Z, or seconds since 1970") from cause
+        raise ValueError(f"{text[:40]!r} is no time: write {wanted}") from cause
     if not _FIRST_YEAR <= found.year <= _LAST_YEAR:
         raise ValueError(f"{text[:40]!r} is no time between {_FIRST_YEAR} and {_LAST_YEAR}")
     return found if found.tzinfo is not None else found.replace(tzinfo=UTC)
+
+
+def _formed(text: str, form: str) -> datetime:
+    if "%z" in form:
+        return datetime.strptime(text, form).astimezone(UTC)
+    return datetime.strptime(f"{text} +0000", f"{form} %z")
+
+
+def _compact(text: str) -> datetime | None:
+    form = _COMPACT.get(len(text)) if text.isascii() and text.isdigit() else None
+    try:
+        return _formed(text, form) if form else None
+    except ValueError:
+        return None
+
+
+def _iso(text: str) -> datetime:
+    for word in (" UTC", " GMT"):
+        text = text.removesuffix(word)
+    return datetime.fromisoformat(text)
 
 
 def _seconds(text: str) -> datetime | None:
@@ -153,7 +211,7 @@ def _slots(failures: Sequence[Failure], into: Into) -> dict[str, str]:
     """Return our node for each of theirs, in the order in which they fail first."""
     if not failures:
         raise ConfigError(
-            into.name, [Mistake("rows", "none of them is a failure: look at the columns that were named")]
+            into.name, [Mistake("rows", "none of them is a failure that counts: look at what the flags name")]
         )
     if into.nodes_total < 1:
         raise ConfigError(into.name, [Mistake("nodes", "the job must have at least one node: say how many, --nodes N")])

@@ -25,6 +25,7 @@ class Columns:
         node: On which node; "" where the table has no such column.
         repair_hours: How long the repair took; "" where the table has no such column.
         words: Causes by the table's own words, in lower case; a word that is mapped to None is passed over.
+        time_form: How *at* is written, such as "%d/%m/%Y %H:%M"; "" for the forms above.
     """
 
     at: str
@@ -32,6 +33,7 @@ class Columns:
     node: str = ""
     repair_hours: str = ""
     words: Mapping[str, Cause | None] = field(default_factory=dict)
+    time_form: str = ""
 
 
 def from_incidents(path: Path, columns: Columns, into: Into, kinds: Kinds) -> Schedule:
@@ -48,7 +50,9 @@ def from_incidents(path: Path, columns: Columns, into: Into, kinds: Kinds) -> Sc
             return None
         node = row[columns.node].strip() if columns.node else ""
         repair = row[columns.repair_hours].strip() if columns.repair_hours else ""
-        return Failure(time_in(row[columns.at]), {cause: 1.0}, node, _repair_seconds(repair) if repair else None)
+        return Failure(
+            time_in(row[columns.at], columns.time_form), {cause: 1.0}, node, _repair_seconds(repair) if repair else None
+        )
 
     named = (columns.at, columns.cause, columns.node, columns.repair_hours)
     failures = collected(rows_of(path, filter(None, named)), failure_in, str(path))
@@ -71,7 +75,10 @@ def _cause(word: str, words: Mapping[str, Cause | None]) -> Cause | None:
 
 
 def _repair_seconds(text: str) -> float:
-    hours = float(text)
+    try:
+        hours = float(text)
+    except ValueError:
+        raise ValueError(f"{text[:20]!r} is no number of hours: write 1.5") from None
     if not 0 <= hours <= _LONGEST_REPAIR_HOURS:
         raise ValueError(f"a repair of {text[:20]} hours: must be 0 to {_LONGEST_REPAIR_HOURS:,.0f}")
     return hours * 3_600.0

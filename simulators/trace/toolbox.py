@@ -76,7 +76,9 @@ class TraceToolbox:
 
     def from_incidents(self, path: str, into: IntoTrace, columns: TraceColumns, words: Sequence[str]) -> Schedule:
         """Return the rows of the table *path*; *words* are "WORD=CAUSE", or "WORD=" for rows to pass over."""
-        named = Columns(columns.at, columns.cause, columns.node, columns.repair_hours, _causes(words))
+        named = Columns(
+            columns.at, columns.cause, columns.node, columns.repair_hours, _causes(words), columns.time_form
+        )
         return from_incidents(Path(path), named, _into(into), fault_kinds())
 
 

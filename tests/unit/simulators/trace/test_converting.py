@@ -1,5 +1,6 @@
 """Other people's records to traces."""
 
+import csv
 from pathlib import Path
 
 import pytest
@@ -105,6 +106,9 @@ def test_column_that_is_not_there_is_named_with_those_that_are(tmp_path: Path):
         ("at,cause,node\n1,nic,a\n2,nic,b\n3,nic,c\n", "3 of them fail, and the job has 2"),
         ("at,cause,node\n1970-01-01,nic,a\n2026-01-01,nic,a\n", "span 20,[0-9]+ days, at most 3,660 are read"),
         ("at,cause\n0001-01-01,nic\n", "line 2: '0001-01-01' is no time between 1970 and 9000"),
+        ("", "at: no such column: the file is empty"),
+        ("at,cause,at\n1,nic,2\n", "at: two columns have this name"),
+        ("at,cause\n1,nic,pulled, twice\n", "line 2: has more cells than columns, the first of them 'pulled'"),
         ('at,cause,node\n1,nic,"' + "x" * 200_000 + '"\n', "is no CSV in UTF-8"),
     ],
 )
@@ -146,3 +150,53 @@ def test_time_is_read_as_people_write_it(text: str, time: str):
 def test_time_that_is_none_is_refused(text: str):
     with pytest.raises(ValueError, match="is no time"):
         time_in(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("20260304", "2026-03-04T00:00:00+00:00"),
+        ("202603041200", "2026-03-04T12:00:00+00:00"),
+        ("20260304120030", "2026-03-04T12:00:30+00:00"),
+        ("2026-03-04 12:00:00 UTC", "2026-03-04T12:00:00+00:00"),
+        ("2026-03-04T12:00:00+0100", "2026-03-04T12:00:00+01:00"),
+        (" 1772625600.5 ", "2026-03-04T12:00:00.500000+00:00"),
+    ],
+)
+def test_times_are_read_as_tables_write_them(text: str, said: str):
+    assert time_in(text).isoformat() == said
+
+
+def test_times_of_another_form_are_read_where_it_is_named(tmp_path: Path):
+    table = written(tmp_path, "at,cause\n04/03/2026 12:00,nic\n05/03/2026 00:00,nic\n")
+    columns = Columns("at", "cause", time_form="%d/%m/%Y %H:%M")
+
+    assert [fault.at for fault in from_incidents(table, columns, Into("x", 2), SOME_KINDS).faults] == [60.0, 43_260.0]
+
+
+def test_time_that_is_not_of_the_form_is_told_with_it():
+    with pytest.raises(ValueError, match="'2026-03-04' is no time: write %d/%m/%Y"):
+        time_in("2026-03-04", "%d/%m/%Y")
+
+
+@pytest.mark.parametrize("separator", [";", "\t"])
+def test_table_may_have_other_separators_and_spaces_around_its_names(tmp_path: Path, separator: str):
+    rows = (" at ", "cause", "node"), ("2026-03-04", "nic", "a,b")
+    table = written(tmp_path, "\n".join(separator.join(row) for row in rows))
+
+    assert len(from_incidents(table, Columns("at", "cause", "node"), Into("x", 2), SOME_KINDS).faults) == 1
+
+
+@pytest.mark.parametrize(
+    ("column", "text"), [("gpu_num", "inf"), ("gpu_num", "many"), ("node_num", "-5"), ("node_num", "1e9")]
+)
+def test_size_of_a_job_of_acme_that_cannot_be_is_told_with_its_line(tmp_path: Path, column: str, text: str):
+    rows = list(csv.DictReader((DATA / "kalos.csv").open(newline="")))[:1]
+    rows[0][column] = text
+    with (tmp_path / "records.csv").open("w", newline="") as file:
+        writer = csv.DictWriter(file, list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
+
+    with pytest.raises(ConfigError, match=f"line 2: '{text}' is no number of 0 to 1,000,000"):
+        from_acme(tmp_path / "records.csv", Into("x", 0), SOME_KINDS)
