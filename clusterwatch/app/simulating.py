@@ -32,11 +32,14 @@ def text_of(path: Path | None) -> str:
     """Return the text of the file at *path*; "" for None.
 
     Raises:
-        SourceError: It cannot be read.
+        SourceError: It cannot be read, or is empty.
     """
     if path is None:
         return ""
     try:
-        return path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise SourceError(f"{path} cannot be read: {error}") from error
+    if not text.strip():
+        raise SourceError(f"{path} is empty")
+    return text

@@ -30,14 +30,16 @@ _Interval = Annotated[
 _Settings = Annotated[
     list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="Any setting; see --settings.")
 ]
-_Precision = Annotated[float, typer.Option(metavar="POINTS", help="Run until differences are this well known.")]
+_Precision = Annotated[
+    float, typer.Option(metavar="POINTS", help="Run until differences are this well known.", min=0.0001, max=100)
+]
 _Price = Annotated[float | None, typer.Option(metavar="DOLLARS", help="Of an hour of one GPU.", min=0)]
 _Rules = Annotated[
     str | None, typer.Option(metavar="NAME|FILE", help="ClusterWatch's own rules, as for `clusterwatch policy`.")
 ]
 _Save = Annotated[float | None, typer.Option(metavar="SECONDS", help="How long a save stops training.")]
 _PoliciesFile = Annotated[Path | None, typer.Option(metavar="FILE", help="TOML of policies of your own.")]
-_MeasuredFile = Annotated[Path | None, typer.Option(metavar="FILE", help="TOML of what a replay measured.")]
+_MeasuredFile = Annotated[Path | None, typer.Option(metavar="FILE", help="What a replay measured: TOML, or its JSON.")]
 _CsvFile = Annotated[Path | None, typer.Option(metavar="FILE", help="Write a line per policy and change there.")]
 _PlotFile = Annotated[Path | None, typer.Option(metavar="FILE", help="Draw where the time goes: .svg or .png.")]
 
@@ -79,6 +81,9 @@ def simulate(
         return
     if plot is not None:
         require_drawable(plot.suffix)
+    for path in filter(None, (csv, plot)):
+        # Not after minutes of runs.
+        _write(path, b"")
     shorthand = {"gpus": gpus, "days": days, "spares": spares, "save_seconds": save_seconds, "interval": interval}
     question = Question(
         policies=tuple(policy) if policy else None,
@@ -102,7 +107,11 @@ def _settings(shorthand: dict[str, int | float | None], told: list[str]) -> dict
     wrong = [name for name, sign, _ in pairs if not sign]
     if wrong:
         raise typer.BadParameter(f"expected NAME=VALUE, not {wrong[0]}", param_hint="--set")
-    return {**named, **{name.strip(): value.strip() for name, _, value in pairs}}
+    for name, _, value in pairs:
+        if name.strip() in named:
+            raise typer.BadParameter(f"{name.strip()} is set twice: say it once", param_hint="--set")
+        named[name.strip()] = value.strip()
+    return named
 
 
 def _show_settings(output: Format) -> None:

@@ -24,9 +24,19 @@ ALIASES = {
 
 _WHOLE = frozenset({"gpus", "gpus_per_node", "spares"})
 _MAY_BE_NEGATIVE = frozenset({"detect_change_seconds"})
-_POSITIVE = frozenset({"days", "gpus", "gpus_per_node", "shape", "slowdown", "interval_seconds"})
+_POSITIVE = frozenset({"days", "gpus", "gpus_per_node", "interval_seconds"})
 _CHOICES: Mapping[str, type[Arrivals] | type[Ages]] = {"arrivals": Arrivals, "ages": Ages}
-_LARGEST = {"gpus": 1_000_000, "days": 3_650, "spares": 20_000}
+_LEAST = {"shape": 0.2, "slowdown": 1.0}
+_LARGEST = {
+    "gpus": 1_000_000,
+    "days": 3_650,
+    "spares": 20_000,
+    "shape": 10.0,
+    "repair_hours": 8_784.0,
+    "repair_spread": 5.0,
+}
+_MOST_STOPS = 200_000
+"""Of one run: memory and time grow with them."""
 
 NAMES = tuple(each.name for each in fields(Scenario) if each.name != "mix")
 """Every setting; the mix of causes is none."""
@@ -49,24 +59,35 @@ def changed(scenario: Scenario, changes: Mapping[str, str], origin: str) -> Scen
     for name, text in changes.items():
         try:
             key = _key(name)
+            if key in values:
+                raise ValueError(f"{key} is changed twice: say it once")
             values[key] = _value(key, text.strip(), getattr(scenario, key))
         except ValueError as error:
             mistakes.append(Mistake(name, str(error)))
     if mistakes:
         raise ConfigError(origin, mistakes)
-    return replace(scenario, **values)
+    made = replace(scenario, **values)
+    stops = max(made.failures_per_second * made.seconds, made.planned_per_day * made.days)
+    if stops > _MOST_STOPS:
+        words = f"about {stops:,.0f} stops in a run, at most {_MOST_STOPS:,} are simulated: look at fewer days"
+        raise ConfigError(origin, [Mistake("stops", words)])
+    return made
 
 
 def parsed(text: str) -> dict[str, str]:
     """Return the changes that "name=value,name=value" tells.
 
     Raises:
-        ConfigError: If a part has no "=".
+        ConfigError: If a part has no "=", or a name comes twice.
     """
     parts = [part.partition("=") for part in text.split(",")]
     wrong = [Mistake(name.strip(), 'expected NAME=VALUE, such as "spares=+16"') for name, sign, _ in parts if not sign]
     if wrong:
         raise ConfigError(f'"{text}"', wrong)
+    named = [name.strip() for name, _, _ in parts]
+    twice = [Mistake(name, "is changed twice: say it once") for name in dict.fromkeys(named) if named.count(name) > 1]
+    if twice:
+        raise ConfigError(f'"{text}"', twice)
     return {name.strip(): value.strip() for name, _, value in parts}
 
 
@@ -79,7 +100,7 @@ def _key(name: str) -> str:
 
 def _value(key: str, text: str, current: Any) -> Any:
     if key in _CHOICES:
-        return _CHOICES[key](text)
+        return _chosen(_CHOICES[key], text)
     number = _number(text)
     # The change of the detection is a difference itself: a sign there adds nothing to anything.
     if text[:1] in "+-" and key not in _MAY_BE_NEGATIVE:
@@ -90,9 +111,19 @@ def _value(key: str, text: str, current: Any) -> Any:
         raise ValueError(f"must not be negative, not {number:g}")
     if number == 0 and key in _POSITIVE:
         raise ValueError("must be more than nothing")
-    if number > _LARGEST.get(key, float("inf")):
+    if number < _LEAST.get(key, number):
+        raise ValueError(f"at least {_LEAST[key]:,}")
+    if number > _LARGEST.get(key, number):
         raise ValueError(f"at most {_LARGEST[key]:,}")
+    if key in _WHOLE and not number.is_integer():
+        raise ValueError(f'expected a whole number, not "{text}"')
     return int(number) if key in _WHOLE else number
+
+
+def _chosen(choices: type[Arrivals] | type[Ages], text: str) -> Arrivals | Ages:
+    if text not in tuple(choices):
+        raise ValueError(f'expected one of {", ".join(choices)}, not "{text}"')
+    return choices(text)
 
 
 def _number(text: str) -> float:

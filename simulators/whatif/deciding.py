@@ -92,7 +92,7 @@ def action_table(policy: Policy, rules: str = "") -> Actions:
 
 def _limits(policy: Policy, rules: str) -> Limits:
     built_in = built_in_rules()
-    compiled = compile_policy(policy.rules, rules or built_in[policy.rules], built_in)
+    compiled = compile_policy("--rules" if rules else policy.rules, rules or built_in[policy.rules], built_in)
     limits = Limits()
     brakes = limits.policy
     return replace(limits, policy=replace(brakes, policy=compiled, modes={**brakes.modes, _ACTUATOR: Mode.AUTO}))

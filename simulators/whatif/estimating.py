@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import sqrt
@@ -15,11 +17,10 @@ from simulators.whatif.arrivals import Faults, faults
 from simulators.whatif.changing import changed, parsed, settings_of
 from simulators.whatif.deciding import Actions, action_table, built_in_rules
 from simulators.whatif.draws import Floats, Whole
+from simulators.whatif.measured import OWN, figures_of, measured_toml
 from simulators.whatif.policies import Policy, Responder, built_in_policies, built_in_texts, policies_of
 from simulators.whatif.runs import COUNTS, REASONS, Outcome, outcome_of
 from simulators.whatif.scenario import HOUR, Scenario
-
-USUAL = "clusterwatch"
 
 _SURE = 1.959964
 """Standard errors on either side of a mean that hold it with a confidence of 95 %."""
@@ -115,7 +116,7 @@ def _policies(question: Question) -> list[Policy]:
         policies = _told(question)
     except ValueError as error:
         raise ConfigError("policies", [Mistake("file", str(error))]) from error
-    usual = USUAL if USUAL in policies else next(iter(policies))
+    usual = OWN if OWN in policies else next(iter(policies))
     wanted = question.policies or (usual, *(name for name in policies if name != usual))
     unknown = [
         Mistake(name, f"no such policy; there are {', '.join(policies)}") for name in wanted if name not in policies
@@ -134,7 +135,20 @@ def _told(question: Question) -> dict[str, Policy]:
     if not question.policies_text and not question.measured_text:
         return built_in_policies()
     policies, measured = built_in_texts()
-    return policies_of(question.policies_text or policies, question.measured_text or measured)
+    told = policies_of(question.policies_text or policies, _figures(question.measured_text) or measured)
+    if not told:
+        raise ValueError("tells no policy")
+    strange = tomllib.loads(_figures(question.measured_text)).keys() - told.keys()
+    if strange:
+        raise ValueError(f"{', '.join(sorted(strange))} was measured and is no policy; there are {', '.join(told)}")
+    return told
+
+
+def _figures(measured: str) -> str:
+    """Return *measured* as TOML, where it is what a replay printed as JSON, too."""
+    if not measured.lstrip().startswith("{"):
+        return measured
+    return measured_toml({OWN: figures_of(json.loads(measured))})
 
 
 def _changed(text: str, base: _Case) -> _Case:

@@ -59,6 +59,8 @@ def figures_of(summary: Mapping[str, Any], date: str = "") -> Figures:
         }
     except KeyError as error:
         raise ValueError(f"this is no summary of a replay: it has no {error}") from error
+    except (AttributeError, TypeError) as error:
+        raise ValueError(f"this is no summary of a replay in which something was struck: {error}") from error
 
 
 def measured_toml(figures: Mapping[str, Figures]) -> str:

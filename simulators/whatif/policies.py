@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from importlib import resources
 
+from clusterwatch.model import Cause
 from simulators.whatif.causes import Harm
 from simulators.whatif.latency import Latency, fixed, latency
 
@@ -15,6 +16,29 @@ ALL = "all"
 """Stands for every cause, or every harm, that has no figure of its own."""
 
 ADVISED = "advised"
+
+_SAME = "same"
+_ROUNDED = 1e-3
+_HARMS = frozenset({ALL, *Harm})
+_CAUSES = frozenset({ALL, *Cause})
+_KEYS = frozenset(
+    {
+        "title",
+        "responder",
+        "interval",
+        "detect",
+        "decide",
+        "person",
+        "right",
+        "wrong",
+        "excludes",
+        "person_after",
+        "rules",
+    }
+)
+_MEASURED_KEYS = frozenset(
+    {"measured", "origin", "date", "false_restarts_per_day", "detect", "decide", "located", "mislocated", "diagnosed"}
+)
 
 
 class Responder(StrEnum):
@@ -53,7 +77,7 @@ class Policy:
     person: Latency = field(default_factory=lambda: fixed(0.0))
     right: Chances = field(default_factory=lambda: {ALL: 1.0})
     wrong: Chances = field(default_factory=lambda: {ALL: 0.0})
-    diagnosed: Mapping[str, Chances] = field(default_factory=lambda: {ALL: {"same": 1.0}})
+    diagnosed: Mapping[str, Chances] = field(default_factory=lambda: {ALL: {_SAME: 1.0}})
     excludes: bool = True
     person_after: int = 1000
     false_restarts_per_day: float = 0.0
@@ -83,18 +107,39 @@ def policies_of(policies: str, measured: str = "") -> dict[str, Policy]:
     """Return the policies that the TOML text *policies* tells, with the figures of the TOML text *measured*.
 
     Raises:
-        ValueError: A figure is out of range; the message begins with the policy's name.
+        ValueError: A key is unknown or missing, or a figure out of range; the message begins with the policy's name.
     """
     figures = tomllib.loads(measured)
     return {name: _named(name, table, figures.get(name)) for name, table in tomllib.loads(policies).items()}
 
 
-def _named(name: str, table: Mapping[str, object], measured: Mapping[str, object] | None) -> Policy:
+def _named(name: str, table: object, measured: object) -> Policy:
     try:
-        policy = _policy(name, table)
-        return policy if measured is None else _with_measured(policy, measured)
-    except (KeyError, TypeError, ValueError) as error:
+        policy = _policy(name, _table(table, _KEYS))
+        made = policy if measured is None else _with_measured(policy, _table(measured, _MEASURED_KEYS))
+        _require_chances(made)
+    except KeyError as error:
+        raise ValueError(f"policy {name}: {error} is missing") from error
+    except (TypeError, ValueError) as error:
         raise ValueError(f"policy {name}: {error}") from error
+    return made
+
+
+def _table(told: object, known: Collection[str]) -> Mapping[str, object]:
+    """Return *told*, a table whose keys are all *known*: a wrong word would leave the usual figure in its place."""
+    if not isinstance(told, Mapping):
+        raise ValueError(f"expected a table, not {told!r}")
+    unknown = sorted(told.keys() - set(known))
+    if unknown:
+        raise ValueError(f"{', '.join(unknown)}: unknown, expected some of {', '.join(sorted(known))}")
+    return told
+
+
+def _require_chances(policy: Policy) -> None:
+    for key in policy.right.keys() | policy.wrong.keys():
+        both = policy.right.get(key, policy.right[ALL]) + policy.wrong.get(key, policy.wrong[ALL])
+        if both > 1.0 + _ROUNDED:
+            raise ValueError(f"{key}: the chances of naming the struck node and another one add up to {both:g}")
 
 
 def _policy(name: str, table: Mapping[str, object]) -> Policy:
@@ -109,45 +154,46 @@ def _policy(name: str, table: Mapping[str, object]) -> Policy:
         latency(table["person"]),
         _chances(table.get("right", 1.0)),
         _chances(table.get("wrong", 0.0)),
-        excludes=bool(table.get("excludes", True)),
+        excludes=_yes_or_no(table.get("excludes", True)),
         person_after=int(_number(table.get("person_after", 1000))),
         rules=str(table.get("rules", "default")),
     )
 
 
 def _with_measured(policy: Policy, table: Mapping[str, object]) -> Policy:
-    diagnosed = table.get("diagnosed", {ALL: {"same": 1.0}})
-    if not isinstance(diagnosed, Mapping):
-        raise ValueError("diagnosed must be a table by cause")
+    diagnosed = _table(table.get("diagnosed", {ALL: {_SAME: 1.0}}), _CAUSES)
     return replace(
         policy,
         detect=_latencies(table["detect"]),
         decide=_latencies(table["decide"]),
         right=_chances(table["located"]),
         wrong=_chances(table.get("mislocated", 0.0)),
-        diagnosed={cause: _chances(chances) for cause, chances in diagnosed.items()},
+        diagnosed={cause: _chances(chances, {_SAME, *Cause}) for cause, chances in diagnosed.items()},
         false_restarts_per_day=_number(table.get("false_restarts_per_day", 0.0)),
         is_measured=bool(table.get("measured", False)),
     )
 
 
 def _latencies(told: object) -> dict[str, Latency]:
-    if not isinstance(told, Mapping):
-        raise ValueError(f"expected latencies by harm, not {told!r}")
-    found = {str(harm): latency(each) for harm, each in told.items()}
+    found = {str(harm): latency(each) for harm, each in _table(told, _HARMS).items()}
     missing = [harm for harm in Harm if harm not in found and ALL not in found]
     if missing:
         raise ValueError(f"no latency for {', '.join(missing)}, and none for all")
     return found
 
 
-def _chances(told: object) -> dict[str, float]:
-    found = (
-        {str(key): _number(each) for key, each in told.items()} if isinstance(told, Mapping) else {ALL: _number(told)}
-    )
+def _chances(told: object, known: Collection[str] = _CAUSES) -> dict[str, float]:
+    by_cause = _table(told, known) if isinstance(told, Mapping) else {ALL: told}
+    found = {str(key): _number(each) for key, each in by_cause.items()}
     if not all(0.0 <= chance <= 1.0 for chance in found.values()):
         raise ValueError(f"a chance lies between 0 and 1: {found}")
     return found
+
+
+def _yes_or_no(told: object) -> bool:
+    if not isinstance(told, bool):
+        raise ValueError(f"expected true or false, not {told!r}")
+    return told
 
 
 def _number(told: object) -> float:

@@ -11,6 +11,7 @@ import typer
 from typer.testing import CliRunner
 
 from clusterwatch.cli import main, simulate
+from clusterwatch.errors import SourceError
 from not_measured import NOT_MEASURED
 
 
@@ -98,8 +99,10 @@ def test_settings_are_listed_with_their_defaults():
         (("--policy", "best"), "best: no such policy"),
         (("--what-if", "spares=-40"), "must not be negative"),
         (("--plot", "out.pdf"), ".svg or .png"),
+        (("--gpus", "8", "--set", "gpus=16"), "gpus is set twice"),
+        (("--precision", "nan"), "--precision"),
     ],
-    ids=["setting", "policy", "change", "picture"],
+    ids=["setting", "policy", "change", "picture", "twice", "precision"],
 )
 def test_wrong_question_exits_with_two(arguments, told, capsys):
     with pytest.raises(SystemExit) as ended:
@@ -115,6 +118,39 @@ def test_file_that_cannot_be_read_exits_with_one(tmp_path, capsys):
 
     assert ended.value.code == 1
     assert "none.toml cannot be read" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("flag", ["--csv", "--plot"])
+def test_file_that_cannot_be_written_is_told_before_any_run(flag, tmp_path):
+    ended = run(*FEW, "--max-runs", 1_000_000, "--precision", 0.0001, flag, tmp_path / "nowhere" / "out.svg")
+
+    assert isinstance(ended.exception, SourceError)
+
+
+def test_file_that_holds_nothing_is_not_taken_for_none(tmp_path):
+    (tmp_path / "empty.toml").touch()
+
+    assert "empty.toml is empty" in str(run("--policies", tmp_path / "empty.toml").exception)
+
+
+def test_what_a_replay_printed_is_drawn_from(tmp_path):
+    quantiles = {"p50": 600.0, "p95": 700.0, "p99": 800.0}
+    summary = {
+        "trace": "mine",
+        "seed": 1,
+        "days": 54.0,
+        "automation": {"false_restarts": 0},
+        "classification": {"culprit_node_accuracy": 1.0, "by_cause": {}},
+        "latency_seconds": {"detect": quantiles, "decide": quantiles},
+    }
+    (tmp_path / "replay.json").write_text(json.dumps(summary))
+
+    slower, usual = (
+        json.loads(run(*FEW, *more, "-o", "json").stdout)["policies"][0]
+        for more in (("--measured", tmp_path / "replay.json"), ())
+    )
+
+    assert slower["lost_gpu_hours_by_reason"]["detect"] > 10 * usual["lost_gpu_hours_by_reason"]["detect"]
 
 
 def test_what_is_assumed_is_said_beside_the_answer(tmp_path):

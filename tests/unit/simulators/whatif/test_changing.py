@@ -36,7 +36,13 @@ def test_every_setting_is_told():
         ("interval", "+60", "give a value without a sign"),
         ("gpus", "0", "must be more than nothing"),
         ("gpus", "2000000", "at most 1,000,000"),
-        ("arrivals", "sometimes", "'sometimes' is not a valid Arrivals"),
+        ("arrivals", "sometimes", 'expected one of exponential, weibull, not "sometimes"'),
+        ("spares", "2.5", 'expected a whole number, not "2.5"'),
+        ("slowdown", "0.5", "at least 1.0"),
+        ("shape", "0.05", "at least 0.2"),
+        ("repair_spread", "1000", "at most 5.0"),
+        ("failures", "1e9", "stops in a run, at most 200,000 are simulated"),
+        ("planned_per_day", "1e6", "stops in a run, at most 200,000 are simulated"),
         ("days", "nan", 'expected a number, not "nan"'),
     ],
 )
@@ -44,10 +50,17 @@ def test_mistake_is_told_with_its_setting(name, text, told):
     with pytest.raises(ConfigError) as error:
         changed(Scenario(), {name: text}, "settings")
 
-    assert error.value.mistakes[0].key == name
+    assert error.value.mistakes[0].key == ("stops" if "stops in a run" in told else name)
     assert told in error.value.mistakes[0].problem
 
 
 def test_change_without_a_value_is_refused():
     with pytest.raises(ConfigError, match="expected NAME=VALUE"):
         parsed("spares=3,restart")
+
+
+def test_setting_that_is_changed_twice_is_refused_by_whatever_name():
+    with pytest.raises(ConfigError, match="spares: is changed twice"):
+        parsed("spares=+16,spares=+32")
+    with pytest.raises(ConfigError, match="start_seconds is changed twice"):
+        changed(Scenario(), parsed("restart=-60,start_seconds=10"), "test")

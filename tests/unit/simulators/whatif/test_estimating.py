@@ -99,8 +99,12 @@ def test_own_policies_are_read_from_their_text():
         ({"changes": ("spares",)}, "expected NAME=VALUE"),
         ({"policies_text": "[mine]\n"}, "policy mine: 'interval'"),
         ({"policies_text": "mine"}, "file: "),
+        ({"policies_text": "# none"}, "tells no policy"),
+        ({"measured_text": "[clusterwach]\n"}, "clusterwach was measured and is no policy"),
+        ({"measured_text": '{"trace": "tiny"}'}, "this is no summary of a replay: it has no 'classification'"),
+        ({"rules_text": "name = 7"}, "policy --rules: 3 mistakes"),
     ],
-    ids=["policy", "setting", "change", "figure", "toml"],
+    ids=["policy", "setting", "change", "figure", "toml", "none", "measured", "summary", "rules"],
 )
 def test_wrong_question_is_a_mistake_of_configuration(asked, told):
     with pytest.raises(ConfigError, match=told):

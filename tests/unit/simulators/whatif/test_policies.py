@@ -38,11 +38,19 @@ def test_figure_for_one_harm_goes_before_that_for_all():
     [
         (f"{SCRIPTED}right = 1.5\n", "policy mine: a chance lies between 0 and 1"),
         (f"{SCRIPTED}[mine.detect]\nhang = 5\n", "policy mine: no latency for crash, slow, corrupt"),
-        ('[mine]\ntitle = "mine"\n', "policy mine: 'interval'"),
+        ('[mine]\ntitle = "mine"\n', "policy mine: 'interval' is missing"),
         (SCRIPTED.replace("scripted", "magic"), "policy mine: 'magic'"),
         (SCRIPTED.replace("600", '"often"'), "policy mine: expected a number"),
+        (f"{SCRIPTED}exludes = false\n", "policy mine: exludes: unknown, expected some of decide, "),
+        (f'{SCRIPTED}excludes = "no"\n', "policy mine: expected true or false, not 'no'"),
+        (f"{SCRIPTED}[mine.detect]\nall = 5\nhangs = 600\n", "policy mine: hangs: unknown, expected some of all, "),
+        (f"{SCRIPTED}right = {{all = 1.0, faulty_gp = 0.5}}\n", "policy mine: faulty_gp: unknown"),
+        (f"{SCRIPTED}right = 0.8\nwrong = 0.3\n", "policy mine: all: the chances .* add up to 1.1"),
+        ("mine = 7\n", "policy mine: expected a table, not 7"),
     ],
-    ids=["chance", "harm", "missing", "responder", "interval"],
+    ids=[
+        *("chance", "harm", "missing", "responder", "interval", "key", "truth", "harms", "cause", "chances", "table"),
+    ],
 )
 def test_mistake_names_the_policy(text, told):
     with pytest.raises(ValueError, match=told):
