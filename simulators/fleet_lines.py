@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import string
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from functools import cache
+from functools import lru_cache
 
 from clusterwatch.model import Cause, ComponentKind, Scalar
 
@@ -65,10 +65,26 @@ are the moment the line is printed, as Slurm, glog and torchrun's failure table 
 (*sel_time_long*: as older ones do); *sel_id* is the hexadecimal number of a record in a BMC's event log.
 """
 
-DERIVED = ("glog", "iso", "report_time", "sel_time", "sel_time_long")
+
+def _glog(clock: str, milli: int) -> str:
+    # C++ lines of PyTorch pad no month. Of the nanosecond no placeholder knows more than the first three digits.
+    month, day, time = int(clock[5:7]), clock[8:10], clock[11:]
+    return f"{month}{day} {time}.{milli:03d}{milli * 7919 % 1_000_000:06d}"
+
+
+DERIVED: Mapping[str, Callable[[str, int], str]] = {
+    "glog": _glog,
+    "iso": lambda clock, _: clock.replace(" ", "T"),
+    "report_time": lambda clock, _: clock.replace(" ", "_"),
+    "sel_time": lambda clock, _: f"{clock[5:7]}/{clock[8:10]}/{clock[2:4]} | {clock[11:]} UTC",
+    "sel_time_long": lambda clock, _: f"{clock[5:7]}/{clock[8:10]}/{clock[:4]} | {clock[11:]}",
+}
 """Placeholders that follow from *clock* and *milli* where they are not put in."""
 
 _OF_THE_MOMENT = ("clock", "milli", *DERIVED)
+
+_TEMPLATES_KEPT = 4096
+"""More than the tables have."""
 
 
 class Harm(StrEnum):
@@ -138,21 +154,38 @@ class SampleWho(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class FleetLine:
-    """One template, printed *after_seconds* of onset; *seen* is the probability (0-1) that it is there at all."""
+    """One template, printed *after_seconds* of onset; *seen* is the probability (0-1) that it is there at all.
+
+    Attributes:
+        tells_time: Whether it holds the moment at which it is printed.
+        derived: What it asks for that follows from the moment.
+    """
 
     who: LineWho
     after_seconds: float
     text: str
     seen: float = 1.0
+    tells_time: bool = field(init=False, repr=False, compare=False)
+    derived: tuple[str, ...] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        """Find out what it asks for once: two thousand nodes print it."""
+        object.__setattr__(self, "tells_time", any(name in self.text for name in _OF_THE_MOMENT))
+        object.__setattr__(self, "derived", _derived_in(self.text))
 
     def printed(self, values: Mapping[str, Scalar]) -> list[str]:
         """Return the lines of the template with *values* put in."""
-        return self.text.format_map(_with_derived(values) if _asks_for(self.text, DERIVED) else values).splitlines()
+        return self.text.format_map(_with(self.derived, values) if self.derived else values).splitlines()
 
-    @property
-    def tells_time(self) -> bool:
-        """Whether it holds the moment at which it is printed."""
-        return _asks_for(self.text, _OF_THE_MOMENT)
+    def shared(self, values: Mapping[str, Scalar], own: Container[str]) -> FleetLine:
+        """Return the template with *values* put in but for *own* and for the moment, which differ from line to line.
+
+        Raises:
+            KeyError: A placeholder has no value.
+        """
+        parts = string.Formatter().parse(self.text)
+        text = "".join(_escaped(literal) + _put_in(placeholder, values, own) for literal, *placeholder in parts)
+        return replace(self, text=text)
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,32 +258,37 @@ def filled(template: Scalar, values: Mapping[str, Scalar]) -> Scalar:
     """
     if not isinstance(template, str) or "{" not in template:
         return template
-    parts = list(string.Formatter().parse(template))
-    if len(parts) == 1:
-        literal, name, spec, conversion = parts[0]
-        if name is not None and not literal and not spec and conversion is None:
-            return values[name]
-    return template.format_map(_with_derived(values))
+    alone = _alone_in(template)
+    return values[alone] if alone else template.format_map(_with(_derived_in(template), values))
 
 
-@cache
-def _asks_for(template: str, names: tuple[str, ...]) -> bool:
-    return any(name in template for name in names)
+@lru_cache(maxsize=_TEMPLATES_KEPT)
+def _alone_in(template: str) -> str:
+    """Return the placeholder that *template* consists of; "" where there is more, or less."""
+    (literal, name, spec, conversion), *more = string.Formatter().parse(template)
+    return name if name and not (literal or spec or conversion or more) else ""
 
 
-def _with_derived(values: Mapping[str, Scalar]) -> Mapping[str, Scalar]:
+def _derived_in(template: str) -> tuple[str, ...]:
+    return tuple(name for name in DERIVED if name in template)
+
+
+def _with(derived: Iterable[str], values: Mapping[str, Scalar]) -> Mapping[str, Scalar]:
+    """Return *values* with *derived* that are missing, if *values* tell the moment."""
     if "clock" not in values:
         return values
-    date, time = str(values["clock"]).split(" ")
-    year, month, day = date.split("-")
-    milli = int(values.get("milli") or 0)
-    # C++ lines of PyTorch pad no month. Of the nanosecond no placeholder knows more than the first three digits.
-    glog = f"{int(month)}{day} {time}.{milli:03d}{milli * 7919 % 1_000_000:06d}"
-    derived: dict[str, Scalar] = {
-        "glog": glog,
-        "iso": f"{date}T{time}",
-        "report_time": f"{date}_{time}",
-        "sel_time": f"{month}/{day}/{year[2:]} | {time} UTC",
-        "sel_time_long": f"{month}/{day}/{year} | {time}",
-    }
-    return {**derived, **values}
+    clock, milli = str(values["clock"]), int(values.get("milli") or 0)
+    return {**{name: DERIVED[name](clock, milli) for name in derived if name not in values}, **values}
+
+
+def _escaped(literal: str) -> str:
+    return literal.replace("{", "{{").replace("}", "}}")
+
+
+def _put_in(placeholder: Sequence[str | None], values: Mapping[str, Scalar], own: Container[str]) -> str:
+    """Return what *placeholder*, a name with its format and its conversion, gives; itself where it is one of *own*."""
+    name, spec, conversion = placeholder
+    if name is None:
+        return ""
+    itself = f"{{{name}{f'!{conversion}' if conversion else ''}{f':{spec}' if spec else ''}}}"
+    return itself if name in own or name in _OF_THE_MOMENT else _escaped(itself.format_map(values))

@@ -9,7 +9,6 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -44,8 +43,8 @@ class Outbox:
     def __init__(self, start: datetime, channel: Channel, seed: int) -> None:
         self._start, self._channel, self._seed = start, channel, seed
         self._rng: Random = seeded(seed, "channel")
-        self._numbers: Counter[str] = Counter()
-        self._skews: dict[str, timedelta] = {}
+        self._numbers: dict[str, int] = {}
+        self._of_nodes: dict[str, tuple[str, timedelta]] = {}
         self._waiting: list[_Waiting] = []
         self._is_sorted = True
         self._put_total = 0
@@ -54,7 +53,13 @@ class Outbox:
     @property
     def next_at(self) -> float | None:
         """When to look at the latest; None when nothing is on its way."""
-        return min([due for *_, due in self._waiting], default=None)
+        soonest = None
+        for arrives, _, _, due in self._in_order():
+            # Nothing is due before it arrives: what arrives later need not be gone through.
+            if soonest is not None and arrives >= soonest:
+                break
+            soonest = due if soonest is None else min(soonest, due)
+        return soonest
 
     @contextmanager
     def in_passing(self, patience_seconds: float) -> Iterator[None]:
@@ -82,7 +87,9 @@ class Outbox:
         """Tell a line that a process of a job printed on *node*; *folded* when several ranks printed it alike."""
         log_name = f"{whose.job}-{node}.log"
         origin = f"{log_name}:{self._next(log_name)}"
-        fields: dict[str, Scalar] = {"origin": origin, "stream": stream, **(folded or {})}
+        fields: dict[str, Scalar] = {"origin": origin, "stream": stream}
+        if folded:
+            fields.update(folded)
         self._send(node, at, "job_log", origin, text, Trust.USER, LINE, fields, whose)
 
     def line(self, source: str, node: str, text: str, at: float) -> None:
@@ -146,12 +153,14 @@ class Outbox:
         whose: Whose | None = None,
         late: float = 0.0,
     ) -> Reading:
-        happened_at = self._start + timedelta(seconds=round(at, 3))
-        observed_at = happened_at + timedelta(seconds=round(late, 3)) if late else happened_at
+        happened_at = self._start + timedelta(0, round(at, 3))
+        observed_at = happened_at + timedelta(0, round(late, 3)) if late else happened_at
+        boot_id, skew = self._of_nodes.get(node) or self._of_node(node)
         if trust is Trust.USER or source == "kernel_log":
-            happened_at += self._skew(node)
-        what = (source, node, position, observed_at, happened_at, f"boot-{node}", trust, subject, text, fields)
-        return _made((*what, *((whose.job, whose.attempt, whose.rank) if whose else _NOBODY), True))
+            happened_at += skew
+        job, attempt, rank = (whose.job, whose.attempt, whose.rank) if whose else _NOBODY
+        seen = (source, node, position, observed_at, happened_at, boot_id, trust, subject, text, fields)
+        return _made((*seen, job, attempt, rank, True))
 
     def _put(self, arrives: float, reading: Reading) -> None:
         self._put_total += 1
@@ -165,17 +174,17 @@ class Outbox:
             self._is_sorted = True
         return self._waiting
 
-    def _skew(self, node: str) -> timedelta:
-        if node not in self._skews:
-            rng = seeded(self._seed, "skew", node)
-            # Box-Muller: only `random()` is the same in every version of Python.
-            normal = sqrt(-2.0 * log(1.0 - rng.random())) * cos(2 * pi * rng.random())
-            self._skews[node] = timedelta(seconds=round(self._channel.skew_seconds * normal, 3))
-        return self._skews[node]
+    def _of_node(self, node: str) -> tuple[str, timedelta]:
+        """Return the boot of *node*, and how far its clock is off."""
+        rng = seeded(self._seed, "skew", node)
+        # Box-Muller: only `random()` is the same in every version of Python.
+        normal = sqrt(-2.0 * log(1.0 - rng.random())) * cos(2 * pi * rng.random())
+        skew = timedelta(seconds=round(self._channel.skew_seconds * normal, 3))
+        return self._of_nodes.setdefault(node, (f"boot-{node}", skew))
 
     def _next(self, counter: str) -> int:
-        self._numbers[counter] += 1
-        return self._numbers[counter]
+        number = self._numbers[counter] = self._numbers.get(counter, 0) + 1
+        return number
 
 
 def _arrival(waiting: _Waiting) -> float:

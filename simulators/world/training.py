@@ -30,8 +30,11 @@ class Pace:
 
     def step_seconds(self, at: float) -> float:
         """Return the seconds of a step that begins at *at*."""
-        base = next(seconds for begins, seconds in reversed(self.ramps) if begins <= at)
-        return base / self.diurnal.throughput_at(self.start + timedelta(seconds=at))
+        base = self.ramps[-1][1] if self.ramps[-1][0] <= at else self._base_before_last(at)
+        return base / self.diurnal.throughput_at(self.start + timedelta(0, at))
+
+    def _base_before_last(self, at: float) -> float:
+        return next(seconds for begins, seconds in reversed(self.ramps) if begins <= at)
 
     def slower(self, factor: float) -> Pace:
         """Return the pace at which every step takes *factor* times as long."""

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cache
+from itertools import compress, islice
 
 from clusterwatch.model import Scalar
 from simulators.cluster import gpu_pci, nic_device, nic_pci
@@ -67,14 +68,13 @@ class Voices:
     ) -> None:
         """Say what *variant* says of *node*; *loss* multiplies how often a signal is missing."""
         values = self._values(scene, node, gpu, exit_code, seed, at)
-        rng = seeded(seed, "seen")
-        for line in variant.lines:
-            if rng.random() < _seen(line.seen, loss):
-                self._say(line, scene, node, gpu, values, at + line.after_seconds)
+        told = [line.seen for line in variant.lines] + [sample.seen for sample in variant.samples]
+        seen = _seen(told, loss, seed)
+        for line in compress(variant.lines, seen):
+            self._say(line, scene, node, gpu, values, at + line.after_seconds)
         looked_at: dict[str, float] = {}
-        for sample in variant.samples:
-            if rng.random() < _seen(sample.seen, loss):
-                self._sample(sample, node, values, at, looked_at)
+        for sample in compress(variant.samples, islice(seen, len(variant.lines), None)):
+            self._sample(sample, node, values, at, looked_at)
 
     def everywhere(
         self,
@@ -102,8 +102,9 @@ class Voices:
             if line.who is LineWho.STEP:
                 self._say(line, scene, about or scene.nodes[0], 0, shared, at + line.after_seconds)
         said_by_each = [line for line in variant.lines if line.who is not LineWho.STEP][:most_lines]
+        said_by_each = [line.shared(shared, _OF_RANK) for line in said_by_each]
         for node in nodes:
-            values = shared | _of_rank(scene, node, 0)
+            values = _of_rank(scene, node, 0)
             begins = at + spread_seconds * rng.random()
             for line in said_by_each:
                 self._say_alike(line, scene, node, values, begins + line.after_seconds)
@@ -155,7 +156,7 @@ class Voices:
         first = int(values["rank"] or 0)
         if self.rank_by_rank:
             for gpu in range(scene.gpus_per_node):
-                own = values | _of_rank(scene, node, gpu)
+                own = _of_rank(scene, node, gpu)
                 self._say(line, scene, node, gpu, own, at + _RANKS_SPREAD_SECONDS * gpu / scene.gpus_per_node)
             return
         last_at = at + _RANKS_SPREAD_SECONDS * (scene.gpus_per_node - 1) / scene.gpus_per_node
@@ -249,6 +250,9 @@ def address_of(node: str) -> str:
     return f"10.{20 + number // 65_536}.{number // 256 % 256}.{number % 256}"
 
 
+_OF_RANK = frozenset({"rank", "local_rank", "pid", "thread", "host", "host_ip"})
+
+
 def _of_rank(scene: Scene, node: str, gpu: int) -> dict[str, Scalar]:
     rank = scene.slots.get(node, 0) * scene.gpus_per_node + gpu
     pid = 20_000 + 31 * scene.whose.attempt % 9_000 + 13 * rank % 60_000
@@ -261,5 +265,9 @@ def _of_peer(scene: Scene, node: str) -> dict[str, Scalar]:
     return {"peer_host": node, "peer_rank": rank, "peer_ip": address_of(node)}
 
 
-def _seen(probability: float, loss: float) -> float:
-    return 1.0 - min((1.0 - probability) * loss, 1.0)
+def _seen(probabilities: Sequence[float], loss: float, seed: int) -> list[bool]:
+    """Return which of several signals are there, by how probable each is where *loss* is 1."""
+    if all(probability >= 1.0 for probability in probabilities):
+        return [True] * len(probabilities)
+    rng = seeded(seed, "seen")
+    return [rng.random() < 1.0 - min((1.0 - probability) * loss, 1.0) for probability in probabilities]

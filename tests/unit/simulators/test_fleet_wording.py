@@ -9,6 +9,7 @@ import clusterwatch
 from clusterwatch.errors import ConfigError
 from clusterwatch.model import Cause
 from simulators.fleet_wording import (
+    DERIVED,
     EXAMPLE_VALUES,
     Blast,
     FaultKind,
@@ -234,3 +235,20 @@ def _is_among(source: str, cited: set[str]) -> bool:
     folders = () if "/issues/" in page else (page.rsplit("/", n)[0] for n in range(1, page.count("/") - 2))
     trees = {one.replace("/tree/", "/blob/") for one in cited}
     return page in cited or any(folder in trees for folder in folders)
+
+
+def test_line_that_what_all_share_was_put_in_prints_the_same_with_what_is_its_own():
+    own, moment = ("rank", "local_rank", "pid", "thread", "host", "host_ip"), ("clock", "milli")
+    shared = {name: value for name, value in EXAMPLE_VALUES.items() if name not in DERIVED}
+    values = {name: shared[name] for name in (*own, *moment)}
+    lines = [line for variants in families().values() for variant in variants for line in variant.lines]
+
+    printed = [line.shared(shared, own).printed(values) for line in lines]
+
+    assert printed == [line.printed(shared) for line in lines]
+
+
+def test_brackets_of_a_shared_value_are_printed_as_they_are():
+    line = FleetLine(LineWho.RANK, 0.0, "{{rank {rank:03d}}} in {path!r}").shared({"path": "{x}"}, {"rank"})
+
+    assert line.printed({"rank": 7}) == ["{rank 007} in '{x}'"]

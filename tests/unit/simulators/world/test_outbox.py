@@ -96,3 +96,15 @@ def test_what_is_told_in_passing_waits_no_longer_than_it_may():
 
     assert outbox.next_at == 15.0
     assert len(outbox.take(5.0)) == 1
+
+
+def test_what_is_told_in_passing_is_looked_at_with_what_is_due_before_it():
+    outbox = Outbox(START, PERFECT, 1)
+    with outbox.in_passing(60.0):
+        outbox.kernel("node001", "in passing", 1.0)
+    alone = outbox.next_at
+
+    outbox.kernel("node001", "after it", 50.0)
+    outbox.kernel("node001", "before it", 5.0)
+
+    assert (alone, outbox.next_at) == (61.0, 5.0)
