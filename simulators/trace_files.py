@@ -37,7 +37,11 @@ def open_trace(trace: str, seed: int | None, policy: str, options: Mapping[str, 
     regime = regimes().get(policy)
     save_every = _save_every(options, regime)
     every_rank = bool(options.get(EVERY_RANK))
-    return TraceFleet(assuming(schedule_of(trace, seed), options), save_every, regime, every_rank=every_rank)
+    schedule = assuming(schedule_of(trace, seed), options)
+    if len(schedule.jobs) > 1:
+        words = f"a replay lives through one job, the trace has {len(schedule.jobs)}: make one trace of each"
+        raise ConfigError(trace, [Mistake("jobs", words)])
+    return TraceFleet(schedule, save_every, regime, every_rank=every_rank)
 
 
 def _recorded(trace: str, seed: int | None, options: Mapping[str, float]) -> RecordingFleet:

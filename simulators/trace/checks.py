@@ -87,9 +87,15 @@ def _one_job_problems(job: JobPlan, gpus_per_node: int) -> Iterator[Problem]:
 
 @dataclass(slots=True)
 class RecordChecks:
-    """Checks records one after the other; remembers the ids and the time of the last one."""
+    """Checks records one after the other; remembers the ids and the time of the last one.
+
+    Attributes:
+        slots: Nodes that the jobs hold at the start.
+        seconds: How long the trace lasts.
+    """
 
     cluster: ClusterSpec
+    slots: frozenset[str]
     seconds: float
     kinds: Mapping[str, Cause] | None = None
     _ids: set[str] = field(default_factory=set)
@@ -147,7 +153,7 @@ class RecordChecks:
             yield "nodes", "must name the node it strikes"
         elif fault.component.node and fault.component.node != fault.nodes[0]:
             yield "nodes", f"must begin with the node that holds the component, {fault.component.node[:40]!r}"
-        if fault.follows is Follows.SLOT and not set(fault.nodes) <= set(self.cluster.training_nodes):
+        if fault.follows is Follows.SLOT and not self.slots.issuperset(fault.nodes):
             yield "nodes", 'one of them does not train at the start: only those have slots, or say "follows": "node"'
         yield from _duration("repair_seconds", fault.repair_seconds)
 

@@ -85,7 +85,8 @@ class _Reader:
         self._note(number, header_problems(head))
         if len(self.mistakes) == before:
             self.head = head
-            self._checks = RecordChecks(head.cluster, head.seconds, self._kinds)
+            slots = frozenset(node for job in head.jobs for node in head.nodes_of(job))
+            self._checks = RecordChecks(head.cluster, slots, head.seconds, self._kinds)
 
     def _take_record(self, number: int, text: str | bytes) -> None:
         if len(self._records) >= MOST_RECORDS:

@@ -1,8 +1,13 @@
 """The name of a trace, and what is assumed otherwise, to the fleet that lives through it."""
 
+from dataclasses import replace
+
 import pytest
 
 from clusterwatch.errors import ConfigError
+from simulators.trace.files import write_file
+from simulators.trace.generating import generate
+from simulators.trace.specs import builtin_spec
 from simulators.trace_files import open_trace
 
 
@@ -41,3 +46,12 @@ def test_assumption_that_nobody_knows_is_refused_beside_every_other_mistake():
 )
 def test_assumption_that_cannot_be_is_refused(name, value, problem):
     assert mistakes_of(**{name: value}) == {name: problem}
+
+
+def test_trace_of_two_jobs_is_not_replayed_as_if_it_had_one(tmp_path):
+    tiny = generate(builtin_spec("tiny"))
+    half = replace(tiny.jobs[0], nodes_total=2, dp=1)
+    write_file(replace(tiny, jobs=(half, replace(half, id="other")), faults=()), tmp_path / "two.jsonl")
+
+    with pytest.raises(ConfigError, match="a replay lives through one job, the trace has 2"):
+        open_trace(str(tmp_path / "two.jsonl"), None, "default", {})

@@ -252,3 +252,11 @@ def test_not_more_mistakes_are_told_than_anybody_reads():
 def test_file_of_something_else_is_told_to_be_no_trace(tmp_path: Path):
     with pytest.raises(ConfigError, match="line 1: is no JSON"):
         schedule_in(["job_id,user,node_num"], "acme.csv")
+
+
+def test_node_that_trains_in_no_job_has_no_slot():
+    roomy = {**HEADER, "cluster": {**HEADER["cluster"], "training_nodes_total": 3}}
+    fault = {**FAULT, "nodes": ["node0003"], "component": {**FAULT["component"], "node": "node0003"}}
+
+    with pytest.raises(ConfigError, match="line 2, nodes: one of them does not train at the start"):
+        schedule_in([json.dumps(roomy), json.dumps(fault)], "test")
