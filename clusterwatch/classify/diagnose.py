@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import islice
 
 from clusterwatch.classify.chance import CERTAIN, heard
 from clusterwatch.classify.circumstances import Circumstances
@@ -56,6 +57,7 @@ def diagnose(incident: Incident, knowledge: Knowledge, known: Circumstances, rev
     """
     weighed = weigh(incident, knowledge, known)
     (cause, confidence), *others = weighed.by_likelihood()
+    witnesses = _by_weight(cause, weighed)
     suspects = _suspects(cause, weighed, {placement.rank: placement for placement in known.placements})
     return Diagnosis(
         incident_id=incident.id,
@@ -66,10 +68,10 @@ def diagnose(incident: Incident, knowledge: Knowledge, known: Circumstances, rev
             Alternative(other, round(likelihood, 3)) for other, likelihood in others if likelihood >= ALTERNATIVES_FROM
         ),
         suspects=suspects,
-        evidence=_lines(cause, weighed),
+        evidence=_lines(cause, witnesses),
         absent=tuple(expectation.if_absent for expectation in weighed.absent),
-        explanation=_explanation(cause, confidence, weighed, suspects),
-        advice=_advice(cause, weighed),
+        explanation=_explanation(cause, confidence, weighed, witnesses, suspects),
+        advice=_advice(witnesses),
         made_at=now,
         node_confirmed=_is_confirmed(cause, weighed, suspects),
     )
@@ -102,8 +104,8 @@ def _by_weight(cause: Cause, weighed: Weighed) -> list[Witness]:
     return sorted(weighed.witnesses, key=lambda witness: (-witness.weight(cause), witness.evidence[0].first_at))
 
 
-def _lines(cause: Cause, weighed: Weighed) -> tuple[WeighedLine, ...]:
-    lines = [
+def _lines(cause: Cause, witnesses: Iterable[Witness]) -> tuple[WeighedLine, ...]:
+    lines = (
         WeighedLine(
             source=sample.source,
             origin=sample.origin,
@@ -114,11 +116,11 @@ def _lines(cause: Cause, weighed: Weighed) -> tuple[WeighedLine, ...]:
             count=evidence.count,
             node=evidence.component.node,
         )
-        for witness in _by_weight(cause, weighed)
+        for witness in witnesses
         for evidence in witness.evidence
         for sample in evidence.samples[:1]
-    ]
-    return tuple(lines[:LINES_KEPT])
+    )
+    return tuple(islice(lines, LINES_KEPT))
 
 
 @dataclass(frozen=True, slots=True)
@@ -257,13 +259,15 @@ def _gpu_of(component: Component, placement: Placement | None) -> str | None:
     return placement.gpu or None if placement is not None else None
 
 
-def _advice(cause: Cause, weighed: Weighed) -> str:
-    actions = (witness.signal.action for witness in _by_weight(cause, weighed) if witness.signal.action)
+def _advice(witnesses: Iterable[Witness]) -> str:
+    actions = (witness.signal.action for witness in witnesses if witness.signal.action)
     return next(actions, "Restart from the last complete checkpoint and watch whether it comes back.")
 
 
-def _explanation(cause: Cause, confidence: float, weighed: Weighed, suspects: Iterable[Suspect]) -> str:
-    telling = [witness for witness in _by_weight(cause, weighed) if witness.loudness > 0] or list(weighed.witnesses)
+def _explanation(
+    cause: Cause, confidence: float, weighed: Weighed, witnesses: Iterable[Witness], suspects: Iterable[Suspect]
+) -> str:
+    telling = [witness for witness in witnesses if witness.loudness > 0] or list(weighed.witnesses)
     sentences = [_sentence(witness) for witness in telling[:3]]
     silenced = [each for each in weighed.witnesses if not each.loudness and each not in telling and _may_follow(each)]
     explained = sum(evidence.count for witness in silenced for evidence in witness.evidence)

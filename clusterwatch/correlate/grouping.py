@@ -90,9 +90,7 @@ def add_events(
         run_again: Since when the jobs that open incidents had stopped run again, by the incident's id.
         clear_on: The nodes that the diagnoses of open incidents suspect, where those are clear, by the incident's id.
     """
-    telling = [
-        event for event in events if knowledge[event.kind].role is not Role.CONTEXT or event.kind in knowledge.endings
-    ]
+    telling = _telling(tuple(events), knowledge)
     if not telling:
         return Correlated()
     jobs_on = _jobs_by_node(jobs, {event.node for event in telling if event.job is None})
@@ -109,6 +107,13 @@ def add_events(
         grouping.add(event)
     changed = {incident_id: grouping.drafts[incident_id].incident for incident_id in grouping.changed}
     return Correlated(changed, tuple(grouping.memberships))
+
+
+def _telling(events: Sequence[Event], knowledge: Knowledge) -> list[Event]:
+    """Return those of *events*, thousands of few kinds, that may belong to an incident."""
+    kinds = {event.kind for event in events}
+    told = {kind for kind in kinds if knowledge[kind].role is not Role.CONTEXT or kind in knowledge.endings}
+    return [event for event in events if event.kind in told] if told else []
 
 
 def incident_for_interruption(event: Event, limits: Limits, now: datetime) -> Incident:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import IntEnum
+from functools import lru_cache
 
 from clusterwatch.model.component import Component
 from clusterwatch.model.reading import Scalar, Trust
@@ -78,6 +79,7 @@ def event_id(node: str, boot_id: str, source: str, position: str, kind: str) -> 
     return hashlib.blake2b(named, digest_size=16).hexdigest()
 
 
+@lru_cache(maxsize=4096)
 def kind_and_parents(kind: str) -> tuple[str, ...]:
     """Return *kind* and its more general names, special first: "gpu.xid.79", "gpu.xid", "gpu"."""
     parts = kind.split(".")

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from operator import attrgetter
 from sys import intern
+from typing import Any
 
 from clusterwatch.model import (
     Attempt,
@@ -384,11 +385,12 @@ def _progress(book: Book, event: Event) -> None:
         return
     is_ending = current.ended_at is not None or book.is_being_ended(job, fold.last_at)
     is_late = is_ending or book.is_before_interruption(job, fold.last_at)
-    _note_first_steps(book, job, fold, is_late=is_late)
+    _pass_step_edges(book, job, fold, is_late=is_late)
     slowed_at = _slowed_at(job, current, fold, _number(event, "step_seconds"))
     is_slow = slowed_at is not None and fold.last_at - slowed_at < NORMAL_AFTER
     seconds = job.step_seconds if is_slow else _normal_step_seconds(job, fold, _number(event, "step_seconds"))
-    book.change_attempt(job.id, last_step=step, last_step_at=fold.last_at, slowed_at=slowed_at)
+    told = {"last_step": step, "last_step_at": fold.last_at, "slowed_at": slowed_at}
+    book.change_attempt(job.id, **_first_steps(job, current, fold, is_late=is_late), **told)
     if is_late and job.id in book.interruptions:
         book.extend_interruption(job, max(job.highest_step, step), fold.last_at)
     book.change_job(
@@ -454,27 +456,37 @@ class _Fold:
             return self.last_at
         return self.first_at + (self.last_at - self.first_at) * ((step - self.first) / (self.last - self.first))
 
+    def first_new_at(self, job: Job) -> datetime:
+        """Return when the first of the steps ended that *job* had never done before."""
+        return self.at(max(self.first, job.highest_step + 1))
 
-def _note_first_steps(book: Book, job: Job, fold: _Fold, *, is_late: bool) -> None:
-    current = book.attempt(job.id)
-    assert current is not None
-    if current.first_step is None:
-        book.change_attempt(job.id, first_step=fold.first, first_step_at=fold.first_at)
-    if fold.first <= job.highest_step and not is_late:
+
+def _pass_step_edges(book: Book, job: Job, fold: _Fold, *, is_late: bool) -> None:
+    """Note which edges of the open interruption the steps of *fold* pass; what is told late passes none."""
+    if job.id not in book.interruptions or is_late:
+        return
+    if fold.first <= job.highest_step:
         book.pass_edge(job.id, Edge.FIRST_REPEATED_STEP, fold.first_at)
+    if fold.last > job.highest_step:
+        book.pass_edge(job.id, Edge.FIRST_NEW_STEP, fold.first_new_at(job))
+
+
+def _first_steps(job: Job, current: Attempt, fold: _Fold, *, is_late: bool) -> dict[str, Any]:
+    """Return what the steps of *fold* change in the attempt beside its last step."""
+    changes: dict[str, Any] = {}
+    if current.first_step is None:
+        changes.update(first_step=fold.first, first_step_at=fold.first_at)
     if fold.last <= job.highest_step:
-        return
-    new_at = fold.at(max(fold.first, job.highest_step + 1))
+        return changes
     if current.first_new_step_at is None:
-        book.change_attempt(job.id, first_new_step_at=new_at)
+        changes.update(first_new_step_at=fold.first_new_at(job))
     if is_late:
-        return
-    if current.interrupted_at or current.decided_at or current.hung:
-        # Whatever was thought to have stopped this attempt did not: it goes on, and may be interrupted again.
-        book.change_attempt(job.id, interrupted_at=None, decided_at=None, hung=False)
+        return changes
+    # Whatever was thought to have stopped this attempt did not: it goes on, and may be interrupted again.
+    changes.update(interrupted_at=None, decided_at=None, hung=False)
     if current.hung or (current.fingerprint_at and not _may_be_fatal(current.fingerprint_at, fold.last_at)):
-        book.change_attempt(job.id, fingerprint="", fingerprint_at=None)
-    book.pass_edge(job.id, Edge.FIRST_NEW_STEP, new_at)
+        changes.update(fingerprint="", fingerprint_at=None)
+    return changes
 
 
 def _may_be_fatal(seen_at: datetime | None, stepped_at: datetime) -> bool:

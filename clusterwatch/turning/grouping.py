@@ -25,7 +25,8 @@ def group(turn: Turning, events: Iterable[Event]) -> None:
     known = turn.world.unexplained
     if turn.incidents and known:
         _correlate(turn, known)
-    _keep_unexplained(turn, (*known, *(event for event in events if _may_matter(event, turn.knowledge))))
+    matters = {kind for kind in {event.kind for event in events} if _may_matter(kind, turn.knowledge)}
+    _keep_unexplained(turn, (*known, *(event for event in events if event.kind in matters)))
 
 
 def _correlate(turn: Turning, events: Iterable[Event]) -> None:
@@ -56,8 +57,8 @@ def _keep_unexplained(turn: Turning, events: Iterable[Event]) -> None:
     turn.world = world_with(turn.world, unexplained=tuple(waiting[-MOST_UNEXPLAINED:]))
 
 
-def _may_matter(event: Event, knowledge: Knowledge) -> bool:
-    """Say whether an event that opened no incident may yet explain one."""
-    signal = knowledge[event.kind]
+def _may_matter(kind: str, knowledge: Knowledge) -> bool:
+    """Say whether an event of *kind* that opened no incident may yet explain one."""
+    signal = knowledge[kind]
     is_cause = signal.severity >= Severity.WARNING and signal.role is not Role.CONTEXT
-    return is_cause or event.kind in knowledge.endings
+    return is_cause or kind in knowledge.endings

@@ -169,7 +169,7 @@ def test_order_of_arrival_within_a_turn_does_not_matter(drawn, shuffler):
 def test_what_tells_late_of_a_node_joins_even_an_incident_whose_job_goes_on():
     (incident,) = grouped(event("exception", "node001"))
     known = {incident.id: incident}
-    late = [event("back", "node001", NOON + seconds(700)), event("nccl.timeout", "node001", NOON + seconds(200))]
+    late = [event("back", "node001", NOON + seconds(700)), event("nccl.timeout", "node002", NOON + seconds(200))]
 
     joined = add_events(known, late, KNOWLEDGE, JOBS, Topology(), Limits(), LATER, over={incident.id})
 
