@@ -49,9 +49,11 @@ _THE_WORLDS_FAULT = (
 def store_error(error: BaseException, place: str) -> StoreError | None:
     """Return *error* as a StoreError about the database at *place*; None if it is a programming mistake."""
     said = str(getattr(error, "orig", None) or error).strip()
-    advice = next((advice for needle, advice in _NEEDLES if needle in said.lower()), None)
-    if advice is not None:
-        return StoreError(f"database {place}: {advice} ({said.splitlines()[-1]})")
+    for needle, advice in _NEEDLES:
+        if needle in said.lower():
+            # The line that says it: below it may stand the statement with a caret, above it what was tried before.
+            line = next((line for line in reversed(said.splitlines()) if needle in line.lower()), said)
+            return StoreError(f"database {place}: {advice} ({line.strip()})")
     if isinstance(error, _THE_WORLDS_FAULT):
         return StoreError(f"database {place} failed: {said}")
     return None

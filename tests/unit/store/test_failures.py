@@ -10,12 +10,14 @@ from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
+import psycopg
 import pytest
 import sqlalchemy as sa
 
 from clusterwatch.errors import StoreError
 from clusterwatch.model import Component, ComponentKind, Event
 from clusterwatch.store import Cursor, Store
+from clusterwatch.store.failures import store_error
 
 NOON = datetime(2026, 3, 4, 12, 0, tzinfo=UTC)
 NOBODY = 65534
@@ -165,3 +167,14 @@ def test_our_own_mistake_is_not_dressed_up_as_the_databases(path: Path):
     with pytest.raises(sa.exc.IntegrityError):
         store.approve("no such decision", "ada", "", NOON)
     store.close()
+
+
+@pytest.mark.parametrize(
+    ("said", "quoted"),
+    [
+        ("permission denied for schema public\nLINE 1: create\n        ^", "permission denied for schema public"),
+        ("port 1 failed: Connection refused\n\tIs the server running there?", "port 1 failed: Connection refused"),
+    ],
+)
+def test_line_that_says_what_is_wrong_is_quoted(said: str, quoted: str):
+    assert str(store_error(psycopg.OperationalError(said), "x")).endswith(f"({quoted})")
