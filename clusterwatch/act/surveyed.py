@@ -8,6 +8,7 @@ from clusterwatch.model import (
     Event,
     Finding,
     Outcome,
+    Scalar,
     Severity,
     Step,
     StepKind,
@@ -53,6 +54,12 @@ def _found_on(nodes: Collection[str], outcome: Outcome) -> list[Finding]:
     return [each for each in told if each.component.node in nodes]
 
 
+def _incident_of(step: Step) -> dict[str, Scalar]:
+    """Return for which incident *step* checks a node that was taken out: what it finds tells of that one."""
+    incident = step.arguments.get("incident")
+    return {kinds.OF_INCIDENT: incident} if incident and step.kind is StepKind.CHECK else {}
+
+
 def _event(
     step: Step, outcome: Outcome, what: str, finding: Finding, severity: Severity, text: str, job: str | None = None
 ) -> Event:
@@ -66,6 +73,6 @@ def _event(
         origin=f"step {step.id}",
         severity=severity,
         text=text,
-        fields={"step_id": step.id},
+        fields={"step_id": step.id, **_incident_of(step)},
         job=job,
     )

@@ -84,6 +84,8 @@ class Witness:
     Attributes:
         told: The cause it comes to, as another witness tells more exactly; None where none does.
         nats: The most that each piece of its evidence may say beside what comes by chance; the loudest speaks for it.
+        confirmed: The causes for which it speaks as loud as for its leading one, because others suspect them.
+        is_explained: Whether it speaks for none but those, because it is certain that others suspect them.
     """
 
     signal: Signal
@@ -91,6 +93,8 @@ class Witness:
     loudness: float
     told: Cause | None = None
     nats: tuple[float, ...] = ()
+    confirmed: frozenset[Cause] = frozenset()
+    is_explained: bool = False
 
     @property
     def may_be_chance(self) -> bool:
@@ -100,9 +104,9 @@ class Witness:
     def weight(self, cause: Cause) -> float:
         """Return what it says for *cause*, in nats: everything for the cause that was told, where one was."""
         weights = self.signal.weights
-        if self.told is None:
-            return weights.get(cause, 0.0) * self.loudness
-        return max(weights.values(), default=0.0) * self.loudness if cause is self.told else 0.0
+        if cause is self.told or cause in self.confirmed:
+            return max(weights.values(), default=0.0) * self.loudness
+        return 0.0 if self.told is not None or self.is_explained else weights.get(cause, 0.0) * self.loudness
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +154,8 @@ def _witnesses(incident: Incident, knowledge: Knowledge, known: Circumstances) -
     # No fault explains away what says of it which one it is.
     told = (signals[kind].unless for kind, cause in told_by.items() if cause is not None)
     tells = {knowledge[found[0].kind].kind for kinds in told for found in _of_kinds(kinds, by_meaning)}
+    confirmed = {kind: _confirmed(kind, by_meaning, signals, roles) for kind in by_meaning if signals[kind].confirms}
+    tells |= set[str]().union(*confirmed.values())
     tells = {kind for kind in tells if roles[kind] is Role.SUSPECT}
 
     # What fell out of something else explains nothing itself.
@@ -173,7 +179,10 @@ def _witnesses(incident: Incident, knowledge: Knowledge, known: Circumstances) -
         return (_EXPLAINED_BY_EARLIER if is_later else _EXPLAINED_BY_FAULT)[roles[kind]]
 
     def witness(kind: str, found: Sequence[Evidence]) -> Witness:
-        return Witness(signals[kind], tuple(found), loudness(kind, found) * loudest[kind], told_by[kind], audible[kind])
+        heard_at, parts = loudness(kind, found) * loudest[kind], confirmed.get(kind, {})
+        is_explained = any(max(audible[each]) >= CERTAIN for each in parts)
+        causes = frozenset(parts.values())
+        return Witness(signals[kind], tuple(found), heard_at, told_by[kind], audible[kind], causes, is_explained)
 
     return tuple(witness(kind, found) for kind, found in by_meaning.items())
 
@@ -252,6 +261,25 @@ def _told(signal: Signal, by_meaning: Mapping[str, Sequence[Evidence]], knowledg
     causes, parts = {cause for cause, _ in told}, {part for _, part in told}
     # Where they disagree it stays open; and what strikes several parts at once sits in none of them.
     return causes.pop() if len(causes) == len(parts) == 1 else None
+
+
+def _confirmed(
+    confirming: str,
+    by_meaning: Mapping[str, Sequence[Evidence]],
+    signals: Mapping[str, Signal],
+    roles: Mapping[str, Role],
+) -> dict[str, Cause]:
+    """Return the part that each other kind suspects on the nodes of the *confirming* one, which does not say which."""
+    nodes = {each.component.node for each in by_meaning[confirming]}
+    suspected = {
+        kind: part
+        for kind, found in by_meaning.items()
+        if kind != confirming and roles[kind] in (Role.FAULT, Role.SUSPECT)
+        if not nodes.isdisjoint(each.component.node for each in found)
+        if (part := _meant(signals[confirming], signals[kind])) is not None
+    }
+    follow = {each for kind in suspected for each in signals[kind].explains}
+    return {kind: part for kind, part in suspected.items() if follow.isdisjoint(kind_and_parents(kind))}
 
 
 def _meant(signal: Signal, special: Signal) -> Cause | None:

@@ -4,8 +4,9 @@ The rules:
 
 1. An event joins the best-fitting open incident that touches its component, its job or its neighbourhood, from
    10 minutes before the incident's evidence to 5 minutes after.
-2. It joins only what it may be one fault with: `sameness`. What a job tells when it has only just begun to run again
-   joins the incident that had stopped it and that nothing explains, however long the restart took.
+2. What ClusterWatch looked for because of an incident joins that one, while it is open. All else joins only what it
+   may be one fault with: `sameness`. What a job tells when it has only just begun to run again joins the incident that
+   had stopped it and that nothing explains, however long the restart took.
 3. A warning of a node on which the job runs again is kept for its next stop.
 4. An event that fits nowhere opens an incident if it is grave enough; what only gives context never does, and joins one
    only where it says that something is over.
@@ -22,7 +23,7 @@ from datetime import datetime, timedelta
 
 from clusterwatch.correlate.folding import Draft
 from clusterwatch.correlate.pieces import evidence_of
-from clusterwatch.correlate.sameness import is_one_fault
+from clusterwatch.correlate.sameness import Suspected, is_one_fault
 from clusterwatch.model import (
     Component,
     Event,
@@ -34,6 +35,7 @@ from clusterwatch.model import (
     Severity,
     Signal,
     Topology,
+    kinds,
 )
 from clusterwatch.model.job import names_in, names_of_jobs
 
@@ -41,9 +43,10 @@ Touched = str | Component
 """What an incident and an event can have in common: a job, a place or a component no node holds."""
 
 
+_OURS = "actor"
 _NONE: frozenset[str] = frozenset()
 _NEVER: Mapping[str, datetime] = {}
-_NOWHERE: Mapping[str, AbstractSet[str]] = {}
+_NOWHERE: Mapping[str, Suspected] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +77,7 @@ def add_events(
     now: datetime,
     over: AbstractSet[str] = _NONE,
     run_again: Mapping[str, datetime] = _NEVER,
-    clear_on: Mapping[str, AbstractSet[str]] = _NOWHERE,
+    suspected: Mapping[str, Suspected] = _NOWHERE,
 ) -> Correlated:
     """Return the incidents that *events* opened or joined, and the memberships.
 
@@ -88,13 +91,13 @@ def add_events(
         now: To know which events are too old to act on.
         over: Ids of open incidents that only wait for what may be told late.
         run_again: Since when the jobs that open incidents had stopped run again, by the incident's id.
-        clear_on: The nodes that the diagnoses of open incidents suspect, where those are clear, by the incident's id.
+        suspected: Where open incidents are by their diagnoses, by the incident's id.
     """
     telling = _telling(tuple(events), knowledge)
     if not telling:
         return Correlated()
     jobs_on = _jobs_by_node(jobs, {event.node for event in telling if event.job is None})
-    grouping = _Grouping(open_incidents, knowledge, jobs, jobs_on, topology, limits, now, over, run_again, clear_on)
+    grouping = _Grouping(open_incidents, knowledge, jobs, jobs_on, topology, limits, now, over, run_again, suspected)
     grouping.index(telling)
 
     # What may open an incident goes first, so that a warning of the same moment finds the incident it belongs to.
@@ -141,7 +144,7 @@ class _Grouping:
     now: datetime
     over: AbstractSet[str] = _NONE
     run_again: Mapping[str, datetime] = field(default_factory=dict)
-    clear_on: Mapping[str, AbstractSet[str]] = field(default_factory=dict)
+    suspected: Mapping[str, Suspected] = field(default_factory=dict)
     drafts: dict[str, Draft] = field(default_factory=dict)
     touching_job: dict[Touched, set[str]] = field(default_factory=dict)
     touching_place: dict[Touched, set[str]] = field(default_factory=dict)
@@ -208,6 +211,14 @@ class _Grouping:
         return [self.drafts.get(each) or self._draft(self.open_incidents[each]) for each in ids]
 
     def _best_fit(self, event: Event, signal: Signal) -> Draft | None:
+        return self._looked_for(event) or self._fitting(event, signal)
+
+    def _looked_for(self, event: Event) -> Draft | None:
+        """Return the open incident because of which ClusterWatch looked for *event*."""
+        named = event.fields.get(kinds.OF_INCIDENT) if event.source == _OURS else None
+        return self._draft(self.open_incidents[str(named)]) if named in self.open_incidents else None
+
+    def _fitting(self, event: Event, signal: Signal) -> Draft | None:
         fits = [
             (fit, draft.updated_at, draft.id)
             for draft in self._candidates(event)
@@ -245,8 +256,7 @@ class _Grouping:
         on_nodes = self._nodes_of(draft.jobs) if runs_again else None
         if on_nodes is not None and self._may_stop_it_next(draft, event, signal, on_nodes):
             return 0.0
-        clear_on = self.clear_on.get(draft.id)
-        if not is_one_fault(draft, event, signal, self.topology, on_nodes, clear_on):
+        if not is_one_fault(draft, event, signal, self.topology, on_nodes, self.suspected.get(draft.id)):
             return 0.0
         fit = 4.0 if event.component in draft.components else 0.0
         if event.job is not None and event.job in draft.jobs:

@@ -6,21 +6,32 @@
 3. Once the job runs again, what may be a cause and strikes elsewhere than the fault that is known is another incident;
    without the nodes of that fault, everything is. While none is known it may be the same one that comes back, but for
    what somebody did on purpose: that stopped nothing before, and where somebody took a node from the job, or the
-   diagnosis is clear, nothing that strikes elsewhere had stopped it.
+   diagnosis is clear, nothing that strikes elsewhere had stopped it. Neither had a part that breaks far from where the
+   diagnosis suspects it: where a job failed is known sooner than why.
 """
 
 from __future__ import annotations
 
 from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
 from datetime import timedelta
 
 from clusterwatch.correlate.folding import Draft
-from clusterwatch.model import PLANNED_CAUSES, Cause, Event, Role, Signal, Topology, Trust
+from clusterwatch.model import HARDWARE_CAUSES, PLANNED_CAUSES, Cause, Event, Role, Signal, Topology, Trust
 
 AT_ONCE = timedelta(minutes=1)
 """Two faults of a node that are no farther apart are one: it is rare that two things break in the same minute."""
 
+_NOWHERE: AbstractSet[str] = frozenset()
 _ON_PURPOSE = PLANNED_CAUSES | {Cause.HOST_MAINTENANCE}
+
+
+@dataclass(frozen=True, slots=True)
+class Suspected:
+    """The nodes that an incident's diagnosis suspects, and whether it is clear: then nothing elsewhere changes it."""
+
+    nodes: AbstractSet[str]
+    is_clear: bool
 
 
 def is_one_fault(
@@ -29,16 +40,16 @@ def is_one_fault(
     signal: Signal,
     topology: Topology,
     runs_again_on: AbstractSet[str] | None = None,
-    clear_on: AbstractSet[str] | None = None,
+    suspected: Suspected | None = None,
 ) -> bool:
     """Return whether *event* may tell of the fault of *draft*.
 
     *runs_again_on* are the nodes on which the job that the fault had stopped runs again; None while it stands.
-    *clear_on* are the nodes that a clear diagnosis suspects; None while it is not clear.
+    *suspected* is what its diagnosis says of where it is; None where it does not.
     """
     runs_again = runs_again_on is not None
     if not draft.fault_components:
-        return not (runs_again and _is_another_matter(draft, event, signal, clear_on))
+        return not (runs_again and _is_another_matter(draft, event, signal, topology, suspected))
     if runs_again_on is not None and _is_left_out(draft, runs_again_on) and not _is_on_struck_node(draft, event):
         return False
     if signal.role is Role.SYMPTOM or (signal.role is Role.SUSPECT and not runs_again):
@@ -50,13 +61,19 @@ def is_one_fault(
     return signal.leading_cause in draft.fault_causes and _is_same_place(draft, event, topology)
 
 
-def _is_another_matter(draft: Draft, event: Event, signal: Signal, clear_on: AbstractSet[str] | None) -> bool:
+def _is_another_matter(
+    draft: Draft, event: Event, signal: Signal, topology: Topology, suspected: Suspected | None
+) -> bool:
     """Return whether *event* cannot be what stopped the job before: that is known, or only one was somebody's doing."""
     if signal.leading_cause in _ON_PURPOSE:
         return signal.leading_cause not in draft.causes
     taken = {node for cause in _ON_PURPOSE for node in draft.suspected.get(cause, ())} - {""}
-    is_known = bool(taken) or clear_on is not None
-    return is_known and signal.role is not Role.SYMPTOM and event.node not in {*taken, *(clear_on or ()), ""}
+    nodes, is_clear = (suspected.nodes, suspected.is_clear) if suspected is not None else (_NOWHERE, False)
+    if event.node in {*taken, *nodes, ""} or signal.role is Role.SYMPTOM:
+        return False
+    # A mistake in a program comes back anywhere.
+    is_far = signal.leading_cause in HARDWARE_CAUSES and topology.places(nodes).isdisjoint(topology.near(event.node))
+    return bool(taken) or is_clear or (bool(nodes) and is_far)
 
 
 def _is_at_once(draft: Draft, event: Event) -> bool:

@@ -20,7 +20,7 @@ from clusterwatch.model import UNLISTED, ComponentKind, Expectation, Knowledge, 
 _SIGNAL_TEXTS = frozenset(["kind", "meaning", "severity", "role", "suspect", "action", "sources"])
 _SIGNAL_KINDS = frozenset(["unless", "after", "after_anywhere", "explains", "over_by", "harm"])
 _SIGNAL_NUMBERS = frozenset(["looks_back_seconds", "borne_seconds", "per_node_day"])
-_SIGNAL_KEYS = _SIGNAL_TEXTS | _SIGNAL_KINDS | _SIGNAL_NUMBERS | frozenset(["weights", "expects", "slows"])
+_SIGNAL_KEYS = _SIGNAL_TEXTS | _SIGNAL_KINDS | _SIGNAL_NUMBERS | frozenset(["weights", "expects", "confirms", "slows"])
 _EXPECTS_KEYS = frozenset(["kind", "source", "if_absent", "weights"])
 _EXAMPLE_KEYS = frozenset(["match", "no_match"])
 _RULE_KEYS = _EXAMPLE_KEYS | frozenset(
@@ -97,6 +97,7 @@ def _add_signal(draft: _Draft, entry: Entry) -> None:
         action=entry.text("action", required=False),
         expects=tuple(_expectations(entry)),
         unless=entry.texts("unless"),
+        confirms=entry.flag("confirms"),
         after=entry.texts("after"),
         after_anywhere=entry.texts("after_anywhere"),
         explains=entry.texts("explains"),

@@ -207,7 +207,8 @@ class LeftOut:
         incident_id, cause: Why.
         cleared_at: When it had passed enough checks, or was given back to service; None before.
         checked_at: When it was checked last; None before.
-        failures, passes: How many checks in a row it did not pass, or did.
+        failures: How many checks it did not pass.
+        passes: How many it passed since, in a row.
     """
 
     node: str
@@ -219,6 +220,11 @@ class LeftOut:
     checked_at: datetime | None = None
     failures: int = 0
     passes: int = 0
+
+    @property
+    def passes_to_clear(self) -> int:
+        """How many checks in a row clear it: what fails now and then needs the more of them."""
+        return PASSES_TO_CLEAR + self.failures
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,7 @@
 """Nodes that were taken out to what brings them back.
 
-1. A drained node is checked, and only after it passed, released.
+1. A drained node is checked once, which tells of what it was drained for; later again, and only after it passed,
+   released.
 2. A node that was left out of a job is checked while no job that is followed runs there; once it passed twice, the job
    may use it again from its next restart on.
 3. A check that failed is made again after a pause that doubles. What somebody else took out is not touched.
@@ -70,7 +71,7 @@ def _left_out(cluster: Cluster, done: Mapping[str, _Past], limits: Limits, now: 
         left.node: (job, left)
         for job in cluster.jobs.values()
         for left in (job.left_out if limits.checks(job.actuator) else ())
-        if left.cleared_at is None and _can_be_checked(cluster, left.node, now)
+        if left.cleared_at is None and _can_be_checked(cluster, left, now)
     }
     busy = names_of_jobs(cluster.jobs.values())
     found = [
@@ -82,10 +83,12 @@ def _left_out(cluster: Cluster, done: Mapping[str, _Past], limits: Limits, now: 
     return [] if is_due and breaker_before(cluster, limits, now) is not None else found
 
 
-def _can_be_checked(cluster: Cluster, name: str, now: datetime) -> bool:
-    node = cluster.nodes.get(name)
+def _can_be_checked(cluster: Cluster, left: LeftOut, now: datetime) -> bool:
+    node = cluster.nodes.get(left.node)
     is_there = node is None or node.state in (NodeState.IN_SERVICE, NodeState.SUSPECT)
-    return is_there and not _is_left_alone(cluster, name, now)
+    # What failed is asked at once, before somebody mends it; whether it is mended, when it is to return.
+    is_unasked = node is not None and node.state is NodeState.DRAINED and node.drained_by and left.checked_at is None
+    return (is_there or bool(is_unasked)) and not _is_left_alone(cluster, left.node, now)
 
 
 def _checking(job: Job, left: LeftOut, limits: Limits, now: datetime) -> _Care:
@@ -114,9 +117,10 @@ def _checking(job: Job, left: LeftOut, limits: Limits, now: datetime) -> _Care:
 
 def _pause(left: LeftOut) -> float:
     """Return the seconds from when *left* was left out, or checked last, to its next check."""
-    if left.failures:
-        return float(_CHECK_AFTER_SECONDS * 2.0 ** min(left.failures - 1, _MOST_DOUBLINGS))
-    return _SECOND_CHECK_SECONDS if left.passes else _FIRST_CHECK_SECONDS
+    if left.passes:
+        return _SECOND_CHECK_SECONDS
+    failures = min(left.failures - 1, _MOST_DOUBLINGS)
+    return _CHECK_AFTER_SECONDS * 2.0**failures if left.failures else _FIRST_CHECK_SECONDS
 
 
 def _returning(
@@ -169,7 +173,10 @@ def _due_at(steps: list[_Done], drain: Step) -> datetime:
     """Return when the node is to be checked: some time after the last thing that was done to it."""
     given = drain.arguments.get("check_after_seconds")
     seconds = float(given) if isinstance(given, int | float) else _CHECK_AFTER_SECONDS
-    since = [step for _, step in steps if (step.changed_at or drain.not_after) >= (drain.changed_at or drain.not_after)]
+    drained_at = drain.changed_at or drain.not_after
+    # A check that asks what failed does not tell whether it was mended.
+    mending = (step for made, step in steps if made.rule != CHECK_AGAIN)
+    since = [step for step in mending if (step.changed_at or drain.not_after) >= drained_at]
     failures = sum(step.kind is StepKind.CHECK and step.state is not StepState.DONE for step in since)
     last = max((step.changed_at for step in since if step.changed_at is not None), default=drain.not_after)
     return last + timedelta(seconds=seconds * 2.0 ** min(failures, _MOST_DOUBLINGS))

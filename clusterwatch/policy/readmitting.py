@@ -45,9 +45,9 @@ def stays_out(
     if obstacle or left.cleared_at is not None:
         return obstacle
     if limits.checks(job.actuator):
-        if left.failures:
-            return f"failed its last check, and {left.failures} in all"
-        return "passed a check, and is checked once more" if left.passes else "no check of it passed yet"
+        if left.passes:
+            return f"passed {left.passes} of the {left.passes_to_clear} checks in a row that clear it"
+        return f"failed its last check, and {left.failures} in all" if left.failures else "no check of it passed yet"
     if not any(each.number > left.attempt and each.first_new_step_at is not None for each in attempts):
         return "the job has made no new step without it"
     ends_at = left.since + limits.readmit_after

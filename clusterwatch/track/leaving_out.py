@@ -11,7 +11,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from clusterwatch.model import ENDED_STEP_STATES, Event, LeftOut, StepKind, StepState, kinds
-from clusterwatch.model.job import PASSES_TO_CLEAR
 from clusterwatch.track.book import Book
 
 WAS_EXCLUDED = "was_excluded"
@@ -63,8 +62,8 @@ def _after_check(left: LeftOut, event: Event) -> LeftOut:
     if not _is_done(event):
         return replace(left, cleared_at=None, checked_at=at, failures=left.failures + 1, passes=0)
     passes = left.passes + 1
-    is_clear = passes >= PASSES_TO_CLEAR or event.fields.get("step_kind") == StepKind.RELEASE.value
-    return replace(left, cleared_at=at if is_clear else None, checked_at=at, failures=0, passes=passes)
+    is_clear = passes >= left.passes_to_clear or event.fields.get("step_kind") == StepKind.RELEASE.value
+    return replace(left, cleared_at=at if is_clear else None, checked_at=at, passes=passes)
 
 
 def _given_back(book: Book, event: Event, node: str) -> None:

@@ -15,6 +15,9 @@ from clusterwatch.turning.state import Turning
 TOLD_LATE = timedelta(minutes=20)
 """So long after it began, an incident whose cause is not clear waits for what schedulers and controllers tell late."""
 
+CHECKED_WITHIN = timedelta(minutes=20)
+"""So long after a node was left out it has passed its checks, or failed one."""
+
 TIDIED_EVERY = timedelta(minutes=10)
 """Nobody waits for an incident that is over to be closed: those that become so are closed together."""
 
@@ -79,8 +82,18 @@ def _tidied_at(over_at: datetime) -> datetime:
 
 def _told_until(turn: Turning, incident: Incident) -> datetime:
     """Return until when more may be told of an incident whose jobs go on; not after now when nothing is awaited."""
-    late_at = incident.opened_at + TOLD_LATE if _may_be_told_late(turn, incident) else turn.now
-    return max(late_at, may_come_back_until(turn, incident.id))
+    told_at = [turn.now, may_come_back_until(turn, incident.id)]
+    if _may_be_told_late(turn, incident):
+        told_at += [incident.opened_at + TOLD_LATE, *_checked_at(turn, incident)]
+    return max(told_at)
+
+
+def _checked_at(turn: Turning, incident: Incident) -> list[datetime]:
+    """Return until when the nodes will have been checked that were left out because of *incident*."""
+    jobs = (turn.world.jobs[job_id] for job_id in incident.jobs if job_id in turn.world.jobs)
+    left_out = (left for job in jobs if turn.limits.policy.checks(job.actuator) for left in job.left_out)
+    mine = (left for left in left_out if left.incident_id == incident.id and left.cleared_at is None)
+    return [left.since + CHECKED_WITHIN for left in mine if not left.failures]
 
 
 def _may_be_told_late(turn: Turning, incident: Incident) -> bool:

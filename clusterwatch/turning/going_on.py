@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 
+from clusterwatch.correlate import Suspected
 from clusterwatch.model import HARDWARE_CAUSES, UNDETERMINED_CAUSES, Diagnosis, Incident
 from clusterwatch.turning.limits import AT_ONCE, CLEAR_FROM, LIKELY_FROM
 from clusterwatch.turning.state import Turning
 
 COMES_BACK_WITHIN = timedelta(minutes=5)
 """A job that stops again so soon after it made new steps has not gone on: what stopped it before may do so still."""
+
+BESIDE_THE_FIRST = 0.2
+"""Who is suspected less than this, measured by the first suspect, was hit by what the first one did."""
 
 
 def goes_on(turn: Turning, incident: Incident) -> bool:
@@ -47,19 +52,25 @@ def runs_again_since(turn: Turning, incident_id: str) -> datetime | None:
     return since
 
 
-def clear_on(turn: Turning) -> dict[str, frozenset[str]]:
-    """Return the nodes that clear diagnoses suspect, by incident."""
+def suspected(turn: Turning, incidents: Iterable[str]) -> dict[str, Suspected]:
+    """Return where *incidents* are by their diagnoses, where those name a cause."""
+    diagnosed = ((key, turn.world.diagnoses[key]) for key in incidents if key in turn.world.diagnoses)
     return {
-        incident_id: frozenset(suspect.component.node for suspect in diagnosis.suspects)
-        for incident_id, diagnosis in turn.world.diagnoses.items()
-        if _is_clear(diagnosis)
+        key: Suspected(_nodes_of(diagnosis), _is_clear(diagnosis))
+        for key, diagnosis in diagnosed
+        if diagnosis.cause not in UNDETERMINED_CAUSES
     }
+
+
+def _nodes_of(diagnosis: Diagnosis) -> frozenset[str]:
+    least = max((suspect.score for suspect in diagnosis.suspects), default=0.0) * BESIDE_THE_FIRST
+    return frozenset(each.component.node for each in diagnosis.suspects if each.score >= least) - {""}
 
 
 def _is_clear(diagnosis: Diagnosis) -> bool:
     """Return whether a part that breaks elsewhere would not change *diagnosis*; that of a program hangs on no part."""
     enough = CLEAR_FROM if diagnosis.cause in HARDWARE_CAUSES else LIKELY_FROM
-    return diagnosis.confidence >= enough and diagnosis.cause not in UNDETERMINED_CAUSES
+    return diagnosis.confidence >= enough
 
 
 def may_come_back_until(turn: Turning, incident_id: str) -> datetime:

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from clusterwatch import correlate
 from clusterwatch.model import Event, Knowledge, Role, Severity
 from clusterwatch.model.world import world_with
-from clusterwatch.turning.going_on import clear_on, gone_on, running_again_since
+from clusterwatch.turning.going_on import gone_on, running_again_since, suspected
 from clusterwatch.turning.murmuring import count_murmurs
 from clusterwatch.turning.naming import by_name
 from clusterwatch.turning.own_doing import ended_by_us, without_our_doing
@@ -30,6 +30,7 @@ def group(turn: Turning, events: Iterable[Event]) -> None:
 
 
 def _correlate(turn: Turning, events: Iterable[Event]) -> None:
+    run_again = running_again_since(turn)
     grouped = correlate.add_events(
         turn.world.incidents,
         events,
@@ -39,8 +40,8 @@ def _correlate(turn: Turning, events: Iterable[Event]) -> None:
         turn.limits.correlate,
         turn.now,
         gone_on(turn),
-        running_again_since(turn),
-        clear_on(turn),
+        run_again,
+        suspected(turn, run_again),
     )
     turn.memberships += grouped.memberships
     for incident in grouped.incidents.values():

@@ -60,12 +60,16 @@ def _explaining(turn: Turning, interruption: Interruption, at: datetime) -> Inci
     # What was there before this attempt began stopped an earlier one, and is no reason of this one.
     begun = [each.running_at or each.started_at for each in attempts[1:]]
     recent_from, since = max([at - AT_ONCE, *begun]), max([at - turn.limits.correlate.before, *begun])
+    # What is found on a node that was left out before is no reason either.
+    job = turn.world.jobs[interruption.job_id]
+    out = {left.node for left in job.left_out if left.attempt < job.attempt}
 
     def fitness(incident: Incident) -> tuple[int, int, bool, datetime, str]:
-        recent = [evidence for evidence in incident.evidence if evidence.last_at >= recent_from]
+        told = [evidence for evidence in incident.evidence if evidence.component.node not in out]
+        recent = [evidence for evidence in told if evidence.last_at >= recent_from]
         weight = max(_weight(evidence, turn.knowledge) for evidence in recent or incident.evidence)
         is_kept = incident.id == interruption.incident_id
-        grade = _grade(incident, recent, since, turn.knowledge)
+        grade = _grade(told, recent, since, turn.knowledge)
         return (grade, round(weight), is_kept, incident.updated_at, incident.id)
 
     return max(_candidates(turn, interruption, at), key=fitness, default=None)
@@ -85,11 +89,11 @@ def _candidates(turn: Turning, interruption: Interruption, at: datetime) -> list
     ]
 
 
-def _grade(incident: Incident, recent: Sequence[Evidence], since: datetime, knowledge: Knowledge) -> int:
-    """Return how near *incident* comes to a reason: 3 for a recent one, 2 for one before, 1 for recent symptoms."""
+def _grade(told: Sequence[Evidence], recent: Sequence[Evidence], since: datetime, knowledge: Knowledge) -> int:
+    """Return how near what is *told* comes to a reason: 3 for a recent one, 2 for one before, 1 for recent symptoms."""
     if any(_may_be_cause(evidence, knowledge) for evidence in recent):
         return 3
-    earlier = (each for each in incident.evidence if each.last_at >= since and each.trust is Trust.NODE)
+    earlier = (each for each in told if each.last_at >= since and each.trust is Trust.NODE)
     if any(_may_be_cause(each, knowledge) and each.severity >= Severity.ERROR for each in earlier):
         return 2
     return 1 if recent else 0

@@ -50,3 +50,12 @@ def test_what_the_check_of_one_node_finds_is_told_in_the_words_of_the_catalogue(
         ("gpu.reset_required", "0000:2a:00"),
     ]
     assert len({each.id for each in told}) == 2
+
+
+def test_what_a_check_finds_tells_for_which_incident_the_node_was_taken_out():
+    arguments = {"node": "node001", "incident": "inc-1"}
+    check = Step("c.1", "d", 1, StepKind.CHECK, "recording", "job-1", arguments, NOON + seconds(600))
+
+    told = events_of_check(check, Outcome("c.1", StepState.FAILED, NOON, "", {"found": "node001 gpu.lost gpu 0"}))
+
+    assert [each.fields["incident"] for each in told] == ["inc-1", "inc-1"]

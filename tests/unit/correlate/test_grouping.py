@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -166,12 +167,32 @@ def test_order_of_arrival_within_a_turn_does_not_matter(drawn, shuffler):
     assert {each.id: each for each in grouped(*events)} == {each.id: each for each in grouped(*mixed)}
 
 
-def test_what_tells_late_of_a_node_joins_even_an_incident_whose_job_goes_on():
+@pytest.mark.parametrize(("kind", "after", "joins"), [("back", 700, True), ("nccl.timeout", 200, False)])
+def test_only_what_tells_late_of_a_node_joins_an_incident_whose_job_goes_on(kind, after, joins):
     (incident,) = grouped(event("exception", "node001"))
-    known = {incident.id: incident}
-    late = [event("back", "node001", NOON + seconds(700)), event("nccl.timeout", "node002", NOON + seconds(200))]
+    told = event(kind, "node001", NOON + seconds(after))
 
-    joined = add_events(known, late, KNOWLEDGE, JOBS, Topology(), Limits(), LATER, over={incident.id})
+    joined = add_events({incident.id: incident}, [told], KNOWLEDGE, JOBS, Topology(), Limits(), LATER, {incident.id})
 
-    assert kinds_of(joined.incidents[incident.id]) == ["exception", "back"]
-    assert len(joined.incidents) == 2
+    assert (incident.id in joined.incidents) is joins
+
+
+def found(number, source="actor", at=3600):
+    told = event("gpu.lost", gpu(number, "node002"), NOON + seconds(at))
+    return replace(told, source=source, fields={"incident": "inc-1"})
+
+
+@pytest.mark.parametrize(("source", "incidents"), [("actor", {"inc-1"}), ("kernel_log", {"inc-1", "another"})])
+def test_what_clusterwatch_looked_for_because_of_an_incident_joins_that_one_however_late(source, incidents):
+    (first,) = grouped(event("exception", Component(ComponentKind.RANK, "7", "node001"), NOON, job="job-1"))
+    known = {"inc-1": replace(first, id="inc-1")}
+
+    joined = grouped(found(1, source), open_incidents=known, now=NOON + seconds(3600))
+
+    assert len({**known, **{each.id: each for each in joined}}) == len(incidents)
+
+
+def test_what_was_looked_for_because_of_an_incident_that_is_over_is_an_incident_of_its_own():
+    (opened,) = grouped(found(1))
+
+    assert opened.id != "inc-1"

@@ -2,7 +2,7 @@
 
 import pytest
 
-from clusterwatch.correlate import Limits, add_events
+from clusterwatch.correlate import Limits, Suspected, add_events
 from clusterwatch.model import (
     Cause,
     Component,
@@ -33,6 +33,7 @@ KNOWLEDGE = Knowledge(
             looks_back=seconds(1200),
         ),
         Signal("hang", "no step", Severity.ERROR, Role.SYMPTOM, {Cause.UNKNOWN: 2.0}),
+        Signal("worn", "worn", Severity.ERROR, Role.SUSPECT, {Cause.GPU_HBM: 2.0}),
         Signal("warm", "warm", Severity.WARNING, Role.SUSPECT, {Cause.GPU_THERMAL: 2.0}),
     ]
 )
@@ -98,29 +99,45 @@ def test_what_strikes_elsewhere_later_did_not_take_a_node_from_the_job(node, inc
     assert incidents_after_restart(TAKEN, event("gpu.lost", gpu(node), AGAIN, job="job-1")) == incidents
 
 
+def incidents_of_later(later, suspected):
+    """Return how many incidents there are after *later*, where a job runs again that stopped as *suspected*."""
+    stopped = add_events({}, [event("hang", WHOLE, job="job-1")], KNOWLEDGE, JOBS, Topology(), Limits(), NOON).incidents
+    (known,) = stopped
+    named = {} if suspected is None else {known: suspected}
+    racks = Topology({"node001": frozenset({"rack1"}), **dict.fromkeys(("node002", "node003"), frozenset({"rack2"}))})
+    after = add_events(
+        stopped, [later], KNOWLEDGE, JOBS, racks, Limits(), AGAIN, run_again={known: AGAIN}, suspected=named
+    )
+    return len({**stopped, **after.incidents})
+
+
 @pytest.mark.parametrize(
-    ("clear_on", "incidents"),
+    ("nodes", "incidents"),
     [(None, 1), ({"node001"}, 2), ({"node002"}, 1), (set(), 2)],
     ids=["not clear", "elsewhere", "there", "on no node"],
 )
-def test_what_strikes_elsewhere_later_does_not_explain_what_is_clear(clear_on, incidents):
-    stopped = add_events({}, [event("hang", WHOLE, job="job-1")], KNOWLEDGE, JOBS, Topology(), Limits(), NOON).incidents
-    (known,) = stopped
-    later = event("gpu.lost", gpu("node002"), AGAIN, job="job-1")
+def test_what_strikes_elsewhere_later_does_not_explain_what_is_clear(nodes, incidents):
+    later = event("gpu.lost", gpu("node002"), AGAIN, job="job-1", trust=Trust.USER)
 
-    after = add_events(
-        stopped,
-        [later],
-        KNOWLEDGE,
-        JOBS,
-        Topology(),
-        Limits(),
-        AGAIN,
-        run_again={known: AGAIN},
-        clear_on={known: clear_on} if clear_on is not None else {},
-    )
+    assert incidents_of_later(later, Suspected(nodes, is_clear=True) if nodes is not None else None) == incidents
 
-    assert len({**stopped, **after.incidents}) == incidents
+
+@pytest.mark.parametrize(
+    ("kind", "nodes", "incidents"),
+    [
+        ("gpu.lost", {"node001"}, 2),
+        ("gpu.lost", {"node001", "node002"}, 1),
+        ("gpu.lost", {"node003"}, 1),
+        ("gpu.lost", set(), 1),
+        ("worn", {"node001"}, 2),
+        ("fault", {"node001"}, 1),
+    ],
+    ids=["breaks", "is suspected too", "is near", "nothing is suspected", "may break", "may be a program's"],
+)
+def test_part_that_breaks_later_does_not_explain_what_failed_elsewhere(kind, nodes, incidents):
+    later = event(kind, gpu("node002"), AGAIN, job="job-1", trust=Trust.USER)
+
+    assert incidents_of_later(later, Suspected(nodes, is_clear=False)) == incidents
 
 
 def test_job_that_stops_again_after_a_node_was_taken_from_it_may_be_the_same():

@@ -144,3 +144,33 @@ def test_programs_word_of_a_bad_access_is_no_second_witness_beside_the_drivers()
     program = event("cuda.illegal_memory_access", RANK3, NOON + seconds(1))
 
     assert diagnosis_of(driver, program).confidence <= diagnosis_of(driver).confidence + 0.02
+
+
+def test_check_that_does_not_say_what_failed_confirms_what_its_node_told_before():
+    adapter = Component(ComponentKind.NIC, "0000:2a:00.0", "node001")
+    hot = event("kernel.network.hot", adapter, NOON - seconds(500), job="job1")
+    hang = event("training.hang", Component(ComponentKind.JOB, "job1"), job="job1")
+    failed = event("node.check_failed.out", "node001", NOON + seconds(180))
+
+    assert diagnosis_of(hot, hang, failed).cause is Cause.NIC
+
+
+def test_check_that_does_not_say_what_failed_leaves_open_which_of_two_parts_it_was():
+    missing = event("kernel.pcie.link_down", Component(ComponentKind.SLOT, "101", "node001"), job="job1")
+    removed = event("bmc.drive.removed", "node001", NOON + seconds(3), job="job1")
+    lost_file = event("python.file_missing", Component(ComponentKind.RANK, "9714", "node001"), NOON, job="job1")
+
+    found = diagnosis_of(missing, removed, lost_file, event("node.check_failed.out", "node001", NOON + seconds(180)))
+
+    assert found.cause is Cause.SSD
+
+
+@pytest.mark.parametrize(
+    ("others", "cause"), [((), Cause.SERVER_CHASSIS), (("bmc.psu.failed",), Cause.POWER_SUPPLY)], ids=["none", "one"]
+)
+def test_rail_that_fails_while_no_supply_complains_fails_behind_them(others: tuple[str, ...], cause: Cause):
+    told = [event(kind, "node001", NOON + seconds(at)) for at, kind in enumerate(("bmc.voltage.main", *others))]
+    (incident,) = add_events({}, told, KNOWLEDGE, {}, Topology(), Limits(), NOON).incidents.values()
+
+    assert diagnose(incident, KNOWLEDGE, Circumstances(watched=frozenset({"bmc"})), 1, NOON).cause is cause
+    assert diagnose(incident, KNOWLEDGE, Circumstances(), 1, NOON).cause is Cause.POWER_SUPPLY

@@ -2,7 +2,19 @@
 
 from dataclasses import replace
 
-from clusterwatch.model import Decision, Hold, Mode, Node, NodeState, Step, StepKind, StepState
+from clusterwatch.model import (
+    Decision,
+    Hold,
+    Job,
+    JobState,
+    LeftOut,
+    Mode,
+    Node,
+    NodeState,
+    Step,
+    StepKind,
+    StepState,
+)
 from clusterwatch.policy import Cluster, Limits, care
 from clusterwatch.testing import NOON, seconds
 
@@ -76,3 +88,25 @@ def test_where_nobody_can_check_a_person_brings_it_back():
 
 def test_actuator_that_only_observes_is_asked_for_nothing():
     assert care(cluster(), Limits(modes={}), NOON + seconds(9000)) == ([], None)
+
+
+LEFT = LeftOut("node002", NOON, 1, "inc-1", "faulty_gpu")
+JOB = Job("job-1", "llama", JobState.TRAINING, NOON, NOON, nodes=("node001",), actuator="small_fleet", left_out=(LEFT,))
+
+
+def test_node_that_is_drained_and_left_out_is_asked_once_what_failed():
+    asked = replace(JOB, left_out=(replace(LEFT, checked_at=NOON + seconds(180), failures=1),))
+
+    (decision,), _ = care(cluster(jobs={"job-1": JOB}), Limits(), NOON + seconds(180))
+
+    assert [step.kind for step in decision.steps] == [StepKind.CHECK]
+    assert care(cluster(jobs={"job-1": asked}), Limits(), NOON + seconds(599)) == ([], NOON + seconds(600))
+
+
+def test_check_that_asks_what_failed_does_not_put_off_the_return():
+    (asking,), _ = care(cluster(jobs={"job-1": JOB}), Limits(), NOON + seconds(180))
+    failed = replace(asking.steps[0], state=StepState.FAILED, changed_at=NOON + seconds(200))
+
+    (decision,), _ = care(cluster(replace(asking, steps=(failed,))), Limits(), NOON + seconds(600))
+
+    assert [step.kind for step in decision.steps] == [StepKind.CHECK, StepKind.RELEASE]

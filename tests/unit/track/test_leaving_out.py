@@ -83,3 +83,13 @@ def test_node_on_which_a_later_attempt_runs_all_the_same_is_left_out_no_more():
     assert left_out(excluded(), started(2, "node001,node002")) == ()
     assert len(left_out(excluded(), started(2, "node001,node003"))) == 1
     assert len(left_out(excluded(), started(1, "node001,node002"))) == 1
+
+
+def test_node_that_failed_checks_has_to_pass_as_many_more():
+    passed = [passed_check(at) for at in (240.0, 840.0, 1440.0)]
+
+    (twice,) = left_out(excluded(), FAILED_CHECK, *passed[:2])
+    (thrice,) = left_out(excluded(), FAILED_CHECK, *passed)
+
+    assert (twice.cleared_at, twice.passes, twice.failures) == (None, 2, 1)
+    assert thrice.cleared_at == NOON + seconds(1440)

@@ -1,7 +1,10 @@
 """Whether jobs go on after an incident."""
 
+from dataclasses import replace
+
 import pytest
 
+from clusterwatch.correlate import Suspected
 from clusterwatch.model import (
     Attempt,
     Cause,
@@ -11,11 +14,13 @@ from clusterwatch.model import (
     Interruption,
     Knowledge,
     Mode,
+    Suspect,
     World,
+    node_component,
 )
 from clusterwatch.testing import NOON, seconds
 from clusterwatch.turning import Limits, Turning
-from clusterwatch.turning.going_on import gone_on, may_come_back_until, running_again_since
+from clusterwatch.turning.going_on import gone_on, may_come_back_until, running_again_since, suspected
 
 RESTARTED_AT, NEW_STEP_AT = NOON + seconds(60), NOON + seconds(120)
 
@@ -57,3 +62,24 @@ def test_job_that_stands_has_not_gone_on():
     stands = Interruption("int-1", "job-1", 1, "inc-1", planned=False, highest_step=5)
 
     assert gone_on(turn_after_a_restart(NEW_STEP_AT + seconds(3600), interruptions=[stands])) == frozenset()
+
+
+def suspects(*scores):
+    return tuple(Suspect(node_component(node), score) for node, score in scores)
+
+
+@pytest.mark.parametrize(
+    ("cause", "confidence", "expected"),
+    [
+        (Cause.GPU_HBM, 0.5, Suspected({"node001", "node002"}, is_clear=False)),
+        (Cause.GPU_HBM, 0.8, Suspected({"node001", "node002"}, is_clear=True)),
+        (Cause.SOFTWARE_BUG, 0.6, Suspected({"node001", "node002"}, is_clear=True)),
+        (Cause.UNKNOWN, 0.9, None),
+    ],
+)
+def test_diagnosis_that_names_a_cause_says_where_it_was_and_whether_that_is_clear(cause, confidence, expected):
+    turn = turn_after_a_restart(NOON + seconds(200))
+    said = suspects(("node001", 0.6), ("node002", 0.3), ("node003", 0.1))
+    turn.put_diagnosis(replace(diagnosis(confidence), cause=cause, suspects=said))
+
+    assert suspected(turn, ["inc-1", "inc-2"]).get("inc-1") == expected
