@@ -58,7 +58,7 @@ def respond(world: World, events: Sequence[Event], knowledge: Knowledge, limits:
         now: The present.
     """
     tracked = track.follow(world, events)
-    turn = Turning(tracked.world, tracked.changes, knowledge, limits, now, jobs_before=world.jobs)
+    turn = Turning(tracked.world, tracked.changes, knowledge, limits, now, world.jobs, world.interruptions)
     turning.note_steps(turn, events)
     turning.note_resumed(turn)
     turning.group(turn, events)

@@ -20,12 +20,16 @@ APPROVED, VETOED = "approved", "vetoed"
 
 # Made once: each is made of more parts than it takes to run it.
 _IS_APPROVED = sa.exists().where(approvals.c.decision_id == decisions.c.id, approvals.c.verdict == APPROVED)
+# By name: an index finds those that are in a state, none those that are not.
+_STATES_BEFORE_THE_END = [state for state in StepState if state not in ENDED_STEP_STATES]
 _NOT_ENDED = (
     sa.select(steps, decisions.c.mode, _IS_APPROVED.label("approved"))
     .join(decisions)
-    # By name: an index finds those that are in a state, none those that are not.
-    .where(steps.c.state.in_([state for state in StepState if state not in ENDED_STEP_STATES]))
+    .where(steps.c.state.in_(_STATES_BEFORE_THE_END))
     .order_by(decisions.c.happened_at, decisions.c.id, steps.c.position)
+)
+_ANY_NOT_ENDED = "SELECT 1 FROM steps WHERE state IN ({}) LIMIT 1".format(  # noqa: S608 - names of our own states
+    ", ".join(f"'{state}'" for state in _STATES_BEFORE_THE_END)
 )
 _MOVED = ("state", "changed_at", "detail", "id")
 _STEP = "SELECT actuator, decision_id, position FROM steps WHERE id = {mark}"
@@ -40,6 +44,9 @@ _MOVED_TO = {
 
 def to_perform(connection: sa.Connection, actuators: Mapping[str, frozenset[str] | None]) -> list[Step]:
     """Return the first step that has not ended of each decision, where it may be done and is for *actuators*."""
+    # Most of the time there is nothing to do, and to ask only that costs less than a tenth.
+    if not rows_of(connection, _ANY_NOT_ENDED):
+        return []
     return [step for step in _next_steps(connection) if _is_for(step, actuators)]
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from clusterwatch import classify
-from clusterwatch.model import Diagnosis, Incident
+from clusterwatch.model import Diagnosis, Edge, Incident, Interruption
 from clusterwatch.model.making import replace
 from clusterwatch.turning.circumstances import circumstances, evidence_that_counts
 from clusterwatch.turning.state import Turning
@@ -31,7 +31,18 @@ def diagnose(turn: Turning, incident: Incident) -> Diagnosis:
 
 def _is_told_more(turn: Turning, incident: Incident) -> bool:
     """Say whether what is known beside the evidence of *incident* changed: a job stopped of it, or goes on."""
-    return any(each.incident_id == incident.id for each in turn.interruptions.values())
+    of_it = (each for each in turn.interruptions.values() if each.incident_id == incident.id)
+    return any(_says_more(turn.interruptions_before.get(each.job_id), each) for each in of_it)
+
+
+def _says_more(before: Interruption | None, after: Interruption) -> bool:
+    """Say whether a diagnosis hangs on what changed; how far the job has come with its start is nothing to it."""
+    if before is None or (before.id, before.incident_id) != (after.id, after.incident_id):
+        return True
+    return any(before.edges.get(edge) != after.edges.get(edge) for edge in _TELLING)
+
+
+_TELLING = (Edge.LAST_STEP, Edge.RUNNING, Edge.FIRST_NEW_STEP)
 
 
 def _says_the_same(before: Diagnosis, after: Diagnosis) -> bool:

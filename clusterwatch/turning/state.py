@@ -37,6 +37,7 @@ class Turning:
         limits: Of every stage.
         now: The present.
         jobs_before: The jobs before the turn, by id: some have ended in it.
+        interruptions_before: The interruptions that were open before the turn, by job id.
         named: The events of the turn, with nodes by their names.
         wake_ups: When to look again.
         incidents: The incidents that the turn changed, by id.
@@ -58,6 +59,7 @@ class Turning:
     limits: Limits
     now: datetime
     jobs_before: Mapping[str, Job]
+    interruptions_before: Mapping[str, Interruption] = field(default_factory=dict)
     named: list[Event] = field(default_factory=list)
     wake_ups: list[datetime] = field(default_factory=list)
     incidents: dict[str, Incident] = field(default_factory=dict)

@@ -1,11 +1,14 @@
 """When a diagnosis is made anew."""
 
+import pytest
+
 from clusterwatch.correlate import Limits as CorrelateLimits
 from clusterwatch.correlate import add_events
 from clusterwatch.model import (
     Attempt,
     Cause,
     Changes,
+    Edge,
     Interruption,
     Job,
     JobState,
@@ -16,6 +19,7 @@ from clusterwatch.model import (
     Topology,
     World,
 )
+from clusterwatch.model.making import replace
 from clusterwatch.testing import NOON, event, seconds
 from clusterwatch.turning import Limits, Turning
 from clusterwatch.turning.diagnosing import diagnose
@@ -69,3 +73,21 @@ def test_incident_that_turns_out_to_have_stopped_a_job_is_weighed_by_how_near_it
 
     assert first.cause is Cause.NETWORK_SWITCH_CABLE
     assert again.cause is Cause.UNKNOWN
+
+
+@pytest.mark.parametrize(
+    ("passed", "is_weighed"), [(Edge.ACCEPTED, False), (Edge.RUNNING, True), (Edge.FIRST_NEW_STEP, True)]
+)
+def test_restart_is_weighed_where_it_tells_since_when_the_job_runs_again_and_not_how_far_it_has_come(
+    passed, is_weighed
+):
+    known = incident()
+    first = replace(diagnose(turn(known), known), advice="as it was")
+    stop = Interruption("int-1", "job-1", 1, known.id, planned=False, highest_step=5)
+    restarted = turn(known, diagnoses={known.id: first}, interruptions={"job-1": stop})
+    restarted.interruptions_before = {"job-1": stop}
+    restarted.put_interruption(replace(stop, edges={passed: STOP_AT + seconds(30)}))
+
+    again = diagnose(restarted, known)
+
+    assert (again is not first) == is_weighed
