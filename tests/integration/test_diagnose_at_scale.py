@@ -15,7 +15,7 @@ pytestmark = pytest.mark.integration
 RANKS = 256
 BYTES_EACH = 600_000
 CULPRIT = 171
-# Python and the catalogue are loaded before anything is read; a busy machine gets some patience as well.
+# Of processors, which others may use as well. Python and the catalogue are loaded before anything is read.
 STARTING_SECONDS = 5.0
 MOST_TIMES = 10.0
 
@@ -34,4 +34,4 @@ def test_rank_that_failed_first_is_named_among_those_that_waited_for_it(tmp_path
     waiting = next(line for line in found["evidence"] if line["event"] == "nccl.collective_timeout")
     assert waiting["line"] > 1000
     assert done.peak_mb < 300
-    assert done.seconds < STARTING_SECONDS + MOST_TIMES * counting_seconds
+    assert done.processor_seconds < STARTING_SECONDS + MOST_TIMES * counting_seconds

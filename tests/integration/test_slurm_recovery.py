@@ -129,7 +129,7 @@ def test_gpu_that_falls_off_the_bus_takes_its_node_out_and_the_job_goes_on(
 
 
 def test_exception_of_the_users_code_restarts_the_job_in_place(recovery: Recovery, measured: list[Reaction]):
-    job = recovery.submit(STEP_SECONDS="0.1", FAULT="raise")
+    job = recovery.submit(STEP_SECONDS="0.2", FAULT="raise")
 
     assert_restarted_once(job, 20)
     assert job.diagnosis.cause is Cause.SOFTWARE_BUG
@@ -139,7 +139,7 @@ def test_exception_of_the_users_code_restarts_the_job_in_place(recovery: Recover
 
 
 def test_checkpoint_that_is_torn_is_not_the_one_the_job_goes_on_from(recovery: Recovery, measured: list[Reaction]):
-    job = recovery.submit(STEP_SECONDS="0.1", FAULT="torn")
+    job = recovery.submit(STEP_SECONDS="0.2", FAULT="torn")
 
     assert_restarted_once(job, 10)
     # A process that was killed while it saved: nothing says by whom.
@@ -166,7 +166,7 @@ def test_node_whose_slurmd_dies_is_left_out(recovery: Recovery, measured: list[R
 
 
 def test_crash_that_comes_back_without_progress_is_given_up(recovery: Recovery, measured: list[Reaction]):
-    job = recovery.submit(STEP_SECONDS="0.1", FAULT="raise", FAULT_AT="10", FAULT_ALWAYS="1")
+    job = recovery.submit(STEP_SECONDS="0.2", FAULT="raise", FAULT_AT="10", FAULT_ALWAYS="1")
 
     view = job.wait_until_over(JobState.STOPPED)
 
@@ -202,7 +202,7 @@ def test_drain_of_an_operator_disturbs_no_job_and_is_left_alone(recovery: Recove
 def test_killed_clusterwatch_neither_forgets_nor_repeats_a_step(slurm: SlurmCluster, recovery: Recovery):
     recovery.kill()
     recovery.start("recorded")
-    job = recovery.submit(STEP_SECONDS="0.1", FAULT="raise")
+    job = recovery.submit(STEP_SECONDS="0.2", FAULT="raise")
 
     # Recorded and not begun; begun and not carried out; carried out and not written down.
     recovery.wait(lambda: bool(job.planned(StepKind.REQUEUE)), "a decision", job)

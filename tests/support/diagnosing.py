@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import resource
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -22,10 +23,11 @@ _TELLING = (
 
 @dataclass(frozen=True)
 class Diagnosed:
-    """What the command printed, how long it took from its start to its end, and the most memory it held."""
+    """What the command printed, how long it and processors took, and the most memory it held."""
 
     found: list[dict[str, Any]]
     seconds: float
+    processor_seconds: float
     peak_mb: float
 
 
@@ -33,12 +35,17 @@ def diagnosed(folder: Path) -> Diagnosed:
     """Return what `clusterwatch diagnose FOLDER -o json` says."""
     command = [sys.executable, "-c", _TELLING, "diagnose", str(folder), "-o", "json"]
     clock = SystemClock()
-    began = clock.monotonic()
+    began, used = clock.monotonic(), _processor_seconds()
     done = subprocess.run(command, capture_output=True, text=True, check=True)
-    seconds = clock.monotonic() - began
+    seconds, processor_seconds = clock.monotonic() - began, _processor_seconds() - used
     peak = re.search(r"^VmHWM:\s+(\d+) kB$", done.stderr, re.MULTILINE)
     assert peak is not None
-    return Diagnosed(json.loads(done.stdout), seconds, int(peak[1]) / 1024)
+    return Diagnosed(json.loads(done.stdout), seconds, processor_seconds, int(peak[1]) / 1024)
+
+
+def _processor_seconds() -> float:
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def lines_counted(folder: Path) -> tuple[int, float]:
