@@ -44,10 +44,6 @@ def _is_postgresql() -> bool:
     return op.get_bind().dialect.name == "postgresql"
 
 
-def _computed(on_postgresql: str) -> sa.TextClause:
-    return sa.text(on_postgresql if _is_postgresql() else "0")
-
-
 def _text(name: str, *, nullable: bool = False, server_default: str | None = None) -> sa.Column[str]:
     return sa.Column(name, sa.Text(), nullable=nullable, server_default=server_default)
 
@@ -89,12 +85,18 @@ def _part_of(table: str, column: str, parent: str) -> sa.ForeignKeyConstraint:
 
 
 def _make_events() -> None:
+    # PostgreSQL wants the key to hold what it partitions by. SQLite keeps rows in the order of their key where that is
+    # a whole number: what comes is put at the end.
+    by_number = (_key("events", "seq"), sa.UniqueConstraint("id", name="uq_events_id"))
+    key = (_key("events", "id", "observed_at"),) if _is_postgresql() else by_number
+    number = sa.text("nextval('events_seq')") if _is_postgresql() else None
+    transaction = sa.text("pg_current_xact_id()" if _is_postgresql() else "0")
     op.create_table(
         "events",
         _text("id"),
         _time("observed_at"),
-        sa.Column("seq", sa.BigInteger(), server_default=_computed("nextval('events_seq')"), nullable=False),
-        sa.Column("xact", TRANSACTION, server_default=_computed("pg_current_xact_id()"), nullable=False),
+        sa.Column("seq", NUMBER, server_default=number, nullable=False),
+        sa.Column("xact", TRANSACTION, server_default=transaction, nullable=False),
         _time("happened_at"),
         _time("received_at"),
         _text("node"),
@@ -115,12 +117,13 @@ def _make_events() -> None:
         _text("rule"),
         _text("boot_id"),
         _flag("simulated"),
-        _key("events", "id", "observed_at"),
+        *key,
         postgresql_partition_by="RANGE (observed_at)",
     )
     op.create_index("ix_events_job_observed_at", "events", ["job", "observed_at"])
     op.create_index("ix_events_node_observed_at", "events", ["node", "observed_at"])
-    op.create_index("ix_events_xact_seq", "events", ["xact", "seq"])
+    if _is_postgresql():
+        op.create_index("ix_events_xact_seq", "events", ["xact", "seq"])
 
 
 def _make_incidents() -> None:

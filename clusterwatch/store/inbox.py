@@ -3,7 +3,8 @@
 1. A sequence is no safe cursor: PostgreSQL hands out numbers before it knows who commits first.
 2. So each row holds its transaction, and only transactions older than any that still runs are read
    (https://www.postgresql.org/docs/15/functions-info.html, pg_snapshot_xmin). A long transaction delays, never loses.
-3. SQLite has one writer at a time: its numbers are in the order of commit, and the transaction is always 0.
+3. SQLite has one writer at a time: its numbers are in the order of commit, and the transaction is always 0. The number
+   is the key there, so that a row is put at the end, and only the index of the ids says what is known.
 """
 
 from __future__ import annotations
@@ -16,7 +17,6 @@ from typing import Any
 import sqlalchemy as sa
 
 from clusterwatch.model import CollectorStatus, Event
-from clusterwatch.store import jsontext
 from clusterwatch.store.driver import rows_of
 from clusterwatch.store.eventrows import COLUMNS, events_of
 from clusterwatch.store.records import EVENT
@@ -30,7 +30,7 @@ _NAMES = frozenset({"node", "name"})
 _WANTED = ", ".join(f'"{name}"' for name in (*COLUMNS, "xact", "seq"))
 _FROM_EVENTS = f"SELECT {_WANTED} FROM events "  # noqa: S608 - names of our own columns
 _NEXT = {
-    "sqlite": _FROM_EVENTS + "WHERE (xact, seq) > (?, ?) ORDER BY xact, seq LIMIT ?",
+    "sqlite": _FROM_EVENTS + "WHERE xact >= ? AND seq > ? ORDER BY seq LIMIT ?",
     "postgresql": _FROM_EVENTS + "WHERE (xact, seq) > (%s::text::xid8, %s) "
     "AND xact < pg_snapshot_xmin(pg_current_snapshot()) ORDER BY xact, seq LIMIT %s",
 }
@@ -59,10 +59,7 @@ class Added:
 def add_events(connection: sa.Connection, arrived: Sequence[Event], now: datetime) -> Added:
     """Write those of *arrived* whose id is not stored yet; return them."""
     by_id = {event.id: event for event in arrived}
-    known = _known(connection, list(by_id))
-    new = [event for event in by_id.values() if event.id not in known]
-    rows = EVENT.rows(new, now, connection.dialect.name)
-    return Added(new, _WRITE[connection.dialect.name](connection, rows)) if rows else Added()
+    return _ADD[connection.dialect.name](connection, by_id, now) if by_id else Added()
 
 
 def put_position(
@@ -86,24 +83,32 @@ def next_events(connection: sa.Connection, cursor: Cursor, limit: int) -> tuple[
     return events_of(rows, dialect), Cursor(*map(int, rows[-1][-2:])) if rows else cursor
 
 
-def _known(connection: sa.Connection, ids: list[str]) -> set[str]:
-    if not ids:
-        return set()
-    if connection.dialect.name == "postgresql":
-        return set(connection.exec_driver_sql("SELECT id FROM events WHERE id = ANY(%s)", (ids,)).scalars())
-    query = "SELECT id FROM events WHERE id IN (SELECT value FROM json_each(?))"
-    return {id_ for (id_,) in rows_of(connection, query, (jsontext.dumps(ids),))}
+def _add_numbered(connection: sa.Connection, by_id: Mapping[str, Event], now: datetime) -> Added:
+    """Write what is new; SQLite numbers it without a gap, and nobody else writes meanwhile."""
+    before = _newest(connection)
+    write_rows(connection, events, EVENT.columns, EVENT.rows(by_id.values(), now, "sqlite"))
+    if _newest(connection) - before == len(by_id):
+        return Added(list(by_id.values()), before + 1)
+    new = {id_ for (id_,) in rows_of(connection, "SELECT id FROM events WHERE seq > ?", (before,))}
+    return Added([event for id_, event in by_id.items() if id_ in new], before + 1)
 
 
-def _write_numbered(connection: sa.Connection, rows: list[tuple[Any, ...]]) -> int:
+def _newest(connection: sa.Connection) -> int:
     # Retention never deletes the newest event, so a number is never handed out twice.
-    ((newest,),) = rows_of(connection, "SELECT coalesce(max(seq), 0) FROM events WHERE xact = 0")
-    numbered = [row + (newest + count,) for count, row in enumerate(rows, start=1)]  # noqa: RUF005 - half the time
-    write_rows(connection, events, (*EVENT.columns, "seq"), numbered)
-    return int(newest) + 1
+    ((newest,),) = rows_of(connection, "SELECT coalesce(max(seq), 0) FROM events")
+    return int(newest)
 
 
-def _write_copied(connection: sa.Connection, rows: list[tuple[Any, ...]]) -> None:
+def _add_unknown(connection: sa.Connection, by_id: Mapping[str, Event], now: datetime) -> Added:
+    """Look for what is known and write the rest; PostgreSQL's key does not tell, for it holds a time as well."""
+    query = "SELECT id FROM events WHERE id = ANY(%s)"
+    known = set(connection.exec_driver_sql(query, (list(by_id),)).scalars())
+    new = [event for event in by_id.values() if event.id not in known]
+    _copy(connection, EVENT.rows(new, now, "postgresql"))
+    return Added(new)
+
+
+def _copy(connection: sa.Connection, rows: list[tuple[Any, ...]]) -> None:
     if len(rows) < _COPIED_FROM:
         write_rows(connection, events, EVENT.columns, rows)
         return
@@ -116,4 +121,4 @@ def _write_copied(connection: sa.Connection, rows: list[tuple[Any, ...]]) -> Non
             copy.write_row(row)
 
 
-_WRITE = {"sqlite": _write_numbered, "postgresql": _write_copied}
+_ADD = {"sqlite": _add_numbered, "postgresql": _add_unknown}

@@ -23,6 +23,8 @@ from clusterwatch.store.engine import Database
 UPGRADE_LOCK = 0x636C757374657277
 
 _PARTITION = re.compile(r"events_(\d{8}|default)")
+_OF_ONE_DATABASE = frozenset({"ix_events_xact_seq", "uq_events_id"})
+"""What PostgreSQL finds the inbox by, and what keeps ids unique on SQLite."""
 
 
 def upgrade(url: str) -> None:
@@ -95,7 +97,7 @@ def folder() -> Path:
 
 def is_described(name: str | None, kind: str, _parents: object) -> bool:
     """Return whether autogenerate should look at an object: partitions come and go without a migration."""
-    return kind != "table" or name is None or not _PARTITION.fullmatch(name)
+    return name not in _OF_ONE_DATABASE and (kind != "table" or name is None or not _PARTITION.fullmatch(name))
 
 
 @contextmanager

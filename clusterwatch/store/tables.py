@@ -4,7 +4,8 @@
    `happened_at` (opened, made, started, saved), `observed_at` (when ClusterWatch noticed), `received_at` (when the
    store wrote it first). All times are UTC.
 2. Nested values are JSON. What people filter or draw by is a column of its own.
-3. The events are partitioned by day of `observed_at` on PostgreSQL, so that time is part of their key.
+3. The events are partitioned by day of `observed_at` on PostgreSQL, so that time is part of their key. On SQLite the
+   number is their key, in the order of which rows lie, and the id is unique beside it.
 4. A child refers to its incident or decision by foreign key. Rows about a job do not: its evidence may arrive first.
 """
 
@@ -78,7 +79,7 @@ events = sa.Table(
     metadata,
     _key("id"),
     sa.Column("observed_at", UTCDateTime, primary_key=True),
-    sa.Column("seq", sa.BigInteger, nullable=False, server_default=NEXT_EVENT),
+    sa.Column("seq", RowNumber, nullable=False, server_default=NEXT_EVENT),
     sa.Column("xact", TransactionId, nullable=False, server_default=CURRENT_TRANSACTION),
     _time("happened_at", optional=False),
     _time("received_at", optional=False),
@@ -102,7 +103,6 @@ events = sa.Table(
     _flag("simulated"),
     sa.Index(None, "job", "observed_at"),
     sa.Index(None, "node", "observed_at"),
-    sa.Index(None, "xact", "seq"),
     postgresql_partition_by="RANGE (observed_at)",
 )
 
