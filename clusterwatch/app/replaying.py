@@ -30,8 +30,8 @@ COLLECTED_EVERY = timedelta(seconds=1)
 LONGEST_JUMP = timedelta(minutes=10)
 """While a job trains undisturbed: what it told in between comes in one batch."""
 
-LOOKS_TOGETHER = 64
-"""So many looks are committed at once: nobody else writes, and to commit takes as long as to look."""
+LOOKS_TOGETHER = 256
+"""So many looks are committed at once: nobody else writes, and each commit writes most of the index of ids anew."""
 
 _COLLECTED_AFTER = 50_000
 """So many new objects: a burst of events makes as many, and they are gone after it."""

@@ -2,13 +2,13 @@
 
 1. A row is a tuple in the order of its columns, and goes to the driver as it is.
 2. Rows are converted column by column: a look at a whole column finds that it holds plain text, which may stay.
-3. What is the same for many rows, such as a time, is converted once.
+3. What is the same for all rows, such as the time at which they are written, is converted once.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import cache, lru_cache, partial
 from types import NoneType
 from typing import Any, NamedTuple
@@ -37,7 +37,7 @@ _FEW = 4
 """So few rows are converted value by value: a look at a whole column takes longer than at its values."""
 
 _TIMES_KEPT = 4096
-_TIME = "%04d-%02d-%02d %02d:%02d:%02d.%06d"
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @cache
@@ -47,22 +47,25 @@ def conversions(table: sa.Table, names: tuple[str, ...], dialect: str) -> Conver
     return tuple(Conversion(place, *found_for) for place, found_for in found if found_for is not None)
 
 
-def converted(rows: Sequence[tuple[Any, ...]], conversions: Conversions) -> list[tuple[Any, ...]]:
-    """Return *rows* as the driver takes them."""
+def converted(
+    rows: Sequence[tuple[Any, ...]], conversions: Conversions, behind: tuple[Any, ...] = ()
+) -> list[tuple[Any, ...]]:
+    """Return *rows* as the driver takes them, each with the values *behind*, converted already, behind its own."""
     if len(rows) < _FEW:
-        return [_converted_row(row, conversions) for row in rows]
+        return [_converted_row(row, conversions, behind) for row in rows]
     columns: list[Any] = list(zip(*rows, strict=True))
     for place, _, convert in conversions:
         columns[place] = convert(columns[place])
+    columns += ([value] * len(rows) for value in behind)
     return list(zip(*columns, strict=True))
 
 
-def _converted_row(row: tuple[Any, ...], conversions: Conversions) -> tuple[Any, ...]:
+def _converted_row(row: tuple[Any, ...], conversions: Conversions, behind: tuple[Any, ...]) -> tuple[Any, ...]:
     values = list(row)
     for place, convert, _ in conversions:
         if values[place] is not None:
             values[place] = convert(values[place])
-    return tuple(values)
+    return (*values, *behind)
 
 
 @lru_cache(maxsize=_TIMES_KEPT)
@@ -79,11 +82,20 @@ def time_in_utc(value: datetime) -> datetime:
     return value.astimezone(UTC)
 
 
-@lru_cache(maxsize=_TIMES_KEPT)
+def time_for(dialect: str) -> Callable[[datetime], str | datetime]:
+    """Return what makes of a time what the driver of *dialect* takes."""
+    return _time_as_text if dialect == "sqlite" else time_in_utc
+
+
 def _time_as_text(value: datetime) -> str:
-    at = value if value.tzinfo is UTC else time_in_utc(value)
-    # What isoformat gives before the zone, in a third of the time: it works the zone out for each time anew.
-    return _TIME % (at.year, at.month, at.day, at.hour, at.minute, at.second, at.microsecond)
+    # Hardly two events have the same time, but many the same second; isoformat works the zone out for each anew.
+    since = (value if value.tzinfo is UTC else time_in_utc(value)) - _EPOCH
+    return f"{_second_as_text(since.days, since.seconds)}.{since.microseconds:06d}"
+
+
+@lru_cache(maxsize=_TIMES_KEPT)
+def _second_as_text(days: int, seconds: int) -> str:
+    return (_EPOCH + timedelta(days, seconds)).replace(tzinfo=None).isoformat(" ", "seconds")
 
 
 def _text(value: Any) -> str:
@@ -116,8 +128,7 @@ def _each(convert: Convert) -> ConvertAll:
 
 def _conversion(type_: sa.types.TypeEngine[Any], dialect: str) -> tuple[Convert, ConvertAll] | None:
     if isinstance(type_, UTCDateTime):
-        to_time = _time_as_text if dialect == "sqlite" else time_in_utc
-        return to_time, _each(to_time)
+        return time_for(dialect), _each(time_for(dialect))
     if isinstance(type_, Text):
         return _text, _texts
     if isinstance(type_, sa.JSON):

@@ -179,6 +179,8 @@ def _do_not_wait_for_the_disk(connection: Any, _record: object) -> None:
     connection.execute("PRAGMA synchronous=OFF" if is_sqlite else "SET synchronous_commit = off")
     if is_sqlite:
         connection.execute(f"PRAGMA cache_size=-{_CACHE_KIB}")
+        # What a part of a transaction may have to undo: by default each page goes to a file.
+        connection.execute("PRAGMA temp_store=MEMORY")
     # Otherwise the first transaction, rolled back, would take the setting with it.
     connection.commit()
 

@@ -45,7 +45,7 @@ class Cursor:
 
     def as_json(self) -> dict[str, int]:
         """Return the cursor as it is stored."""
-        return asdict(self)
+        return {"xact": self.xact, "seq": self.seq}
 
 
 @dataclass(frozen=True, slots=True)

@@ -59,12 +59,16 @@ def as_stored(event: Event, now: datetime) -> Event:
     What no database takes stays in the fields until they are read from the table.
     """
     changes: dict[str, object] = {"received_at": _in_utc(now)}
-    for name in ("happened_at", "observed_at", "until"):
-        at = getattr(event, name)
-        if at is not None and at.tzinfo is not UTC:
-            changes[name] = _in_utc(at)
+    if event.happened_at.tzinfo is not UTC:
+        changes["happened_at"] = _in_utc(event.happened_at)
+    if event.observed_at.tzinfo is not UTC:
+        changes["observed_at"] = _in_utc(event.observed_at)
+    if event.until is not None:
+        changes["until"] = _in_utc(event.until)
     text = storable(event.text)
-    return _changed(event, changes if text is event.text else {**changes, "text": text})
+    if text is not event.text:
+        changes["text"] = text
+    return _changed(event, changes)
 
 
 def _in_utc(at: datetime) -> datetime:

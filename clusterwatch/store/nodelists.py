@@ -5,7 +5,7 @@ A job reports progress every few seconds, and its row is written each time; two 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TypeVar
@@ -34,7 +34,7 @@ class NodesWritten:
 
     lists: dict[Key, tuple[str, ...]] = field(default_factory=dict)
 
-    def put(self, connection: sa.Connection, kind: RecordType[T], records: Iterable[T], now: datetime) -> None:
+    def put(self, connection: sa.Connection, kind: RecordType[T], records: Collection[T], now: datetime) -> None:
         """Write *records*, their nodes only where they may be others than those on record."""
         whole, rest = list[T](), list[T]()
         for record in records:

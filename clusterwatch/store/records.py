@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from datetime import datetime
 from functools import cached_property
@@ -32,7 +32,7 @@ from clusterwatch.model import (
     Step,
 )
 from clusterwatch.store import tables
-from clusterwatch.store.binding import conversions, converted
+from clusterwatch.store.binding import conversions, converted, time_for
 
 T = TypeVar("T")
 Row = sa.RowMapping | Mapping[str, Any]
@@ -57,19 +57,18 @@ class RecordType(Generic[T]):
     derived: Mapping[str, Callable[[T], object]] = field(default_factory=dict)
     omitted: frozenset[str] = frozenset()
 
-    def rows(self, records: Iterable[T], now: datetime, dialect: str) -> list[tuple[Any, ...]]:
+    def rows(self, records: Collection[T], now: datetime, dialect: str) -> list[tuple[Any, ...]]:
         """Return the rows of *records* in the order of `columns`, as the driver of *dialect* takes them.
 
         Times that a record does not tell are *now*.
         """
-        told, blanks = self._told, (now,) * len(self._untold)
-        if self.derived:
-            rows = [(*told(record), *self._derived_from(record, now), *blanks) for record in records]
-        else:
-            rows = [(*told(record), *blanks) for record in records]
+        rows = list(map(self._told, records))
         if not rows:
             return []
-        return converted(rows, conversions(self.table, self.columns, dialect))
+        if self.derived:
+            rows = [(*row, *self._derived_from(record, now)) for row, record in zip(rows, records, strict=True)]
+        untold = (time_for(dialect)(now),) * len(self._untold)
+        return converted(rows, conversions(self.table, self._written, dialect), untold)
 
     def record(self, row: Row, **stored_elsewhere: object) -> T:
         """Return the record of *row*."""
@@ -79,13 +78,12 @@ class RecordType(Generic[T]):
     @cached_property
     def columns(self) -> tuple[str, ...]:
         """Columns that are written, in the order of a row."""
-        return (*self._stored.values(), *self.parts.values(), *self.derived, *self._untold)
+        return (*self._written, *self._untold)
 
     @cached_property
     def overwritten(self) -> tuple[str, ...]:
         """Columns that a newer version of a record changes: not its key, nor the times of its first writing."""
-        told = {*self._stored.values(), *self.parts.values(), *self.derived}
-        return tuple(sorted(told - {column.name for column in self.table.primary_key}))
+        return tuple(sorted({*self._written} - {column.name for column in self.table.primary_key}))
 
     def _derived_from(self, record: T, now: datetime) -> Iterator[object]:
         for column, compute in self.derived.items():
@@ -98,9 +96,12 @@ class RecordType(Generic[T]):
         return {name: self.renamed.get(name, name) for name in names}
 
     @cached_property
+    def _written(self) -> tuple[str, ...]:
+        return (*self._stored.values(), *self.parts.values(), *self.derived)
+
+    @cached_property
     def _untold(self) -> tuple[str, ...]:
-        told = {*self._stored.values(), *self.parts.values(), *self.derived}
-        return tuple(time for time in _TIMES if time in self.table.c and time not in told)
+        return tuple(time for time in _TIMES if time in self.table.c and time not in self._written)
 
     @cached_property
     def _told(self) -> Callable[[T], tuple[Any, ...]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from functools import lru_cache
 from typing import Any, TypeVar
@@ -19,7 +19,9 @@ AT_ONCE_FROM = 50
 """So many rows go to PostgreSQL in one statement instead of one each."""
 
 
-def put(connection: sa.Connection, kind: RecordType[T], records: Iterable[T], now: datetime, *, but: str = "") -> None:
+def put(
+    connection: sa.Connection, kind: RecordType[T], records: Collection[T], now: datetime, *, but: str = ""
+) -> None:
     """Write *records*; what has the same key is overwritten, but for the times of its first writing.
 
     *but* is a column that stays as it is where the key is there.
@@ -29,7 +31,7 @@ def put(connection: sa.Connection, kind: RecordType[T], records: Iterable[T], no
         write_rows(connection, kind.table, kind.columns, rows, overwritten)
 
 
-def add(connection: sa.Connection, kind: RecordType[T], records: Iterable[T], now: datetime) -> None:
+def add(connection: sa.Connection, kind: RecordType[T], records: Collection[T], now: datetime) -> None:
     """Write those of *records* whose key is not there yet."""
     write_rows(connection, kind.table, kind.columns, kind.rows(records, now, connection.dialect.name))
 
