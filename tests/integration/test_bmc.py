@@ -19,6 +19,7 @@ from clusterwatch.model import LINE, Collected, Event
 from clusterwatch.resources import catalog_texts
 from clusterwatch.seams import Site
 from collectors.bmc import SENSOR, BmcCollector
+from mortal import mortal
 
 pytestmark = pytest.mark.integration
 
@@ -51,7 +52,7 @@ class Bmc:
         (folder / "state").mkdir()
         (folder / "lan.conf").write_text(_lan_conf(self._port))
         (folder / "bmc.emu").write_text(COMMANDS)
-        command = ["ipmi_sim", "-c", "lan.conf", "-f", "bmc.emu", "-s", "state"]
+        command = mortal("ipmi_sim", "-c", "lan.conf", "-f", "bmc.emu", "-s", "state")
         self._process = subprocess.Popen(
             command, cwd=folder, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, text=True
         )

@@ -20,6 +20,7 @@ from clusterwatch.resources import catalog_texts
 from clusterwatch.seams import Site
 from collectors.fabric import PEER, FabricCollector
 from device_tree import DeviceTree
+from mortal import mortal
 
 pytestmark = pytest.mark.integration
 
@@ -94,7 +95,7 @@ class Fabric:
     def _start(self, *command: str) -> None:
         nothing = subprocess.DEVNULL
         process = subprocess.Popen(
-            command,
+            mortal(*command),
             cwd=self._folder,
             env=dict(self._environment),
             stdin=subprocess.PIPE,

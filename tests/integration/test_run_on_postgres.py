@@ -8,6 +8,8 @@ import threading
 
 import pytest
 
+from mortal import mortal
+
 pytestmark = pytest.mark.integration
 
 TRAINING = """
@@ -32,7 +34,9 @@ def test_job_that_raises_resumes_whoever_decides(postgres_url, tmp_path):
     script.write_text(TRAINING)
     quiet = {**os.environ, "CLUSTERWATCH_SERVER__PORT": "0"}
     daemon = subprocess.Popen(
-        [sys.executable, "-m", "clusterwatch", "daemon", "--database", postgres_url, "--state-dir", str(tmp_path)],
+        mortal(
+            sys.executable, "-m", "clusterwatch", "daemon", "--database", postgres_url, "--state-dir", str(tmp_path)
+        ),
         stderr=(tmp_path / "daemon.txt").open("wb"),
         env=quiet,
     )
