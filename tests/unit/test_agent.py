@@ -172,7 +172,7 @@ def mistaken(store):
     """An agent whose rules look into a table that has no such entry, as a mistake of ours would."""
 
     class NoHits:
-        def hits(self, texts):
+        def located(self, lines):
             raise KeyError("xid")
 
     return Agent(
