@@ -437,6 +437,10 @@ class TraceFleet(SimulatedFleet, Protocol):
         """Return who is near whom."""
         ...
 
+    def watched(self) -> Mapping[str, frozenset[str]] | None:
+        """Return which collectors work on each node; None where nobody knows."""
+        ...
+
     def maintenance(self) -> tuple[MaintenanceWindow, ...]:
         """Return the work that is announced."""
         ...

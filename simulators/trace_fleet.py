@@ -29,6 +29,9 @@ from simulators.trace.schedule import Schedule
 from simulators.whatif.policies import Policy
 from simulators.world.world import World
 
+COLLECTORS = frozenset({"kernel_log", "nvml", "fabric", "bmc", "disks", "job_log"})
+"""What works on each simulated node."""
+
 Done = tuple[str, dict[str, Scalar]]
 """What carrying out a step gave: in words, and as facts."""
 
@@ -121,6 +124,10 @@ class TraceFleet:
     def topology(self) -> Topology:
         """Return who is near whom."""
         return self.schedule.cluster.topology()
+
+    def watched(self) -> Mapping[str, frozenset[str]]:
+        """Return the collectors of each node: what they lose they lose by chance."""
+        return dict.fromkeys(self.schedule.cluster.nodes, COLLECTORS)
 
     def maintenance(self) -> tuple[MaintenanceWindow, ...]:
         """Return the work that is announced."""

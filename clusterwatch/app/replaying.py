@@ -83,6 +83,7 @@ class Replay:
             holder="replay",
             lease_seconds=3600.0,
             topology=self.fleet.topology(),
+            watched=self.fleet.watched(),
         )
         self._actor = Actor(self.store, [self.fleet], self._clock, self.metrics)
 

@@ -227,3 +227,12 @@ def test_ranks_that_tell_line_by_line_come_to_the_same_incidents(tmp_path, numbe
 
     assert by_rank
     assert by_rank == incidents_of(schedule, tmp_path / "folded.db", rank_by_rank=False)
+
+
+def test_collectors_of_every_node_are_known_so_that_what_they_did_not_see_is_absent():
+    schedule = generate(builtin_spec(TINY))
+
+    watched = TraceFleet(schedule, 210.0).watched()
+
+    assert tuple(watched) == schedule.cluster.nodes
+    assert all({"kernel_log", "bmc"} <= names for names in watched.values())

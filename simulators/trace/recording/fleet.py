@@ -87,6 +87,9 @@ class RecordingFleet:
         """Return who was near whom."""
         return topology_of(self._header)
 
+    def watched(self) -> None:
+        """Return None: a recording does not tell which collectors worked."""
+
     def maintenance(self) -> tuple[MaintenanceWindow, ...]:
         """Return the work that was announced."""
         return self._header.maintenance
