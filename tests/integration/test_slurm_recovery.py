@@ -202,7 +202,7 @@ def test_drain_of_an_operator_disturbs_no_job_and_is_left_alone(recovery: Recove
 def test_killed_clusterwatch_neither_forgets_nor_repeats_a_step(slurm: SlurmCluster, recovery: Recovery):
     recovery.kill()
     recovery.start("recorded")
-    job = recovery.submit(STEP_SECONDS="0.2", FAULT="raise")
+    job = recovery.submit(STEP_SECONDS="1", FAULT="raise")
 
     # Recorded and not begun; begun and not carried out; carried out and not written down.
     recovery.wait(lambda: bool(job.planned(StepKind.REQUEUE)), "a decision", job)
