@@ -4,6 +4,9 @@
 .DEFAULT_GOAL := help
 .PHONY: demo run test test-units test-integration test-packages test-frameworks check bench soak lock reference accuracy measured clean help
 
+# One test that fails hides no other: what is printed may be all that is left of the machine.
+MAKEFLAGS += --keep-going --no-print-directory
+
 # In the order of its prerequisites, also where -j stands in the environment.
 .NOTPARALLEL:
 

@@ -6,7 +6,9 @@ import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects.postgresql import JSONB
 
-revision = "0001"
+# Until the first release these tables change in place, and this with them: a database of an earlier build is refused
+# where it would be written wrongly.
+revision = "0001.2"
 down_revision = None
 branch_labels = None
 depends_on = None

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 
 from clusterwatch.model import (
+    BY_ACTOR,
+    OF_INCIDENT,
     Event,
     Finding,
     Outcome,
@@ -57,7 +59,7 @@ def _found_on(nodes: Collection[str], outcome: Outcome) -> list[Finding]:
 def _incident_of(step: Step) -> dict[str, Scalar]:
     """Return for which incident *step* checks a node that was taken out: what it finds tells of that one."""
     incident = step.arguments.get("incident")
-    return {kinds.OF_INCIDENT: incident} if incident and step.kind is StepKind.CHECK else {}
+    return {OF_INCIDENT: incident} if incident and step.kind is StepKind.CHECK else {}
 
 
 def _event(
@@ -69,7 +71,7 @@ def _event(
         component=finding.component,
         happened_at=outcome.at,
         observed_at=outcome.at,
-        source="actor",
+        source=BY_ACTOR,
         origin=f"step {step.id}",
         severity=severity,
         text=text,

@@ -13,6 +13,7 @@ from datetime import datetime
 from clusterwatch.app.taking_up import progress_fields, told_anew
 from clusterwatch.errors import ClusterWatchError
 from clusterwatch.model import (
+    BY_ACTOR,
     Component,
     ComponentKind,
     Decision,
@@ -30,7 +31,7 @@ from clusterwatch.model import (
 from clusterwatch.seams import OnRecord
 from clusterwatch.store import JobView, Reader
 
-OURS = frozenset({"actor", "policy"})
+OURS = frozenset({BY_ACTOR, "policy"})
 """Sources of events that tell what ClusterWatch did: whoever plays a recording does that anew."""
 
 _BATCH = 2_000

@@ -39,7 +39,7 @@ def replay(
         list[str] | None, typer.Option(metavar="NAME=VALUE", help="Another value for an assumption of the trace.")
     ] = None,
     every_rank: Annotated[
-        bool, typer.Option("--every-rank", help="Every rank tells its lines by itself: eight times as many to read.")
+        bool, typer.Option("--every-rank", help="Every rank tells its lines by itself, and not its node for all.")
     ] = False,
     truth: Annotated[
         Path | None, typer.Option(metavar="F", help="Write what really happened there; of a recording, read it.")
@@ -62,9 +62,8 @@ def replay(
     from clusterwatch.cli.views.replay import replay_page
     from clusterwatch.model import Mode
 
-    if speed is not None and (truth is not None or output is Format.JSON):
-        words = "what is played with a page has no summary and no truth file: leave --truth and -o json out"
-        raise typer.BadParameter(words, param_hint="--speed")
+    if speed is not None:
+        _require_no_summary(truth, output)
     leave_on_sigterm()
     logs.configure("error", "auto")
     options = _assumed(assume or []) | ({"every_rank": 1.0} if every_rank else {})
@@ -79,6 +78,12 @@ def replay(
     with progress(trace) as on_progress:
         replayed = make(asked, configuration.load(config, {}), on_progress)
     show(replayed.as_json(), replay_page(replayed), output)
+
+
+def _require_no_summary(truth: Path | None, output: Format) -> None:
+    if truth is not None or output is Format.JSON:
+        words = "what is played with a page has no summary and no truth file: leave --truth and -o json out"
+        raise typer.BadParameter(words, param_hint="--speed")
 
 
 def _assumed(texts: list[str]) -> dict[str, float]:

@@ -82,8 +82,8 @@ def simulate(
     if plot is not None:
         require_drawable(plot.suffix)
     for path in filter(None, (csv, plot)):
-        # Not after minutes of runs.
-        _write(path, b"")
+        # Not after minutes of runs; what stands there stays until those have ended.
+        _write(path, b"", "ab")
     shorthand = {"gpus": gpus, "days": days, "spares": spares, "save_seconds": save_seconds, "interval": interval}
     question = Question(
         policies=tuple(policy) if policy else None,
@@ -143,11 +143,12 @@ def _tell(found: Answer, price: float | None, csv: Path | None, plot: Path | Non
         say(note)
 
 
-def _write(path: Path, content: bytes) -> None:
+def _write(path: Path, content: bytes, mode: str = "wb") -> None:
     from clusterwatch.errors import SourceError
 
     try:
-        path.write_bytes(content)
+        with path.open(mode) as file:
+            file.write(content)
     except OSError as error:
         raise SourceError(f"{path} cannot be written: {error}") from error
 

@@ -25,6 +25,8 @@ from clusterwatch.correlate.folding import Draft
 from clusterwatch.correlate.pieces import evidence_of
 from clusterwatch.correlate.sameness import Suspected, is_one_fault
 from clusterwatch.model import (
+    BY_ACTOR,
+    OF_INCIDENT,
     Component,
     Event,
     Incident,
@@ -35,7 +37,6 @@ from clusterwatch.model import (
     Severity,
     Signal,
     Topology,
-    kinds,
 )
 from clusterwatch.model.job import names_in, names_of_jobs
 
@@ -43,7 +44,6 @@ Touched = str | Component
 """What an incident and an event can have in common: a job, a place or a component no node holds."""
 
 
-_OURS = "actor"
 _NONE: frozenset[str] = frozenset()
 _NEVER: Mapping[str, datetime] = {}
 _NOWHERE: Mapping[str, Suspected] = {}
@@ -215,7 +215,7 @@ class _Grouping:
 
     def _looked_for(self, event: Event) -> Draft | None:
         """Return the open incident because of which ClusterWatch looked for *event*."""
-        named = event.fields.get(kinds.OF_INCIDENT) if event.source == _OURS else None
+        named = event.fields.get(OF_INCIDENT) if event.source == BY_ACTOR else None
         return self._draft(self.open_incidents[str(named)]) if named in self.open_incidents else None
 
     def _fitting(self, event: Event, signal: Signal) -> Draft | None:

@@ -17,7 +17,7 @@ from clusterwatch.model.decision import (
     WorldState,
 )
 from clusterwatch.model.diagnosis import Alternative, Diagnosis, Suspect, WeighedLine
-from clusterwatch.model.event import Event, Severity, event_id, kind_and_parents
+from clusterwatch.model.event import BY_ACTOR, OF_INCIDENT, Event, Severity, event_id, kind_and_parents
 from clusterwatch.model.finding import Finding, findings_printed, findings_told, in_words
 from clusterwatch.model.fleet import CLUSTER, CollectorStatus, Hold, MaintenanceWindow, Node, NodeState, Topology
 from clusterwatch.model.history import History
@@ -39,6 +39,7 @@ from clusterwatch.model.signal import UNLISTED, Expectation, Knowledge, Role, Si
 from clusterwatch.model.world import Changes, World
 
 __all__ = [
+    "BY_ACTOR",
     "CLUSTER",
     "ENDED_JOB_STATES",
     "ENDED_STATES",
@@ -48,6 +49,7 @@ __all__ = [
     "NEXT_STATES",
     "NEXT_STEP_STATES",
     "NODE_STEP_KINDS",
+    "OF_INCIDENT",
     "PLANNED_CAUSES",
     "TABLE5_ROW",
     "UNDETERMINED_CAUSES",

@@ -22,6 +22,13 @@ class Severity(IntEnum):
     FATAL = 3
 
 
+BY_ACTOR = "actor"
+"""Source of events that tell what ClusterWatch found itself, in carrying out a step."""
+
+OF_INCIDENT = "incident"
+"""Field of such an event: the id of the incident because of which ClusterWatch looked."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Event:
     """Something that happened.

@@ -109,9 +109,6 @@ NO_ANSWER = "node.check_failed.no_answer"
 CHECK_FAILED_OUT = "node.check_failed.out"
 """A node that was taken out of a job, or of service, failed its check. Fields: step_id."""
 
-OF_INCIDENT = "incident"
-"""Field of what ClusterWatch found itself: the id of the incident that it was looked for."""
-
 COLLECTIVE_MISMATCH = "collective.mismatch"
 """Recorders show that a rank asked for another collective than its group.
 

@@ -87,8 +87,9 @@ def _can_be_checked(cluster: Cluster, left: LeftOut, now: datetime) -> bool:
     node = cluster.nodes.get(left.node)
     is_there = node is None or node.state in (NodeState.IN_SERVICE, NodeState.SUSPECT)
     # What failed is asked at once, before somebody mends it; whether it is mended, when it is to return.
-    is_unasked = node is not None and node.state is NodeState.DRAINED and node.drained_by and left.checked_at is None
-    return (is_there or bool(is_unasked)) and not _is_left_alone(cluster, left.node, now)
+    is_ours = node is not None and node.state is NodeState.DRAINED and node.drained_by != ""
+    may_be_asked = is_there or (is_ours and left.checked_at is None)
+    return may_be_asked and not _is_left_alone(cluster, left.node, now)
 
 
 def _checking(job: Job, left: LeftOut, limits: Limits, now: datetime) -> _Care:

@@ -141,7 +141,7 @@ def _refuse_newer(found: str | None) -> None:
     if found is not None and found not in known:
         raise StoreError(
             f"database is at {found}, which this version does not know (it needs {head()}): "
-            "install the newer ClusterWatch that made it"
+            "install the ClusterWatch that made it, or name a new database"
         )
 
 

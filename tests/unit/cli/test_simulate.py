@@ -158,3 +158,10 @@ def test_what_is_assumed_is_said_beside_the_answer(tmp_path):
 
     assert "is assumed" in run(*FEW, "--measured", str(tmp_path / "mine.toml")).stderr
     assert "is assumed" not in run(*FEW).stderr
+
+
+def test_earlier_answer_stays_where_a_question_is_refused(tmp_path):
+    (tmp_path / "out.csv").write_text("an earlier answer")
+
+    assert run("--policy", "nosuch", "--csv", tmp_path / "out.csv").exit_code != 0
+    assert (tmp_path / "out.csv").read_text() == "an earlier answer"
