@@ -62,7 +62,7 @@ def nats_at_most(
         return math.inf
     beside, is_fault = tuple(beside), knowledge[evidence.kind].role is Role.FAULT
     same = [evidence, *(each for each in beside if not is_fault and _tells_of_the_same(each, evidence, knowledge))]
-    harmed = did_harm(evidence, others, knowledge, known)
+    harmed = did_harm(evidence, others, knowledge, known.placements)
     if not harmed and any(passed(each, beside, knowledge) for each in same):
         return 0.0
     # While no stop is known, it may be as near as can be.

@@ -20,6 +20,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+from clusterwatch.classify.passing import passed
 from clusterwatch.model import (
     HARDWARE_CAUSES,
     Cause,
@@ -156,7 +157,7 @@ def remarks(evidence: Iterable[Evidence], knowledge: Knowledge, known: Circumsta
         *_shared(of_nodes, knowledge, known),
         *_behind_one_board(own, knowledge),
         *_repeated(telling, known),
-        *_slowed(telling, knowledge, known),
+        *_slowed(telling, evidence, knowledge, known),
         *_went_wrong(telling, known),
         *_again(telling, knowledge, known),
         *_cured(telling, knowledge, known),
@@ -248,13 +249,19 @@ def comes_again(evidence: Iterable[Evidence], stops: Sequence[datetime]) -> bool
     return len({stop for at, stop in nearest if abs(at - stop) <= AGAIN_WITHIN}) > 1
 
 
-def _slowed(telling: Iterable[Evidence], knowledge: Knowledge, known: Circumstances) -> Iterator[Remark]:
-    """Yield what parts say that told of themselves when the job became slow: all others wait for the slowest."""
+def _slowed(
+    telling: Iterable[Evidence], evidence: Iterable[Evidence], knowledge: Knowledge, known: Circumstances
+) -> Iterator[Remark]:
+    """Yield what parts say that told of themselves when the job became slow: all others wait for the slowest.
+
+    What was over at once, as a link that flapped, keeps nobody waiting for long.
+    """
     told: dict[Cause, list[Component]] = {}
     for each in telling:
         cause = knowledge[each.kind].leading_cause
         is_at_once = any(abs(each.first_at - at) <= SLOWED_WITHIN for at in known.slowed)
-        if cause in HARDWARE_CAUSES and cause is not None and each.trust is Trust.NODE and is_at_once:
+        is_telling = cause in HARDWARE_CAUSES and each.trust is Trust.NODE and is_at_once
+        if is_telling and cause is not None and not passed(each, evidence, knowledge):
             told.setdefault(cause, []).append(each.component)
     for cause, parts in told.items():
         more = f" and {len(set(parts)) - 1} more" if len(set(parts)) > 1 else ""

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 
-from clusterwatch.classify.circumstances import Circumstances
-from clusterwatch.model import ComponentKind, Evidence, Knowledge
+from clusterwatch.model import ComponentKind, Evidence, Knowledge, Placement
 from clusterwatch.model.event import kind_and_parents
 
 
@@ -27,19 +26,21 @@ def passed(evidence: Evidence, beside: Iterable[Evidence], knowledge: Knowledge)
     return any(evidence.last_at <= at <= evidence.first_at + signal.borne for at in ends)
 
 
-def did_harm(evidence: Evidence, others: Iterable[Evidence], knowledge: Knowledge, known: Circumstances) -> bool:
+def did_harm(
+    evidence: Evidence, others: Iterable[Evidence], knowledge: Knowledge, placements: Collection[Placement]
+) -> bool:
     """Return whether any of the *others* tells of the harm that *evidence* does: of its node, or by ranks there."""
     harm, node = knowledge[evidence.kind].harm, evidence.component.node
     if not harm:
         # It is not known how its harm would be told.
         return True
-    return any(_is_of(each.kind, harm) and node in (each.component.node, _speaker(each, known)) for each in others)
+    return any(_is_of(each.kind, harm) and node in (each.component.node, _speaker(each, placements)) for each in others)
 
 
-def _speaker(evidence: Evidence, known: Circumstances) -> str:
+def _speaker(evidence: Evidence, placements: Iterable[Placement]) -> str:
     """Return the node of the rank that speaks, where another than the evidence's own is meant; "" if none is known."""
     rank = evidence.component.id if evidence.component.kind is ComponentKind.RANK else evidence.field("rank")
-    return next((each.node for each in known.placements if str(each.rank) == rank), "")
+    return next((each.node for each in placements if str(each.rank) == rank), "")
 
 
 def _is_of(kind: str, wanted: Collection[str]) -> bool:

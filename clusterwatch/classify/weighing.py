@@ -71,6 +71,9 @@ _FOLLOWS = 0.2
 
 _PCI_FUNCTION = re.compile(r"\.[0-7]:?$")
 
+_WHO_SPEAKS = frozenset({ComponentKind.RANK, ComponentKind.PROCESS, ComponentKind.JOB, ComponentKind.SERVICE})
+"""Who tells of what others did, wherever that was: no part of a node."""
+
 _EXPLAINED_BY_FAULT = {Role.FAULT: 1.0, Role.SUSPECT: 0.2, Role.SYMPTOM: 0.0, Role.CONTEXT: 0.0}
 _EXPLAINED_BY_EARLIER = {**_EXPLAINED_BY_FAULT, Role.FAULT: 0.5}
 _EXPLAINED_BY_SUSPECT = {Role.FAULT: 1.0, Role.SUSPECT: 1.0, Role.SYMPTOM: 0.2, Role.CONTEXT: 0.0}
@@ -269,17 +272,21 @@ def _confirmed(
     signals: Mapping[str, Signal],
     roles: Mapping[str, Role],
 ) -> dict[str, Cause]:
-    """Return the part that each other kind suspects on the nodes of the *confirming* one, which does not say which."""
+    """Return the part that each other kind suspects on the nodes of the *confirming* one, which does not say which.
+
+    Where faults are told there, what is only suspected beside them follows from those.
+    """
     nodes = {each.component.node for each in by_meaning[confirming]}
     suspected = {
         kind: part
         for kind, found in by_meaning.items()
-        if kind != confirming and roles[kind] in (Role.FAULT, Role.SUSPECT)
+        if not signals[kind].confirms and roles[kind] in (Role.FAULT, Role.SUSPECT)
         if not nodes.isdisjoint(each.component.node for each in found)
         if (part := _meant(signals[confirming], signals[kind])) is not None
     }
     follow = {each for kind in suspected for each in signals[kind].explains}
-    return {kind: part for kind, part in suspected.items() if follow.isdisjoint(kind_and_parents(kind))}
+    open_to_it = {kind: part for kind, part in suspected.items() if follow.isdisjoint(kind_and_parents(kind))}
+    return {kind: part for kind, part in open_to_it.items() if roles[kind] is Role.FAULT} or open_to_it
 
 
 def _meant(signal: Signal, special: Signal) -> Cause | None:
@@ -304,11 +311,12 @@ def _of_kinds(kinds: Iterable[str], by_meaning: Mapping[str, Sequence[Evidence]]
 
 
 def _follows(kind: str, found: Sequence[Evidence], signal: Signal, reasons: Sequence[Evidence]) -> bool:
-    """Return whether most of what was *found* of *kind* follows from *reasons*: of their nodes, if it names nodes."""
+    """Return whether most of what was *found* of *kind* follows from *reasons*: of their nodes, if it names parts."""
     if not any(kind == each or kind.startswith(each + ".") for each in signal.explains):
         return False
     nodes = {each.component.node for each in reasons}
-    named = [each for each in found if each.component.kind is ComponentKind.NODE]
+    # What holds no node of its own, as a switch, reaches any.
+    named = [each for each in found if each.component.kind not in _WHO_SPEAKS] if "" not in nodes else []
     of_them = sum(each.count for each in named if each.component.node in nodes)
     return of_them * 2 >= sum(each.count for each in named)
 
@@ -323,7 +331,7 @@ def _says_more(special: str, told: Sequence[Evidence], kind: str, found: Sequenc
 def _absent(witnesses: Iterable[Witness], watched: frozenset[str]) -> tuple[Expectation, ...]:
     """Return the expected signals that are not there although their source was watching."""
     witnesses = tuple(witnesses)
-    kinds = {evidence.kind for witness in witnesses for evidence in witness.evidence}
+    told = {name for witness in witnesses for each in witness.evidence for name in kind_and_parents(each.kind)}
     expected = {
         expectation.kind: expectation
         for witness in witnesses
@@ -331,16 +339,12 @@ def _absent(witnesses: Iterable[Witness], watched: frozenset[str]) -> tuple[Expe
         for expectation in witness.signal.expects
         if expectation.source in watched
     }
-    return tuple(
-        expectation
-        for kind, expectation in expected.items()
-        if not any(seen == kind or seen.startswith(kind + ".") for seen in kinds)
-    )
+    return tuple(each for each in expected.values() if told.isdisjoint((each.kind, *each.instead)))
 
 
 def _score(
     cause: Cause,
-    witnesses: Iterable[tuple[Witness, bool]],
+    witnesses: Sequence[tuple[Witness, bool]],
     absent: Iterable[Expectation],
     beside: Iterable[Remark],
 ) -> float:
@@ -350,10 +354,28 @@ def _score(
     chance = sorted((weight for weight, may_be_chance in weights if may_be_chance and weight > 0), reverse=True)[:1]
     certain = [weight for weight, may_be_chance in weights if not may_be_chance]
     speaking_for = sorted((*chance, *(weight for weight in certain if weight > 0)), reverse=True)
-    speaking_against = sum(weight for weight, _ in weights if weight < 0)
+    speaking_against = sum(_against(cause, [witness for witness, _ in witnesses]))
     missing = sum(expectation.weights.get(cause, 0.0) for expectation in absent)
     supported = sum(weight / 2.0**place for place, weight in enumerate(speaking_for))
     return supported + speaking_against + missing + sum(remark.weights.get(cause, 0.0) for remark in beside)
+
+
+def _against(cause: Cause, witnesses: Iterable[Witness]) -> Iterator[float]:
+    """Yield what speaks against *cause*: what a node says of its parts is no word about those of another node."""
+    weighed = [(witness, weight) for witness in witnesses if (weight := witness.weight(cause))]
+    speaking_for = [witness for witness, weight in weighed if weight > 0]
+    for witness, weight in weighed:
+        if weight < 0 and (not speaking_for or any(_is_of_one_node(witness, other) for other in speaking_for)):
+            yield weight
+
+
+def _is_of_one_node(one: Witness, other: Witness) -> bool:
+    nodes = {_node_of_part(each.component) for each in one.evidence}
+    return "" in nodes or not nodes.isdisjoint(_node_of_part(each.component) for each in other.evidence)
+
+
+def _node_of_part(component: Component) -> str:
+    return "" if component.kind in _WHO_SPEAKS else component.node
 
 
 @lru_cache(maxsize=8)

@@ -21,7 +21,7 @@ _SIGNAL_TEXTS = frozenset(["kind", "meaning", "severity", "role", "suspect", "ac
 _SIGNAL_KINDS = frozenset(["unless", "after", "after_anywhere", "explains", "over_by", "harm"])
 _SIGNAL_NUMBERS = frozenset(["looks_back_seconds", "borne_seconds", "per_node_day"])
 _SIGNAL_KEYS = _SIGNAL_TEXTS | _SIGNAL_KINDS | _SIGNAL_NUMBERS | frozenset(["weights", "expects", "confirms", "slows"])
-_EXPECTS_KEYS = frozenset(["kind", "source", "if_absent", "weights"])
+_EXPECTS_KEYS = frozenset(["kind", "source", "if_absent", "weights", "instead"])
 _EXAMPLE_KEYS = frozenset(["match", "no_match"])
 _RULE_KEYS = _EXAMPLE_KEYS | frozenset(
     ["name", "kind", "literal", "pattern", "component", "source", "sources", "ints", "beats", "heading"]
@@ -123,7 +123,8 @@ def _expectations(entry: Entry) -> Iterator[Expectation]:
         part = Entry(entry.file, entry.table, f"{entry.name}.expects", values, entry.mistakes)
         part.only(_EXPECTS_KEYS)
         weights = part.weights(part.table_at("weights"))
-        yield Expectation(part.text("kind"), part.text("source"), part.text("if_absent"), weights)
+        kind, instead = part.text("kind"), part.texts("instead")
+        yield Expectation(kind, part.text("source"), part.text("if_absent"), weights, instead)
 
 
 def _add_rule(draft: _Draft, entry: Entry) -> None:

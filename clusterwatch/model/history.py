@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from clusterwatch.model.causes import UNDETERMINED_CAUSES, Cause
@@ -18,7 +18,8 @@ class History:
     """Ended incidents of the last weeks, as far as their diagnoses were sure.
 
     Attributes:
-        causes: How many incidents had each cause.
+        causes: How many of those that concerned a job had each cause: what goes wrong elsewhere all day, and nobody
+            waits for it, says little of what stops one.
         blamed: For each component that was the first suspect, how often and for which cause.
     """
 
@@ -30,8 +31,8 @@ class History:
         """How many incidents there were."""
         return sum(self.causes.values())
 
-    def after(self, ended: Iterable[Diagnosis]) -> History:
-        """Return the history with the last diagnoses of incidents that *ended* since."""
+    def after(self, ended: Iterable[Diagnosis], of_jobs: Collection[str]) -> History:
+        """Return the history with the last diagnoses of incidents that *ended* since; those *of_jobs* concerned one."""
         causes, blamed = dict(self.causes), dict(self.blamed)
         for diagnosis in ended:
             if diagnosis.confidence < SURE_ENOUGH or diagnosis.cause in UNDETERMINED_CAUSES | {Cause.BENIGN}:
@@ -39,7 +40,8 @@ class History:
             # Anyone can print a fault of hardware: what no node's own source said is nothing to learn from.
             if diagnosis.blames_hardware and not diagnosis.node_confirmed:
                 continue
-            causes[diagnosis.cause] = causes.get(diagnosis.cause, 0) + 1
+            if diagnosis.incident_id in of_jobs:
+                causes[diagnosis.cause] = causes.get(diagnosis.cause, 0) + 1
             for suspect in diagnosis.suspects[:1] if diagnosis.blames_hardware else ():
                 times = blamed.get(suspect.component, {})
                 blamed[suspect.component] = {**times, diagnosis.cause: times.get(diagnosis.cause, 0) + 1}

@@ -29,12 +29,17 @@ class Role(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Expectation:
-    """A signal that should accompany another; its absence is evidence where *source* was watching."""
+    """A signal that should accompany another; its absence is evidence where *source* was watching.
+
+    *instead* are kinds that tell the same another way: a daemon that ends what grows before memory is full is none of
+    the kernel's.
+    """
 
     kind: str
     source: str
     if_absent: str
     weights: Mapping[Cause, float] = field(default_factory=dict)
+    instead: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -172,7 +172,9 @@ def _history(connection: sa.Connection, now: datetime) -> History:
     """Return what the incidents that ended in the last weeks came to."""
     of_late = incidents.c.closed_at >= now - timedelta(days=HISTORY_DAYS)
     closed = sa.select(incidents.c.id).where(incidents.c.state.in_(ENDED_STATES), of_late)
-    return History().after(latest_diagnoses(connection, closed).values())
+    of_jobs = sa.select(decisions.c.incident_id).where(decisions.c.job_id.is_not(None)).distinct()
+    concerned = set(connection.scalars(of_jobs.where(decisions.c.incident_id.in_(closed))))
+    return History().after(latest_diagnoses(connection, closed).values(), concerned)
 
 
 def topology_in(connection: sa.Connection) -> Topology:

@@ -17,9 +17,10 @@ def world_after(turn: Turning) -> World:
     world = turn.world
     open_incidents = {key: incident for key, incident in world.incidents.items() if incident.is_open}
     ended = [value for key, value in world.diagnoses.items() if key not in open_incidents]
+    of_jobs = {each.incident_id for each in ended if _concerned_a_job(each.incident_id, world)}
     return world_with(
         world,
-        history=world.history.after(ended) if ended else world.history,
+        history=world.history.after(ended, of_jobs) if ended else world.history,
         incidents=open_incidents,
         diagnoses={key: value for key, value in world.diagnoses.items() if key in open_incidents},
         decisions={key: value for key, value in world.decisions.items() if key in open_incidents},
@@ -51,6 +52,10 @@ def _still_recent(turn: Turning) -> tuple[Decision, ...]:
     kept = [each for each in recent[:older] if _has_drained(each, turn.world)]
     # The very same ones, if all are: what follows from them need not be found out again.
     return (*kept, *recent[older:]) if len(kept) < older else recent
+
+
+def _concerned_a_job(incident_id: str, world: World) -> bool:
+    return any(each.job_id is not None for each in world.decisions.get(incident_id, ()))
 
 
 def _has_drained(decision: Decision, world: World) -> bool:

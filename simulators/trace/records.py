@@ -84,6 +84,10 @@ class Noise:
     count: int = 1
     over_seconds: float = 0.0
 
+    def time_of(self, number: int) -> float:
+        """Return when it is seen for the *number*-th time, counted from 0."""
+        return self.at + self.over_seconds * number / self.count
+
 
 Record = Fault | PlannedStop | Noise
 

@@ -59,6 +59,9 @@ _ECHO_SECONDS = 60.0
 _SPREAD_SECONDS = 1.5
 """Over how long all nodes say the same thing that one cause makes them say."""
 
+_MURMURED_AT_ONCE = 10_000
+"""How often something harmless is told before the next of it is made: a storm of it is not kept as a whole."""
+
 
 class Phase(StrEnum):
     """What the job does just now. Hung: processes live and no step ends."""
@@ -504,15 +507,17 @@ class World:
             fields["problem"] = "the tracker file names another step: the save was cut short"
             self._outbox.state("checkpoints", kinds.CHECKPOINT_TORN, self.whose, self.pool.job[0], fields, at + 5.0)
 
-    def _murmur(self, noise: Noise) -> None:
+    def _murmur(self, noise: Noise, first: int = 0) -> None:
         kind = self._kinds[noise.kind]
         variant = kind.variants[int(seeded(noise.seed, "variant").random() * len(kind.variants))]
         gpu = int(seeded(noise.seed, "gpu").random() * self._cluster.gpus_per_node)
         nodes = [self._still_outside(node, noise) for node in noise.nodes]
-        for number in range(noise.count):
-            at = noise.at + noise.over_seconds * number / noise.count
-            node = nodes[number % len(nodes)]
+        end = min(first + _MURMURED_AT_ONCE, noise.count)
+        for number in range(first, end):
+            node, at = nodes[number % len(nodes)], noise.time_of(number)
             self._voices.strike(variant, self._scene(), node, gpu, 0, noise.seed, at, self._loss_factor)
+        if end < noise.count:
+            self._timeline.at(noise.time_of(end), lambda now: self._murmur(noise, end))
 
     def _still_outside(self, node: str, noise: Noise) -> str:
         """Return a node outside of the job for one that came to it since: nobody else works where the job runs."""

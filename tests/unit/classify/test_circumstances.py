@@ -92,7 +92,7 @@ def test_two_nodes_or_nodes_that_stop_one_after_another_say_nothing_of_their_rac
 
 
 def test_part_that_was_to_blame_before_is_so_again_more_likely():
-    once = History().after([])
+    once = History()
     thrice = History(blamed={GPU: {Cause.GPU_HBM: 3}})
 
     fresh = diagnosis_of(event("gpu.ecc", GPU), history=once)
@@ -116,16 +116,22 @@ def test_history_learns_only_from_what_was_sure_and_blames_only_parts():
     sure = diagnosis_of(event("gpu.ecc", GPU), history=History(blamed={GPU: {Cause.GPU_HBM: 9}}))
     unsure = diagnosis_of(event("link.down", "node001"))
 
-    history = History().after([sure, unsure])
+    history = History().after([sure, unsure], {sure.incident_id, unsure.incident_id})
 
     assert history.causes == {Cause.GPU_HBM: 1}
     assert history.blamed == {GPU: {Cause.GPU_HBM: 1}}
 
 
+def test_history_learns_how_often_a_cause_is_from_what_concerned_a_job_and_whom_to_blame_from_all():
+    elsewhere = diagnosis_of(event("gpu.ecc", GPU), history=History(blamed={GPU: {Cause.GPU_HBM: 9}}))
+
+    assert History().after([elsewhere], of_jobs=()) == History(blamed={GPU: {Cause.GPU_HBM: 1}})
+
+
 def test_history_learns_no_fault_of_hardware_that_only_a_job_told():
     told = diagnosis_of(event("gpu.ecc", GPU, trust=Trust.USER), history=History(blamed={GPU: {Cause.GPU_HBM: 9}}))
 
-    history = History().after([told] * 5)
+    history = History().after([told] * 5, {told.incident_id})
 
     assert told.cause is Cause.GPU_HBM
     assert history == History()

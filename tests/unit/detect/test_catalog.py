@@ -107,6 +107,20 @@ def test_refinement_makes_its_examples_more_special(catalog: Catalog, hits: Hits
     assert_none(missed)
 
 
+def test_name_of_an_adapter_is_no_word_of_the_sentence(catalog: Catalog, hits: Hits) -> None:
+    named = [
+        (rule, line, hit.rule.fields(hit.match).get("nic")) for rule, line in _matching(catalog) for hit in hits[line]
+    ]
+
+    assert_none([_place(rule, line) for rule, line, nic in named if nic and not any(map(str.isdigit, str(nic)))])
+
+
+def test_every_word_of_the_kernel_about_running_out_of_memory_is_the_expected_one(catalog: Catalog) -> None:
+    detail = next(rule for rule in catalog.rules if rule.name == "oom-constraint")
+
+    assert "kernel.oom_kill" in kind_and_parents(detail.kind)
+
+
 def test_entry_says_where_it_comes_from(catalog: Catalog) -> None:
     entries = [
         *((f"rule {rule.name}", rule.sources) for rule in catalog.rules),
@@ -149,10 +163,11 @@ def _is_useful(signal: Signal) -> bool:
 def test_signal_that_is_expected_is_known(catalog: Catalog) -> None:
     known = {name for signal in catalog.knowledge for name in kind_and_parents(signal.kind)}
     unknown = [
-        f"{signal.kind} expects {expectation.kind}"
+        f"{signal.kind} expects {kind}"
         for signal in catalog.knowledge
         for expectation in signal.expects
-        if catalog.knowledge[expectation.kind] is UNLISTED and expectation.kind not in known
+        for kind in (expectation.kind, *expectation.instead)
+        if catalog.knowledge[kind] is UNLISTED and kind not in known
     ]
 
     assert_none(unknown)

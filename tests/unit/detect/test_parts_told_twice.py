@@ -4,7 +4,7 @@ import pytest
 
 from clusterwatch.classify import Circumstances, diagnose
 from clusterwatch.correlate import Limits, add_events
-from clusterwatch.model import Cause, Component, ComponentKind, Diagnosis, Event, Topology
+from clusterwatch.model import Cause, Component, ComponentKind, Diagnosis, Event, Topology, Trust
 from clusterwatch.testing import NOON, event, seconds
 from shipped import shipped_log_catalog
 
@@ -174,3 +174,97 @@ def test_rail_that_fails_while_no_supply_complains_fails_behind_them(others: tup
 
     assert diagnose(incident, KNOWLEDGE, Circumstances(watched=frozenset({"bmc"})), 1, NOON).cause is cause
     assert diagnose(incident, KNOWLEDGE, Circumstances(), 1, NOON).cause is Cause.POWER_SUPPLY
+
+
+@pytest.mark.parametrize(
+    ("fault", "beside", "cause"),
+    [
+        ("bmc.cpu.hot", ("bmc.host.off", "slurm.node.not_responding"), Cause.CPU),
+        ("bmc.power.unit", ("slurm.node.not_responding",), Cause.POWER_SUPPLY),
+        ("gpu.xid.120", ("gpu.xid.154.gpu_reset", "cuda.unknown_error"), Cause.GPU_GSP),
+    ],
+)
+def test_check_that_does_not_say_what_failed_confirms_the_fault_and_not_what_follows_from_it(
+    fault: str, beside: tuple[str, ...], cause: Cause
+):
+    told = [event(kind, "node001", NOON + seconds(at), job="job1") for at, kind in enumerate((fault, *beside))]
+    failed = [
+        event(kind, "node001", NOON + seconds(180)) for kind in ("node.check_failed.no_answer", "node.check_failed.out")
+    ]
+
+    assert diagnosis_of(*told, *failed).cause is cause
+
+
+def test_two_checks_that_do_not_say_what_failed_confirm_what_one_says_and_not_each_other():
+    hang = event("training.hang", Component(ComponentKind.JOB, "job1"), job="job1")
+    found = [
+        event(kind, "node001", NOON + seconds(240), job="job1")
+        for kind in ("node.check_failed", "scan.processor_stuck")
+    ]
+    again = event("node.check_failed.out", "node001", NOON + seconds(280), job="job1")
+
+    assert diagnosis_of(hang, *found, again).cause is Cause.CPU
+    assert diagnosis_of(hang, *found, again).confidence > 0.8
+
+
+def test_error_that_was_corrected_on_one_node_says_nothing_of_another():
+    stuck = event("scan.processor_stuck", "node001", NOON + seconds(240), job="job1")
+    hang = event("training.hang", Component(ComponentKind.JOB, "job1"), job="job1")
+    elsewhere = event("kernel.ghes.corrected", "node002", job="job1")
+
+    assert diagnosis_of(hang, elsewhere, stuck).cause is Cause.CPU
+
+
+def test_drive_behind_a_cable_that_is_loose_is_not_broken():
+    cable = event("bmc.cable", "node001")
+    drive = event("bmc.drive.failed", Component(ComponentKind.DISK, "Drive 0", "node001"), NOON + seconds(2))
+
+    assert diagnosis_of(cable, drive).cause is Cause.SERVER_CHASSIS
+    assert diagnosis_of(cable, drive).suspects[0].component.kind is not ComponentKind.DISK
+
+
+def test_fatal_error_that_a_port_passes_on_is_of_the_adapter_that_is_listed_no_more():
+    message = event("kernel.pcie.uncorrected.message", Component(ComponentKind.SLOT, "0000:4a:00.0", "node001"))
+    unrecovered = event("kernel.pcie.unrecovered", Component(ComponentKind.SLOT, "0000:19:00.0", "node001"))
+    lost = event("fabric.device.lost", Component(ComponentKind.NIC, "0000:4a:00.0", "node001"), NOON + seconds(20))
+
+    assert diagnosis_of(message, unrecovered, lost).cause is Cause.NIC
+    assert diagnosis_of(message, unrecovered).cause is Cause.IO_EXPANSION_BOARD
+
+
+def test_port_of_an_adapter_that_died_is_down_because_of_it():
+    died = event("nccl.ib_fatal_event", Component(ComponentKind.NIC, "mlx5_7", "node001"), trust=Trust.USER)
+    down = event("fabric.port.down", Component(ComponentKind.NIC, "0000:8a:00.0", "node001"), NOON + seconds(10))
+    failed = event("node.check_failed.out", "node001", NOON + seconds(180))
+
+    assert diagnosis_of(died, down, failed).cause is Cause.NIC
+    assert diagnosis_of(down, failed).cause is Cause.NETWORK_SWITCH_CABLE
+
+
+@pytest.mark.parametrize("told", ["kernel.oom_kill", "kernel.oom_kill.detail", "host.memory_pressure"])
+def test_process_that_was_killed_while_the_kernel_ran_out_of_memory_died_of_that(told: str):
+    killed = event("process.exit.sigkill", RANK3, NOON + seconds(2), job="job1")
+    watched = Circumstances(watched=frozenset({"kernel_log"}))
+    (incident,) = add_events(
+        {}, [event(told, "node001"), killed], KNOWLEDGE, {}, Topology(), Limits(), NOON
+    ).incidents.values()
+
+    found = diagnose(incident, KNOWLEDGE, watched, 1, NOON)
+
+    assert found.cause is Cause.OOM_HOST
+    assert found.confidence > 0.6
+    assert not found.absent
+
+
+def test_link_that_flapped_once_when_the_job_became_slow_kept_nobody_waiting():
+    flapped = event("fabric.link.flapped", Component(ComponentKind.NIC, "0000:1a:00.0", "node001"), job="job1")
+    damaged = event(
+        "pcie.aer.many_corrected.slot", Component(ComponentKind.SLOT, "0000:16:00.0", "node002"), job="job1"
+    )
+    hang = event("training.hang", Component(ComponentKind.JOB, "job1"), NOON + seconds(200), job="job1")
+    (incident,) = add_events({}, [flapped, damaged, hang], KNOWLEDGE, {}, Topology(), Limits(), NOON).incidents.values()
+
+    found = diagnose(incident, KNOWLEDGE, Circumstances(slowed=(NOON,)), 1, NOON)
+
+    assert "node002 told of themselves when the job became slow" in found.explanation
+    assert "node001 told of themselves" not in found.explanation
