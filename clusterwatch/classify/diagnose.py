@@ -218,10 +218,10 @@ def _blame(cause: Cause, witness: Witness, evidence: Evidence, placements: Mappi
     if cause in UNDETERMINED_CAUSES:
         # Nothing is proven, but a rank that was killed or stopped is where to look first.
         weight = max(weight, max(witness.signal.weights.values(), default=0.0) * witness.loudness)
-    rank = None if _names_a_peer(evidence, placements) else _rank_of(evidence)
+    rank = None if _means_its_node(evidence, placements) else _rank_of(evidence)
     if evidence.component.kind is ComponentKind.JOB and rank is None:
         return None
-    names_a_part = rank is not None or evidence.component.kind not in _NO_PARTS or _names_a_peer(evidence, placements)
+    names_a_part = rank is not None or evidence.component.kind not in _NO_PARTS or _means_its_node(evidence, placements)
     if weight <= 0 or (witness.signal.role is Role.SYMPTOM and evidence.trust is Trust.USER and not names_a_part):
         return None
     return _Blame(_suspected(witness, evidence, rank, placements), rank, weight)
@@ -232,6 +232,17 @@ def _names_a_peer(evidence: Evidence, placements: Mapping[int, Placement]) -> bo
     placement = _placement(_rank_of(evidence), placements)
     component = evidence.component
     return component.kind is ComponentKind.NODE and placement is not None and placement.node != component.node
+
+
+def _means_its_node(evidence: Evidence, placements: Mapping[int, Placement]) -> bool:
+    return _names_a_peer(evidence, placements) or _is_numbered_otherwise(evidence, placements)
+
+
+def _is_numbered_otherwise(evidence: Evidence, placements: Mapping[int, Placement]) -> bool:
+    """Return whether the line names a node on which no rank of that number ran: Slurm counts tasks, not ranks."""
+    placement = _placement(_rank_of(evidence), placements)
+    node = evidence.component.node
+    return placement is not None and node != "" and evidence.field("node") == node and placement.node != node
 
 
 def _rank_of(evidence: Evidence) -> int | None:
@@ -250,7 +261,7 @@ def _suspected(
         return node_component(node)
     if rank is not None:
         return Component(ComponentKind.RANK, str(rank), node)
-    return evidence.component
+    return evidence.component if evidence.component.kind is not ComponentKind.RANK else node_component(node)
 
 
 def _gpu_of(component: Component, placement: Placement | None) -> str | None:

@@ -7,7 +7,8 @@
    without the nodes of that fault, everything is. While none is known it may be the same one that comes back, but for
    what somebody did on purpose: that stopped nothing before, and where somebody took a node from the job, or the
    diagnosis is clear, nothing that strikes elsewhere had stopped it. Neither had a part that breaks far from where the
-   diagnosis suspects it: where a job failed is known sooner than why.
+   diagnosis suspects it: where a job failed is known sooner than why. What a program prints when it fails it would have
+   printed the first time.
 """
 
 from __future__ import annotations
@@ -66,14 +67,21 @@ def _is_another_matter(
 ) -> bool:
     """Return whether *event* cannot be what stopped the job before: that is known, or only one was somebody's doing."""
     if signal.leading_cause in _ON_PURPOSE:
-        return signal.leading_cause not in draft.causes
+        done_to = draft.suspected.get(signal.leading_cause, _NOWHERE) - {""}
+        return signal.leading_cause not in draft.causes or bool(event.node and done_to and event.node not in done_to)
+    if _is_of_the_program(event, signal) and signal.leading_cause not in draft.causes:
+        return True
     taken = {node for cause in _ON_PURPOSE for node in draft.suspected.get(cause, ())} - {""}
     nodes, is_clear = (suspected.nodes, suspected.is_clear) if suspected is not None else (_NOWHERE, False)
     if event.node in {*taken, *nodes, ""} or signal.role is Role.SYMPTOM:
         return False
-    # A mistake in a program comes back anywhere.
+    # A mistake in a program that told of itself before comes back anywhere.
     is_far = signal.leading_cause in HARDWARE_CAUSES and topology.places(nodes).isdisjoint(topology.near(event.node))
     return bool(taken) or is_clear or (bool(nodes) and is_far)
+
+
+def _is_of_the_program(event: Event, signal: Signal) -> bool:
+    return event.trust is Trust.USER and signal.role is not Role.SYMPTOM and HARDWARE_CAUSES.isdisjoint(signal.weights)
 
 
 def _is_at_once(draft: Draft, event: Event) -> bool:

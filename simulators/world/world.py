@@ -550,8 +550,10 @@ class World:
 
     def _where(self, fault: Fault) -> tuple[str, ...]:
         """Return the nodes of the job that *fault* strikes now; () where none of them trains."""
-        if fault.follows is Follows.NODE:
-            return tuple(node for node in fault.nodes if node in self.pool.slots)
+        here = tuple(node for node in fault.nodes if node in self.pool.slots)
+        # A switch and a feed stay where they are, whoever took over from a node behind them.
+        if fault.follows is Follows.NODE or (here and self._kinds[fault.kind].blast is not Blast.NODE):
+            return here
         return tuple(dict.fromkeys(self.pool.in_slot_of(node) for node in fault.nodes)) or (self.pool.job[0],)
 
     def _neighbours(self, kind: FaultKind, node: str) -> tuple[str, ...]:

@@ -340,6 +340,19 @@ def test_peer_that_ranks_name_is_suspected_and_not_the_rank_that_names_it():
     assert diagnosis.suspects[0].rank is None
 
 
+@pytest.mark.parametrize(("ran_on", "suspect"), [("node009", ComponentKind.RANK), ("node001", ComponentKind.NODE)])
+def test_number_of_a_process_on_a_node_where_no_such_rank_ran_is_no_rank(ran_on, suspect):
+    signal = Signal("task.killed", "killed", Severity.ERROR, Role.FAULT, {Cause.OOM_HOST: 3.0})
+    task = Component(ComponentKind.RANK, "2", "node009")
+    killed = event("task.killed", task, job="job-1", trust=Trust.USER, node="node009")
+    (incident,) = add_events({}, [killed], Knowledge([signal]), {}, Topology(), Limits(), NOON).incidents.values()
+    known = Circumstances(placements=(Placement("job-1", 1, 2, ran_on),))
+
+    found = diagnose(incident, Knowledge([signal]), known, 1, NOON).suspects[0].component
+
+    assert (found.kind, found.node) == (suspect, "node009")
+
+
 @pytest.mark.parametrize(("said_total", "suspect"), [(1, "node001"), (32, "node009")])
 def test_peer_that_only_a_node_with_a_broken_link_names_is_the_other_end_of_it(said_total, suspect):
     silent = Signal("peer.silent", "silent", Severity.ERROR, Role.SUSPECT, {Cause.NETWORK_SWITCH_CABLE: 3.2})

@@ -130,14 +130,36 @@ def test_what_strikes_elsewhere_later_does_not_explain_what_is_clear(nodes, inci
         ("gpu.lost", {"node003"}, 1),
         ("gpu.lost", set(), 1),
         ("worn", {"node001"}, 2),
-        ("fault", {"node001"}, 1),
     ],
-    ids=["breaks", "is suspected too", "is near", "nothing is suspected", "may break", "may be a program's"],
+    ids=["breaks", "is suspected too", "is near", "nothing is suspected", "may break"],
 )
 def test_part_that_breaks_later_does_not_explain_what_failed_elsewhere(kind, nodes, incidents):
     later = event(kind, gpu("node002"), AGAIN, job="job-1", trust=Trust.USER)
 
     assert incidents_of_later(later, Suspected(nodes, is_clear=False)) == incidents
+
+
+@pytest.mark.parametrize(
+    ("trust", "incidents"), [(Trust.USER, 2), (Trust.NODE, 1)], ids=["its own word", "a driver's word"]
+)
+def test_what_a_program_prints_when_it_fails_does_not_explain_a_stop_at_which_it_printed_nothing(trust, incidents):
+    later = event("fault", gpu("node002"), AGAIN, job="job-1", trust=trust)
+
+    assert incidents_of_later(later, None) == incidents
+
+
+def test_mistake_in_a_program_comes_back_anywhere():
+    first, again = (
+        event("fault", gpu(node), at, job="job-1", trust=Trust.USER)
+        for node, at in (("node001", NOON), ("node002", AGAIN))
+    )
+
+    assert incidents_after_restart(first, again) == 1
+
+
+@pytest.mark.parametrize(("node", "incidents"), [("node001", 1), ("node002", 2)])
+def test_work_on_another_node_later_did_not_take_the_first_from_the_job(node, incidents):
+    assert incidents_after_restart(TAKEN, event("drained", node, AGAIN, job="job-1")) == incidents
 
 
 def test_job_that_stops_again_after_a_node_was_taken_from_it_may_be_the_same():

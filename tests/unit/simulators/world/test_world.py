@@ -147,6 +147,19 @@ def test_fault_of_a_node_that_was_replaced_strikes_the_one_in_its_slot():
     assert fleet.truth[1].nodes == ("node0005",)
 
 
+def test_feed_that_fails_takes_the_nodes_that_hang_on_it_and_none_that_replaced_one_elsewhere():
+    domain = Component(ComponentKind.RACK, "power0001", "node0001")
+    dark = Fault(5000.0, "f2", Cause.POWER_SUPPLY, "power_domain_lost", domain, ("node0001", "node0002"), 3600.0, 5)
+    fleet = world(gpu_lost(1000.0), dark)
+    fleet.advance(1020.0)
+    fleet.take_out("node0002", 1020.0)
+    fleet.restart(1020.0, fleet.saved_step)
+
+    fleet.advance(5001.0)
+
+    assert fleet.truth[1].nodes == ("node0001",)
+
+
 def test_node_comes_back_repaired_and_stands_by():
     fleet = world(gpu_lost(1000.0, repair=600.0))
     fleet.advance(1020.0)
