@@ -117,6 +117,7 @@ class Circumstances:
         cured_without: Nodes without which a job goes on that had not gone on with them more than once.
         murmurs: How often in a day each kind of evidence comes of late and nothing follows.
         uncounted: For how many nodes that count is missing still, because it has only just begun.
+        nodes_total: On how many nodes the jobs run that were counted.
     """
 
     watched: frozenset[str] = frozenset()
@@ -133,6 +134,7 @@ class Circumstances:
     cured_without: frozenset[str] = frozenset()
     murmurs: Mapping[str, float] = field(default_factory=dict)
     uncounted: float = 0.0
+    nodes_total: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,8 +190,7 @@ def _behind_one_board(faults: Iterable[Evidence], knowledge: Knowledge) -> Itera
 
 
 def _last_words(evidence: Sequence[Evidence]) -> Iterator[Remark]:
-    ended = (each for each in evidence if each.kind.startswith(_ENDED) and each.trust is Trust.NODE)
-    first = min(ended, key=lambda each: each.first_at, default=None)
+    first = first_to_end(evidence)
     for each in evidence if first is not None else ():
         weights = _LAST_WORDS.get(each.kind)
         # What an agent prints is of its job: there it is the order that tells.
@@ -197,6 +198,12 @@ def _last_words(evidence: Sequence[Evidence]) -> Iterator[Remark]:
         if weights and first is not None and is_its_own and each.first_at <= first.first_at:
             yield Remark("No process of the job had ended before it was told", weights)
             return
+
+
+def first_to_end(evidence: Iterable[Evidence]) -> Evidence | None:
+    """Return what tells of the first process that ended; None where none did, or only others say so."""
+    ended = (each for each in evidence if each.kind.startswith(_ENDED) and each.trust is Trust.NODE)
+    return min(ended, key=lambda each: each.first_at, default=None)
 
 
 def _planned(telling: Iterable[Evidence], known: Circumstances) -> Iterator[Remark]:

@@ -30,7 +30,7 @@ from datetime import datetime, timedelta
 from functools import lru_cache
 
 from clusterwatch.classify.chance import CERTAIN, heard, nats_at_most
-from clusterwatch.classify.circumstances import Circumstances, Remark, remarks
+from clusterwatch.classify.circumstances import Circumstances, Remark, first_to_end, remarks
 from clusterwatch.model import (
     HARDWARE_CAUSES,
     TABLE5_ROW,
@@ -216,8 +216,12 @@ def _audible(
     near: dict[str, list[Evidence]] = {}
     for each in evidence:
         near.setdefault(each.component.node, []).append(each)
+    first = first_to_end(evidence)
+    ended_on = first.component.node if first is not None else ""
     return {
-        kind: tuple(nats_at_most(each, knowledge, known, near[each.component.node], evidence) for each in found)
+        kind: tuple(
+            nats_at_most(each, knowledge, known, near[each.component.node], evidence, ended_on) for each in found
+        )
         for kind, found in by_meaning.items()
     }
 

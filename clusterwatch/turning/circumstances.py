@@ -21,6 +21,7 @@ from clusterwatch.model import (
     Trust,
     World,
 )
+from clusterwatch.model.job import names_of_jobs
 from clusterwatch.turning.going_on import goes_on, runs_again_since
 from clusterwatch.turning.murmuring import murmurs, uncounted
 from clusterwatch.turning.situations import interrupted_jobs
@@ -53,6 +54,7 @@ def circumstances(turn: Turning, incident: Incident) -> classify.Circumstances:
         cured_without=_cured_without(turn, incident),
         murmurs=murmurs(world, turn.now),
         uncounted=uncounted(turn),
+        nodes_total=max(1, len(names_of_jobs(world.jobs.values()))),
     )
 
 

@@ -116,7 +116,7 @@ class World:
         self._training: Training | None = None
         self._saved_step = self._highest_saved = 0
         self._deferred: deque[Callable[[float], None]] = deque()
-        self._noise = deque(schedule.noise)
+        self._noise = deque(each for each in schedule.noise if each.count <= _MURMURED_AT_ONCE)
         self._faults = {fault.id: fault for fault in schedule.faults}
         self._strikes_of: dict[str, int] = {}
         self._free_from = 0.0
@@ -151,6 +151,9 @@ class World:
             self._timeline.at(fault.at, partial(self._when_training, partial(self._strike, fault)))
         for stop in self.schedule.planned:
             self._timeline.at(stop.at, partial(self._when_training, partial(self._stop_as_planned, stop)))
+        for noise in self.schedule.noise:
+            if noise.count > _MURMURED_AT_ONCE:
+                self._timeline.at(noise.at, partial(self._storm, noise, 0))
         for node in self.pool.job:
             self._introduce(node, 0.0)
         self._start(0.0, 0, 0.0)
@@ -461,7 +464,8 @@ class World:
 
     def _let_pass(self, until: float) -> None:
         while self._noise and self._noise[0].at <= until:
-            self._murmur(self._noise.popleft())
+            noise = self._noise.popleft()
+            self._murmur(noise, 0, noise.count)
         if self._training is None or self.phase is not Phase.TRAINING:
             return
         for done in self._training.advance(until):
@@ -507,17 +511,21 @@ class World:
             fields["problem"] = "the tracker file names another step: the save was cut short"
             self._outbox.state("checkpoints", kinds.CHECKPOINT_TORN, self.whose, self.pool.job[0], fields, at + 5.0)
 
-    def _murmur(self, noise: Noise, first: int = 0) -> None:
+    def _storm(self, noise: Noise, first: int, at: float) -> None:
+        """Tell so much of *noise* as is made at once, and go on with the rest when that is due."""
+        end = min(first + _MURMURED_AT_ONCE, noise.count)
+        self._murmur(noise, first, end)
+        if end < noise.count:
+            self._timeline.at(noise.time_of(end), partial(self._storm, noise, end))
+
+    def _murmur(self, noise: Noise, first: int, end: int) -> None:
         kind = self._kinds[noise.kind]
         variant = kind.variants[int(seeded(noise.seed, "variant").random() * len(kind.variants))]
         gpu = int(seeded(noise.seed, "gpu").random() * self._cluster.gpus_per_node)
         nodes = [self._still_outside(node, noise) for node in noise.nodes]
-        end = min(first + _MURMURED_AT_ONCE, noise.count)
         for number in range(first, end):
             node, at = nodes[number % len(nodes)], noise.time_of(number)
             self._voices.strike(variant, self._scene(), node, gpu, 0, noise.seed, at, self._loss_factor)
-        if end < noise.count:
-            self._timeline.at(noise.time_of(end), lambda now: self._murmur(noise, end))
 
     def _still_outside(self, node: str, noise: Noise) -> str:
         """Return a node outside of the job for one that came to it since: nobody else works where the job runs."""

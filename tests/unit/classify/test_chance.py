@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from clusterwatch.classify import Circumstances, chance, diagnose
 from clusterwatch.classify.chance import nats_at_most
+from clusterwatch.classify.circumstances import first_to_end
 from clusterwatch.correlate import Limits, add_events
 from clusterwatch.model import (
     Cause,
@@ -58,6 +59,20 @@ def diagnosis_of(*told, circumstances):
 
 def test_what_never_comes_by_itself_is_heard_in_full():
     assert heard(evidence(), KNOWLEDGE, known()) == 1.0
+
+
+@pytest.mark.parametrize(("node", "is_chance"), [("node001", False), ("node002", True)], ids=["there", "elsewhere"])
+def test_what_comes_all_day_somewhere_is_no_chance_where_the_first_process_ended(node, is_chance):
+    flap = evidence(at=-5.0)
+    fleet = replace(known(link_flap=100.0), nodes_total=2000)
+    ended = [
+        evidence("process.exit.sigabrt", at, component=Component(ComponentKind.RANK, rank, name))
+        for at, rank, name in ((20.0, "9", "node003"), (10.0, "7", node))
+    ]
+
+    nats = nats_at_most(flap, KNOWLEDGE, fleet, ended_on=first_to_end(ended).component.node)
+
+    assert (nats < chance.CERTAIN) is is_chance
 
 
 def test_while_no_stop_is_known_it_may_be_as_near_as_can_be_and_still_be_chance():
