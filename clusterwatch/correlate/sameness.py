@@ -66,13 +66,13 @@ def _is_another_matter(
     draft: Draft, event: Event, signal: Signal, topology: Topology, suspected: Suspected | None
 ) -> bool:
     """Return whether *event* cannot be what stopped the job before: that is known, or only one was somebody's doing."""
+    nodes, is_clear = (suspected.nodes, suspected.is_clear) if suspected is not None else (_NOWHERE, False)
     if signal.leading_cause in _ON_PURPOSE:
-        done_to = draft.suspected.get(signal.leading_cause, _NOWHERE) - {""}
+        done_to = {*nodes, *draft.suspected.get(signal.leading_cause, ())} - {""}
         return signal.leading_cause not in draft.causes or bool(event.node and done_to and event.node not in done_to)
     if _is_of_the_program(event, signal) and signal.leading_cause not in draft.causes:
         return True
     taken = {node for cause in _ON_PURPOSE for node in draft.suspected.get(cause, ())} - {""}
-    nodes, is_clear = (suspected.nodes, suspected.is_clear) if suspected is not None else (_NOWHERE, False)
     if event.node in {*taken, *nodes, ""} or signal.role is Role.SYMPTOM:
         return False
     # A mistake in a program that told of itself before comes back anywhere.
