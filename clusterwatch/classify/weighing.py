@@ -16,6 +16,7 @@ The rules:
 7. What a job lived on after for longer than clocks differ did not stop it, and is no witness.
 8. Circumstances speak as well: announced work, a place that the struck nodes share, what was to blame before.
 9. What comes all day and nothing follows says little, and the less the farther it is from the stop: `chance`.
+   What speaks against a cause does so for the parts of its own node.
 10. `unknown` stands at zero; base rates decide only between causes that the evidence leaves alike. They are those of
    Table 5 at first, and become the cluster's own as its history grows.
 """

@@ -81,7 +81,9 @@ def _is_another_matter(
 
 
 def _is_of_the_program(event: Event, signal: Signal) -> bool:
-    return event.trust is Trust.USER and signal.role is not Role.SYMPTOM and HARDWARE_CAUSES.isdisjoint(signal.weights)
+    """Return whether *event* is a line of the job that speaks for no part; what its recorders hold is no line."""
+    is_printed = event.trust is Trust.USER and event.rule != ""
+    return is_printed and signal.role is not Role.SYMPTOM and HARDWARE_CAUSES.isdisjoint(signal.weights)
 
 
 def _is_at_once(draft: Draft, event: Event) -> bool:

@@ -56,7 +56,7 @@ class Signal:
         expects: Signals that should be there too.
         unless: Kinds that say the same more exactly: beside one of them on its node it speaks for their cause.
         confirms: Whether it says that a part of its node is broken, and not which: it speaks as loud for each part that
-            the node is suspected of by others as for the likeliest.
+            faults there, or else suspicions, are of as for the likeliest.
         after: Kinds that it falls out of: where one of them was on its node before, it is a symptom.
         after_anywhere: The same, where what it tells of is shared by a whole job: on whichever node it was before.
         explains: Kinds that follow from it, with all kinds below them: beside it, they say little of their own.

@@ -1,5 +1,7 @@
 """Whether an event is of the one fault that an incident is."""
 
+from dataclasses import replace
+
 import pytest
 
 from clusterwatch.correlate import Limits, Suspected, add_events
@@ -140,17 +142,21 @@ def test_part_that_breaks_later_does_not_explain_what_failed_elsewhere(kind, nod
 
 
 @pytest.mark.parametrize(
-    ("trust", "incidents"), [(Trust.USER, 2), (Trust.NODE, 1)], ids=["its own word", "a driver's word"]
+    ("trust", "rule", "incidents"),
+    [(Trust.USER, "exception", 2), (Trust.NODE, "exception", 1), (Trust.USER, "", 1)],
+    ids=["its own word", "a driver's word", "its recorders' word"],
 )
-def test_what_a_program_prints_when_it_fails_does_not_explain_a_stop_at_which_it_printed_nothing(trust, incidents):
-    later = event("fault", gpu("node002"), AGAIN, job="job-1", trust=trust)
+def test_what_a_program_prints_when_it_fails_does_not_explain_a_stop_at_which_it_printed_nothing(
+    trust, rule, incidents
+):
+    later = replace(event("fault", gpu("node002"), AGAIN, job="job-1", trust=trust), rule=rule)
 
     assert incidents_of_later(later, None) == incidents
 
 
 def test_mistake_in_a_program_comes_back_anywhere():
     first, again = (
-        event("fault", gpu(node), at, job="job-1", trust=Trust.USER)
+        replace(event("fault", gpu(node), at, job="job-1", trust=Trust.USER), rule="exception")
         for node, at in (("node001", NOON), ("node002", AGAIN))
     )
 
