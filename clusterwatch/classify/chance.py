@@ -3,8 +3,8 @@
 On a large fleet some link flaps, some GPU is warm and somebody's notebook crashes at any hour. What belongs to a stop
 comes at it four times in five, and else within minutes; what comes by chance comes at any time. The odds of the two are
 those of their densities in time: the log of that is the most that the evidence may say, and where it is below zero the
-evidence says nothing. On the very node whose process was the first of its job to end, chance puts it one time in as many
-as there are nodes.
+evidence says nothing. On the very node whose process was the first of its job to end, chance puts it one time in as
+many as there are nodes.
 
 All ranks wait for each other in every step: what stops one of them stops the job in that very step. So it does not come
 before the last step ended, but for what clocks differ; and after that it comes as soon as its source is read.
