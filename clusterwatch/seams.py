@@ -340,10 +340,11 @@ class TraceTools(Protocol):
         """Return what each trace that is shipped is for, by its name."""
         ...
 
-    def opened(self, source: str, seed: int, on_bytes: Callable[[int], None]) -> Trace:
+    def opened(self, source: str, seed: int | None, on_bytes: Callable[[int], None]) -> Trace:
         """Return the trace that *source* is: a shipped one by its name, a spec (TOML), or a trace file.
 
-        *seed* is for the first two; *on_bytes* is told how many bytes more of a file were read.
+        *seed* is for the first two, 1 if None, and a mistake with the third; *on_bytes* is told how many bytes more of
+        a file were read.
         """
         ...
 

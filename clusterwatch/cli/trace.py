@@ -94,7 +94,9 @@ def validate(
 @app.command()
 def stats(
     source: Annotated[str, typer.Argument(metavar="FILE|NAME", help="A trace file, a built-in trace, or a spec.")],
-    seed: SeedOption = 1,
+    seed: Annotated[
+        int | None, typer.Option("--seed", min=0, help="What is drawn of a built-in trace or a spec; 1 if not given.")
+    ] = None,
     output: OutputOption = Format.TABLE,
 ) -> None:
     """Count what fails in a trace, by rows of Table 5, beside what its rates would give; and who fails repeatedly."""
@@ -107,8 +109,16 @@ def stats(
     show(figures, stats_page(figures), output)
 
 
+_FOR_ONE_FORM = {
+    "acme": ("min_gpus", "job_type"),
+    "incidents": ("at", "time_form", "cause", "node", "repair_hours", "words"),
+}
+"""Flags of `convert` that say nothing to the other form."""
+
+
 @app.command()
 def convert(
+    context: typer.Context,
     form: Annotated[Form, typer.Argument(help="acme: its public job trace; incidents: a table of your own.")],
     file: Annotated[Path, typer.Argument(metavar="FILE.csv", help="The records, with a line of names at the top.")],
     out: OutOption = None,
@@ -134,6 +144,7 @@ def convert(
     from clusterwatch.app.tracing import trace_tools
     from clusterwatch.seams import IntoTrace, TraceColumns
 
+    _require_its_own_flags(context, form)
     tools, into = trace_tools(), IntoTrace(name or file.stem, nodes, seed)
     if form is Form.ACME:
         trace = tools.from_acme(str(file), into, least_gpus=min_gpus, job_type=job_type)
@@ -141,6 +152,14 @@ def convert(
         columns = TraceColumns(at, cause, node, repair_hours, time_form)
         trace = tools.from_incidents(str(file), into, columns, words or [])
     _written(tools, trace, out, output)
+
+
+def _require_its_own_flags(context: typer.Context, form: Form) -> None:
+    others = {name: owner for owner, names in _FOR_ONE_FORM.items() if owner != form.value for name in names}
+    for parameter in context.command.params:
+        owner, source = others.get(parameter.name or ""), context.get_parameter_source(parameter.name or "")
+        if owner is not None and source is not None and source.name == "COMMANDLINE":
+            raise typer.BadParameter(f"is for {owner}, and says nothing to {form.value}", param_hint=parameter.opts[0])
 
 
 @app.command()
@@ -213,7 +232,7 @@ def _checked(tools: TraceTools, file: Path) -> tuple[list[tuple[str, str]], Mapp
         return [(mistake.key, mistake.problem) for mistake in error.mistakes], {}
 
 
-def _opened(tools: TraceTools, source: str, seed: int) -> Trace:
+def _opened(tools: TraceTools, source: str, seed: int | None) -> Trace:
     with _reading(Path(source)) as advance:
         return tools.opened(source, seed, advance)
 

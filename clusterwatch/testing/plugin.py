@@ -31,6 +31,7 @@ _KINDS: Mapping[str, tuple[type, str]] = {
     "assume": (dict, "numbers by the name of an assumption"),
     "expect": (dict, 'figures such as "goodput.ettr" = { at_least = 0.9 }'),
 }
+_MODES = ("observe", "suggest", "auto")
 _REQUIRED = ("trace", "expect")
 _BOUNDS: Mapping[str, Callable[[float, float], bool]] = {
     "at_least": lambda value, bound: value >= bound,
@@ -116,8 +117,11 @@ def _replayed(trace: str, policy: str, mode: str, seed: int | None, assume: Mapp
     # Nothing heavy is imported in test runs that replay nothing.
     from clusterwatch import config
     from clusterwatch.app.replay import Asked, replay
+    from clusterwatch.errors import ConfigError, Mistake
     from clusterwatch.model import Mode
 
+    if mode not in _MODES:
+        raise ConfigError("replay", [Mistake("mode", f"{mode!r}, expected {_KINDS['mode'][1]}")])
     return replay(Asked(trace, policy, Mode(mode), seed=seed, options=dict(assume)), config.load(None, {}))
 
 
@@ -134,7 +138,7 @@ def scenario_mistakes(scenario: Mapping[str, Any]) -> Iterator[str]:
 def _fits(key: str, value: object) -> bool:
     kind, _ = _KINDS[key]
     if key == "mode":
-        return value in ("observe", "suggest", "auto")
+        return value in _MODES
     if key == "assume" and isinstance(value, dict):
         return all(map(_is_number, value.values()))
     return isinstance(value, kind) and not isinstance(value, bool)

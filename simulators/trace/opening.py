@@ -24,9 +24,14 @@ def schedule_of(trace: str, seed: int | None) -> Schedule:
         raise ConfigError(trace, [Mistake("trace", f"is no file and not built in; built in are {known}")])
     if trace.endswith(".toml"):
         return generate(read_spec(Path(trace)), 1 if seed is None else seed)
+    require_no_seed(trace, seed)
+    return read_file(Path(trace))
+
+
+def require_no_seed(trace: str, seed: int | None) -> None:
+    """Raise ConfigError where a *seed* is asked for of a trace file."""
     if seed is not None:
         raise ConfigError(trace, [Mistake("seed", "a trace file has its own; leave --seed out")])
-    return read_file(Path(trace))
 
 
 def is_file(trace: str) -> bool:

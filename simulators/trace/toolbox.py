@@ -16,6 +16,7 @@ from simulators.trace.converting import Into
 from simulators.trace.files import read_file, write_lines
 from simulators.trace.generating import generate
 from simulators.trace.incidents import Columns, from_incidents
+from simulators.trace.opening import is_file, require_no_seed
 from simulators.trace.recording.counting import counted
 from simulators.trace.recording.reading import checked, is_recording
 from simulators.trace.recording.records import Recording, recording_of
@@ -32,10 +33,12 @@ class TraceToolbox:
         """Return what each trace that is shipped is for, by its name."""
         return {name: builtin_spec(name).about for name in builtin_names()}
 
-    def opened(self, source: str, seed: int, on_bytes: Callable[[int], None]) -> Schedule | Recording:
+    def opened(self, source: str, seed: int | None, on_bytes: Callable[[int], None]) -> Schedule | Recording:
         """Return the trace that *source* is: a shipped one by its name, a spec (TOML), or a trace file."""
-        is_made = source in builtin_names() or source.endswith(".toml") or not Path(source).is_file()
-        return self.generated(source, seed) if is_made else self.read(source, on_bytes)
+        if not is_file(source):
+            return self.generated(source, 1 if seed is None else seed)
+        require_no_seed(source, seed)
+        return self.read(source, on_bytes)
 
     def generated(self, source: str, seed: int, *, days: float | None = None, stochastic: bool = False) -> Schedule:
         """Return what *source* gives: the name of a trace that is shipped, or the path of a spec."""

@@ -143,6 +143,18 @@ def test_figures_of_a_file_and_of_a_built_in_trace_are_the_same(capsys: pytest.C
     assert [row["row"] for row in from_file["rows"]][:2] == ["Faulty GPU", "GPU HBM3 Memory"]
 
 
+def test_seed_of_a_trace_file_is_its_own(capsys: pytest.CaptureFixture[str]) -> None:
+    run("generate", "tiny", "--out", "tiny.jsonl")
+
+    assert run("stats", "tiny.jsonl", "--seed", "5") == 2
+    assert "seed: a trace file has its own; leave --seed out" in capsys.readouterr().err
+
+
+def test_flag_of_another_form_is_no_flag_of_this_one(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("convert", "acme", str(KALOS), "--at", "When") == 2
+    assert "--at: is for incidents, and says nothing to acme" in " ".join(capsys.readouterr().err.split())
+
+
 def test_figures_are_shown_as_tables(capsys: pytest.CaptureFixture[str]) -> None:
     assert run("stats", "tiny") == 0
 

@@ -25,6 +25,17 @@ def test_policy_is_tested_by_replaying_a_trace(project):
     project.runpytest_subprocess("-p", "no:cacheprovider").assert_outcomes(passed=1)
 
 
+def test_mode_that_is_none_says_which_there_are(project):
+    project.makepyfile("""
+        def test_policy(replay):
+            replay("tiny", mode="sugest")
+    """)
+
+    result = project.runpytest_subprocess("-p", "no:cacheprovider")
+
+    result.stdout.fnmatch_lines(["*mode: 'sugest', expected one of observe,*"])
+
+
 def test_scenario_file_is_a_test(project):
     project.makefile(
         ".scenario.toml",
