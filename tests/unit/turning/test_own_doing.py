@@ -1,5 +1,7 @@
 """What ClusterWatch made happen itself."""
 
+from dataclasses import replace
+
 import pytest
 
 from clusterwatch.model import (
@@ -55,6 +57,17 @@ def test_step_that_leaves_processes_alone_ends_none():
 @pytest.mark.parametrize(("after_seconds", "is_left_out"), [(-61, False), (-60, True), (120, True), (121, False)])
 def test_what_a_job_says_of_its_end_is_left_out_around_the_time(after_seconds, is_left_out):
     told = event("process.exit.sigterm", at=NOON + seconds(after_seconds), job="job-1")
+
+    assert (without_our_doing([told], {"job-1": NOON}, KNOWLEDGE) == []) is is_left_out
+
+
+@pytest.mark.parametrize(
+    ("off_by", "came_in_after", "is_left_out"),
+    [(-100, 5, True), (100, 90, True), (-100, -5, False), (-100, 121, False), (-181, 5, False)],
+)
+def test_what_a_job_says_by_a_clock_that_is_off_is_known_by_when_it_came_in(off_by, came_in_after, is_left_out):
+    told = event("process.exit.sigterm", at=NOON + seconds(off_by), job="job-1")
+    told = replace(told, received_at=NOON + seconds(came_in_after))
 
     assert (without_our_doing([told], {"job-1": NOON}, KNOWLEDGE) == []) is is_left_out
 
