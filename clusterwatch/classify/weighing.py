@@ -199,12 +199,17 @@ def _by_meaning(
     Those are left out where what came nearer to the stop may be a cause.
     """
     fresh = [each for each in incident.evidence if outlived_at is None or each.last_at >= outlived_at - CLOCK_SKEW]
-    is_told = any(knowledge[each.kind].role in (Role.FAULT, Role.SUSPECT) for each in fresh)
+    is_told = any(_may_be_why(knowledge[each.kind]) for each in fresh)
     by_meaning: dict[str, list[Evidence]] = {}
     for evidence in fresh if is_told else incident.evidence:
         by_meaning.setdefault(knowledge[evidence.kind].kind, []).append(evidence)
     outlived = {each.kind for each in incident.evidence} - {each.kind for each in fresh}
     return by_meaning, frozenset() if is_told else frozenset(outlived)
+
+
+def _may_be_why(signal: Signal) -> bool:
+    """Return whether *signal* may tell of a cause by itself: what only confirms another is told after any of them."""
+    return signal.role in (Role.FAULT, Role.SUSPECT) and not signal.confirms
 
 
 def _audible(

@@ -195,6 +195,15 @@ def test_check_that_does_not_say_what_failed_confirms_the_fault_and_not_what_fol
     assert diagnosis_of(*told, *failed).cause is cause
 
 
+def test_check_confirms_also_what_a_clock_that_is_off_puts_long_before_the_stop():
+    broken = event("gpu.xid.48.dram", GPU, NOON - seconds(90), job="job1")
+    hang = event("training.hang", Component(ComponentKind.JOB, "job1"), NOON + seconds(15), job="job1")
+    failed = event("node.check_failed.out", "node001", NOON + seconds(180), job="job1")
+    (incident,) = add_events({}, [broken, hang, failed], KNOWLEDGE, {}, Topology(), Limits(), NOON).incidents.values()
+
+    assert diagnose(incident, KNOWLEDGE, Circumstances(outlived_at=NOON), 1, NOON).cause is Cause.GPU_HBM
+
+
 def test_two_checks_that_do_not_say_what_failed_confirm_what_one_says_and_not_each_other():
     hang = event("training.hang", Component(ComponentKind.JOB, "job1"), job="job1")
     found = [
