@@ -1,10 +1,12 @@
 """What two sources tell of one part is one error, and the more exact word decides."""
 
+from dataclasses import replace
+
 import pytest
 
 from clusterwatch.classify import Circumstances, diagnose
 from clusterwatch.correlate import Limits, add_events
-from clusterwatch.model import Cause, Component, ComponentKind, Diagnosis, Event, Topology, Trust
+from clusterwatch.model import BY_ACTOR, OF_INCIDENT, Cause, Component, ComponentKind, Diagnosis, Event, Topology, Trust
 from clusterwatch.testing import NOON, event, seconds
 from shipped import shipped_log_catalog
 
@@ -198,9 +200,12 @@ def test_check_that_does_not_say_what_failed_confirms_the_fault_and_not_what_fol
 def test_check_confirms_also_what_a_clock_that_is_off_puts_long_before_the_stop():
     broken = event("gpu.xid.48.dram", GPU, NOON - seconds(90), job="job1")
     hang = event("training.hang", Component(ComponentKind.JOB, "job1"), NOON + seconds(15), job="job1")
-    failed = event("node.check_failed.out", "node001", NOON + seconds(180), job="job1")
-    (incident,) = add_events({}, [broken, hang, failed], KNOWLEDGE, {}, Topology(), Limits(), NOON).incidents.values()
+    stopped = add_events({}, [broken, hang], KNOWLEDGE, {}, Topology(), Limits(), NOON).incidents
+    failed = event("node.check_failed.out", "node001", NOON + seconds(180), **{OF_INCIDENT: next(iter(stopped))})
+    found = add_events(stopped, [replace(failed, source=BY_ACTOR)], KNOWLEDGE, {}, Topology(), Limits(), NOON)
+    (incident,) = found.incidents.values()
 
+    assert len(incident.evidence) == 3
     assert diagnose(incident, KNOWLEDGE, Circumstances(outlived_at=NOON), 1, NOON).cause is Cause.GPU_HBM
 
 
