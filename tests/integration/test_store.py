@@ -30,6 +30,7 @@ from clusterwatch.model import (
     Edge,
     Event,
     Evidence,
+    History,
     Hold,
     Incident,
     IncidentState,
@@ -561,6 +562,19 @@ def test_ended_job_and_closed_incident_leave_the_world(store: Store):
     world, _ = store.world(NOON)
     assert (world.jobs, world.attempts, world.placements, world.interruptions) == ({}, {}, {}, {})
     assert (world.incidents, world.diagnoses, world.decisions) == ({}, {}, {})
+
+
+@pytest.mark.parametrize(("job_id", "causes"), [("job-1", {Cause.FAULTY_GPU: 1}), (None, {})], ids=["a job", "none"])
+def test_history_that_is_read_counts_what_concerned_a_job_and_whom_to_blame_of_all(
+    store: Store, job_id: str | None, causes: dict[Cause, int]
+):
+    closed = incident(state=IncidentState.CLOSED, closed_at=NOON)
+    decided = replace(decision(step(1)), job_id=job_id)
+    commit(store, Changes(incidents=(closed,), diagnoses=(diagnosis(1),), decisions=(decided,)))
+
+    history = store.world(NOON)[0].history
+
+    assert history == History(causes, {GPU: {Cause.FAULTY_GPU: 1}})
 
 
 # --- steps ----------------------------------------------------------------------------------------------------------
