@@ -226,7 +226,7 @@ def _store(database: str) -> Iterator[tuple[Store, str]]:
     with TemporaryDirectory(prefix="clusterwatch-replay-") as folder:
         url = database or f"sqlite:///{Path(folder) / 'replay.db'}"
         # What a power failure takes away can be replayed.
-        store = Store.open(url, create=True, accept_simulated=True, durable=False)
+        store = Store.open(url, create=True, accept_simulated=True, durable=False, alone=not database)
         try:
             yield store, url
         finally:

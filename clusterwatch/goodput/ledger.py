@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
+from operator import attrgetter
 
 
 class Reason(StrEnum):
@@ -116,9 +118,11 @@ class Ledger:
 
     def between(self, from_at: datetime, to_at: datetime) -> Ledger:
         """Return the part of the ledger from *from_at* to *to_at*: what one interruption cost, or the last day."""
-        cut = (
-            Span(span.reason, max(span.from_at, from_at), min(span.to_at, to_at), span.attempt) for span in self.spans
-        )
+        # In the order of time: of many interruptions each costs a few spans of tens of thousands.
+        first = bisect_right(self.spans, from_at, key=attrgetter("to_at"))
+        last = bisect_left(self.spans, to_at, lo=first, key=attrgetter("from_at"))
+        part = self.spans[first:last]
+        cut = (Span(span.reason, max(span.from_at, from_at), min(span.to_at, to_at), span.attempt) for span in part)
         return Ledger(self.job_id, self.gpus, tuple(span for span in cut if span.to_at > span.from_at))
 
     def by_attempt(self) -> dict[int, Ledger]:

@@ -52,15 +52,16 @@ class Database:
     """Connections to one database. *place* names it in messages, without the password.
 
     One that is not *durable* may lose what was written last when the machine loses power; SQLite may lose the file.
+    One that is opened *alone* is read by nobody else meanwhile.
     """
 
-    def __init__(self, url: str, *, create: bool = False, durable: bool = True) -> None:
+    def __init__(self, url: str, *, create: bool = False, durable: bool = True, alone: bool = False) -> None:
         self.url = database_url(url)
         self.is_postgresql = self.url.get_backend_name() == "postgresql"
         self.place = self.url.render_as_string(hide_password=True) if self.is_postgresql else str(self.url.database)
         if not self.is_postgresql:
             _require_file(Path(self.place), create=create)
-        self._engine = _engine(self.url, durable=durable)
+        self._engine = _engine(self.url, durable=durable, alone=alone)
         self._readers = self._engine.execution_options(
             **({"isolation_level": "REPEATABLE READ"} if self.is_postgresql else {})
         )
@@ -149,7 +150,7 @@ def _require_file(path: Path, *, create: bool) -> None:
         raise StoreError(f"folder {path.parent.absolute()} does not exist: create it or name another database")
 
 
-def _engine(url: sa.URL, *, durable: bool) -> sa.Engine:
+def _engine(url: sa.URL, *, durable: bool, alone: bool) -> sa.Engine:
     defaults = _CONNECT_ARGUMENTS[url.get_backend_name()]
     engine = sa.create_engine(
         url,
@@ -162,6 +163,8 @@ def _engine(url: sa.URL, *, durable: bool) -> sa.Engine:
     if url.get_backend_name() == "sqlite":
         sa.event.listen(engine, "connect", _prepare_sqlite)
         sa.event.listen(engine, "begin", _begin_sqlite)
+    if alone and url.get_backend_name() == "sqlite":
+        sa.event.listen(engine, "connect", _keep_no_log)
     if not durable:
         sa.event.listen(engine, "connect", _do_not_wait_for_the_disk)
     return engine
@@ -171,6 +174,11 @@ def _prepare_sqlite(connection: Any, _record: object) -> None:
     # Python's driver would begin transactions at a time of its own choosing, too late for BEGIN IMMEDIATE.
     connection.isolation_level = None
     connection.execute("PRAGMA foreign_keys=ON")
+
+
+def _keep_no_log(connection: Any, _record: object) -> None:
+    # A log lets others read beside the writer, and has each page written twice.
+    connection.execute("PRAGMA journal_mode=MEMORY")
 
 
 def _do_not_wait_for_the_disk(connection: Any, _record: object) -> None:

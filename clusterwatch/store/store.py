@@ -64,7 +64,15 @@ class Store:
         self._just_written = JustWritten()
 
     @classmethod
-    def open(cls, url: str, *, create: bool = False, accept_simulated: bool = False, durable: bool = True) -> Store:
+    def open(
+        cls,
+        url: str,
+        *,
+        create: bool = False,
+        accept_simulated: bool = False,
+        durable: bool = True,
+        alone: bool = False,
+    ) -> Store:
         """Return the store at *url* ("sqlite:///path" or "postgresql://...").
 
         Args:
@@ -72,13 +80,14 @@ class Store:
             accept_simulated: Take events marked simulated. A daemon on the machine's clock does not.
             durable: Wait for the disk at each commit. Without it, a loss of power may lose the last commits, or the
                 whole file of SQLite: for what can be made again, such as a replay.
+            alone: Nobody else opens a file of SQLite meanwhile: it is thrown away in the end.
 
         Raises:
             StoreError: Unreachable, or of another schema version; the message says what to do.
         """
         if create:
             migrations.upgrade(url)
-        database = Database(url, durable=durable)
+        database = Database(url, durable=durable, alone=alone)
         try:
             migrations.check_of(database)
         except BaseException:

@@ -534,8 +534,9 @@ def test_list_of_nodes_whose_writing_failed_is_written_again(store: Store):
     assert store.world(NOON)[0].jobs["job-1"].nodes == job.nodes
 
 
-def test_database_that_need_not_be_durable_holds_the_same(url: str):
-    with closing(Store.open(url, create=True, durable=False)) as first:
+@pytest.mark.parametrize("alone", [False, True])
+def test_database_that_need_not_be_durable_holds_the_same(url: str, alone: bool):
+    with closing(Store.open(url, create=True, durable=False, alone=alone)) as first:
         remember(first)
     with closing(Store.open(url)) as again:
         assert again.world(NOON) == (WORLD, Cursor(7, 42))

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from clusterwatch.goodput import Reason, account, costs, lost_by
+from clusterwatch.goodput.ledger import Ledger, Span
 from clusterwatch.model import (
     Attempt,
     Checkpoint,
@@ -301,6 +302,27 @@ def test_planned_stop_is_planned_until_the_first_new_step():
 
 
 HAPPENINGS = st.tuples(st.sampled_from("sssxhrlLcptq"), st.floats(0.001, 500))
+
+
+MOMENTS = st.integers(-10, 130)
+
+
+def at_second(number):
+    return NOON + seconds(number)
+
+
+@given(st.lists(st.integers(1, 20), min_size=1, max_size=8), MOMENTS, MOMENTS)
+def test_part_of_a_ledger_is_what_of_each_span_lies_within(lengths, begin, end):
+    ends = [sum(lengths[: place + 1]) for place in range(len(lengths))]
+    spans = tuple(
+        Span(Reason.HANG if place % 2 else Reason.PRODUCTIVE, at_second(to_at - length), at_second(to_at), place)
+        for place, (length, to_at) in enumerate(zip(lengths, ends, strict=True))
+    )
+
+    part = Ledger("job-1", 8, spans).between(at_second(begin), at_second(end)).spans
+
+    cut = [(each.attempt, max(each.from_at, at_second(begin)), min(each.to_at, at_second(end))) for each in spans]
+    assert [(each.attempt, each.from_at, each.to_at) for each in part] == [each for each in cut if each[1] < each[2]]
 
 
 @given(st.lists(HAPPENINGS, max_size=60), st.booleans())
