@@ -285,7 +285,7 @@ def _note(touching: dict[Touched, set[str]], touched: Iterable[Touched | None], 
 
 def _opened(event: Event, severity: Severity, jobs: Sequence[str], limits: Limits, now: datetime) -> Incident:
     return Incident(
-        id=f"inc-{event.id[:12]}",
+        id=f"inc-{event.id[-12:]}",
         state=IncidentState.SETTLING,
         opened_at=event.happened_at,
         updated_at=now,

@@ -83,7 +83,7 @@ class Incident:
     """One fault with everything it caused.
 
     Attributes:
-        id: "inc-" and 12 hexadecimal digits from its first event's id: the same after a crash and a re-read.
+        id: "inc-" and the last 12 hexadecimal digits of its first event's id: the same after a crash and a re-read.
         evidence: In the order of first occurrence.
         jobs: Ids of the jobs it touches, sorted.
         nodes: Names of the nodes its evidence comes from, sorted.

@@ -31,7 +31,7 @@ def asked_ranks(event: Event, job: Job, incident_id: str, limits: Limits, now: d
         return None
     if not limits.can(job.actuator, StepKind.DUMP) or {limits.mode_of(job.actuator), limits.policy.mode} != {Mode.AUTO}:
         return None
-    decision_id = f"dec-ranks-{event.id[:16]}"
+    decision_id = f"dec-ranks-{event.id[-16:]}"
     per_node = job.gpus // len(job.nodes) if job.nodes else 0
     arguments: dict[str, Scalar] = {"attempt": job.attempt, "incident": incident_id, "ranks_per_node": per_node}
     until = now + ANSWERED_WITHIN
