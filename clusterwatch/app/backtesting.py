@@ -76,7 +76,7 @@ def backtest(
     """
     asked = [Asked(trace, policy, seed=seed) for policy in policies]
     with ExitStack() as stack:
-        runs = [(each, *stack.enter_context(prepared(each, settings))) for each in asked]
+        runs = [(each, *stack.enter_context(prepared(each, settings, alone=True))) for each in asked]
         if any(run.fleet.is_recorded for _, run, _ in runs):
             raise ClusterWatchError(
                 f"{trace} is a recording: it goes on as it did whatever is decided, so nothing is saved or lost by a "

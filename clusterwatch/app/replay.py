@@ -148,7 +148,7 @@ def replay(asked: Asked, settings: Settings, on_progress: Callable[[float], None
     Raises:
         ClusterWatchError: There is no such trace or policy, or the database said no.
     """
-    with prepared(asked, settings) as (run, place):
+    with prepared(asked, settings, alone=True) as (run, place):
         return lived(run, asked, place, on_progress)
 
 
@@ -189,8 +189,10 @@ def _done(decisions: Iterable[Decision]) -> dict[str, int]:
 
 
 @contextmanager
-def prepared(asked: Asked, settings: Settings) -> Iterator[tuple[Replay, str]]:
+def prepared(asked: Asked, settings: Settings, *, alone: bool = False) -> Iterator[tuple[Replay, str]]:
     """Yield the replay of a trace, not begun yet, and the URL of the database it writes to.
+
+    *alone*: nobody looks on, unless the database is one that was asked for.
 
     Raises:
         ClusterWatchError: There is no such trace or policy, or the database said no.
@@ -200,7 +202,7 @@ def prepared(asked: Asked, settings: Settings) -> Iterator[tuple[Replay, str]]:
     limits = wiring.limits_of(settings.model_copy(update={"policy": brakes}), actuators=[fleet])
     if fleet.tells_silence:
         limits = replace(limits, hang=_NO_HANGS, overdue=_NOT_OVERDUE)
-    with _store(asked.database) as (store, place):
+    with _store(asked.database, alone=alone) as (store, place):
         _require_empty(store)
         if not fleet.is_recorded:
             _write_truth(asked.truth, [])
@@ -221,12 +223,12 @@ def _fleet(asked: Asked) -> TraceFleet:
 
 
 @contextmanager
-def _store(database: str) -> Iterator[tuple[Store, str]]:
+def _store(database: str, *, alone: bool) -> Iterator[tuple[Store, str]]:
     """Yield the store to write to and its URL; without a *database* it is deleted afterwards."""
     with TemporaryDirectory(prefix="clusterwatch-replay-") as folder:
         url = database or f"sqlite:///{Path(folder) / 'replay.db'}"
         # What a power failure takes away can be replayed.
-        store = Store.open(url, create=True, accept_simulated=True, durable=False, alone=not database)
+        store = Store.open(url, create=True, accept_simulated=True, durable=False, alone=alone and not database)
         try:
             yield store, url
         finally:
