@@ -190,6 +190,8 @@ def test_drain_of_an_operator_disturbs_no_job_and_is_left_alone(recovery: Recove
     before = job.decisions
     recovery.cluster.run("scontrol", "requeue", str(job.number))
 
+    # Until its processes have ended it may save once more.
+    recovery.wait(lambda: job.is_back_in_the_queue, "the job's processes to end", job)
     assert_restarted_once(job, job.newest_whole)
     assert before == []
     assert job.diagnosis.cause in (Cause.HOST_MAINTENANCE, Cause.PREEMPTION_OR_OPERATOR)

@@ -184,6 +184,12 @@ class Job:
         return self.recovery.cluster.job(self.number).restarts
 
     @property
+    def is_back_in_the_queue(self) -> bool:
+        """Whether Slurm put it back, and nothing of it runs any more."""
+        known = self.recovery.cluster.job(self.number)
+        return known.restarts > 0 and not known.is_completing
+
+    @property
     def output(self) -> str:
         """Everything its attempts printed."""
         path = self.recovery.cluster.log_of(self.number)
