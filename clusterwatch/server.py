@@ -18,6 +18,7 @@ from clusterwatch.act.surveyed import events_of_check, events_of_survey
 from clusterwatch.errors import ActionError, LeaseLostError, StoreError
 from clusterwatch.metrics import Metrics
 from clusterwatch.model import (
+    BY_ACTOR,
     CLUSTER,
     Changes,
     Component,
@@ -430,12 +431,12 @@ def _event_of_breaker(hold: Hold) -> Event:
 def _event_of(step: Step, outcome: Outcome) -> Event:
     """Return the outcome as the event it is; the same id however often it is told."""
     return Event(
-        id=event_id("", "", "actor", step.id, outcome.state.value),
+        id=event_id("", "", BY_ACTOR, step.id, outcome.state.value),
         kind=kinds.STEP_CHANGED,
         component=Component(ComponentKind.JOB, step.target),
         happened_at=outcome.at,
         observed_at=outcome.at,
-        source="actor",
+        source=BY_ACTOR,
         origin=f"step {step.id}",
         text=f"{step.kind.value} of {step.target}: {outcome.state.value} {outcome.detail}".strip(),
         fields={

@@ -66,7 +66,7 @@ def _event(
     step: Step, outcome: Outcome, what: str, finding: Finding, severity: Severity, text: str, job: str | None = None
 ) -> Event:
     return Event(
-        id=event_id("", "", "actor", step.id, what),
+        id=event_id("", "", BY_ACTOR, step.id, what),
         kind=finding.kind,
         component=finding.component,
         happened_at=outcome.at,

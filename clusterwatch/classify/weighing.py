@@ -28,19 +28,17 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import lru_cache
 
+from clusterwatch.classify.base_rates import base_rates
 from clusterwatch.classify.chance import CERTAIN, heard, nats_at_most
 from clusterwatch.classify.circumstances import Circumstances, Remark, first_to_end, remarks
 from clusterwatch.model import (
     HARDWARE_CAUSES,
-    TABLE5_ROW,
     Cause,
     Component,
     ComponentKind,
     Evidence,
     Expectation,
-    History,
     Incident,
     Knowledge,
     Role,
@@ -51,15 +49,6 @@ from clusterwatch.model.same import Same
 
 CLOCK_SKEW = timedelta(seconds=60)
 """Clocks of two nodes differ by up to this, so a symptom can carry an earlier time than its cause."""
-
-PRIOR_STRENGTH = 0.1
-"""How much of the log base rate counts: enough to break ties, too little to outvote a line of evidence."""
-
-OWN_PRIOR_STRENGTH = 0.2
-"""The same for the cluster's own history, once it is long: what was never seen here may yet be there."""
-
-TABLE5_WORTH = 50
-"""How many incidents of its own weigh as much as Table 5."""
 
 _OUTLIVED = 0.7
 """How loud is what the job lived on after for a while, where nothing nearer explains why it stopped."""
@@ -134,7 +123,7 @@ def weigh(incident: Incident, knowledge: Knowledge, known: Circumstances) -> Wei
     beside = remarks((each for witness in witnesses for each in witness.evidence), knowledge, known)
     told = {cause for witness in witnesses for cause in witness.signal.weights}
     heard_of = [(witness, witness.may_be_chance) for witness in witnesses]
-    scores, priors = {Cause.UNKNOWN: 0.0}, _priors(Same(known.history))
+    scores, priors = {Cause.UNKNOWN: 0.0}, base_rates(Same(known.history))
     for cause in told.union(*(remark.weights for remark in beside)) - {Cause.UNKNOWN}:
         scores[cause] = _score(cause, heard_of, absent, beside) + priors[cause]
     if Cause.UNKNOWN in told:
@@ -364,15 +353,17 @@ def _score(
     chance = sorted((weight for weight, may_be_chance in weights if may_be_chance and weight > 0), reverse=True)[:1]
     certain = [weight for weight, may_be_chance in weights if not may_be_chance]
     speaking_for = sorted((*chance, *(weight for weight in certain if weight > 0)), reverse=True)
-    speaking_against = sum(_against(cause, [witness for witness, _ in witnesses]))
+    speaking_against = sum(
+        _against((witness, weight) for (witness, _), (weight, _) in zip(witnesses, weights, strict=True))
+    )
     missing = sum(expectation.weights.get(cause, 0.0) for expectation in absent)
     supported = sum(weight / 2.0**place for place, weight in enumerate(speaking_for))
     return supported + speaking_against + missing + sum(remark.weights.get(cause, 0.0) for remark in beside)
 
 
-def _against(cause: Cause, witnesses: Iterable[Witness]) -> Iterator[float]:
-    """Yield what speaks against *cause*: what a node says of its parts is no word about those of another node."""
-    weighed = [(witness, weight) for witness in witnesses if (weight := witness.weight(cause))]
+def _against(weighed: Iterable[tuple[Witness, float]]) -> Iterator[float]:
+    """Yield what speaks against a cause: what a node says of its parts is no word about those of another node."""
+    weighed = tuple(weighed)
     speaking_for = [witness for witness, weight in weighed if weight > 0]
     for witness, weight in weighed:
         if weight < 0 and (not speaking_for or any(_is_of_one_node(witness, other) for other in speaking_for)):
@@ -386,25 +377,6 @@ def _is_of_one_node(one: Witness, other: Witness) -> bool:
 
 def _node_of_part(component: Component) -> str:
     return "" if component.kind in _WHO_SPEAKS else component.node
-
-
-@lru_cache(maxsize=8)
-def _priors(history: Same[History]) -> Mapping[Cause, float]:
-    """Return the log base rate of each cause; it changes only when an incident ends."""
-    return {cause: _prior(cause, history.value, history.value.total) for cause in Cause}
-
-
-def _prior(cause: Cause, history: History, total: int) -> float:
-    """Return the log base rate of *cause*: of Table 5, and of the cluster's own incidents as they come to outnumber it.
-
-    Causes that are no row of Table 5 have a base rate only where the cluster has seen them.
-    """
-    row = TABLE5_ROW[cause]
-    published = PRIOR_STRENGTH * math.log(row.count / 10) if row is not None else 0.0
-    share = total / (total + TABLE5_WORTH)
-    expected = total / len(Cause)
-    own = OWN_PRIOR_STRENGTH * math.log((history.causes.get(cause, 0) + 1) / (expected + 1))
-    return (1 - share) * published + share * own
 
 
 def _softmax(scores: Mapping[Cause, float]) -> dict[Cause, float]:

@@ -6,12 +6,16 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from clusterwatch.cli.options import OutputOption, PagePortOption
 from clusterwatch.cli.output import Format
+
+if TYPE_CHECKING:
+    from clusterwatch.app.replay import Asked
+    from clusterwatch.config import Settings
 
 
 class ReplayMode(StrEnum):
@@ -69,15 +73,19 @@ def replay(
     options = _assumed(assume or []) | ({"every_rank": 1.0} if every_rank else {})
     asked = Asked(trace, policy, Mode(mode.value), database, seed, truth, options)
     if speed is not None:
-        from datetime import timedelta
-
-        from clusterwatch.app.demo import play
-
-        play(asked, configuration.load(config, {}), port, speed, timedelta(0))
+        _play(asked, configuration.load(config, {}), port, speed)
         return
     with progress(trace) as on_progress:
         replayed = make(asked, configuration.load(config, {}), on_progress)
     show(replayed.as_json(), replay_page(replayed), output)
+
+
+def _play(asked: Asked, settings: Settings, port: int, speed: float) -> None:
+    from datetime import timedelta
+
+    from clusterwatch.app.demo import play
+
+    play(asked, settings, port, speed, timedelta(0))
 
 
 def _require_no_summary(truth: Path | None, output: Format) -> None:
