@@ -343,27 +343,24 @@ def _absent(witnesses: Iterable[Witness], watched: frozenset[str]) -> tuple[Expe
 
 def _score(
     cause: Cause,
-    witnesses: Sequence[tuple[Witness, bool]],
+    witnesses: Iterable[tuple[Witness, bool]],
     absent: Iterable[Expectation],
     beside: Iterable[Remark],
 ) -> float:
     """Return what *witnesses*, each with whether it may be chance, and all else say for *cause*."""
-    weights = [(witness.weight(cause), may_be_chance) for witness, may_be_chance in witnesses]
+    weighed = [(witness, witness.weight(cause), may_be_chance) for witness, may_be_chance in witnesses]
     # One flap of a link is told by its driver, its port and NCCL: of what may be chance the loudest speaks for all.
-    chance = sorted((weight for weight, may_be_chance in weights if may_be_chance and weight > 0), reverse=True)[:1]
-    certain = [weight for weight, may_be_chance in weights if not may_be_chance]
+    chance = sorted((weight for _, weight, may_be_chance in weighed if may_be_chance and weight > 0), reverse=True)[:1]
+    certain = [weight for _, weight, may_be_chance in weighed if not may_be_chance]
     speaking_for = sorted((*chance, *(weight for weight in certain if weight > 0)), reverse=True)
-    speaking_against = sum(
-        _against((witness, weight) for (witness, _), (weight, _) in zip(witnesses, weights, strict=True))
-    )
+    speaking_against = sum(_against([(witness, weight) for witness, weight, _ in weighed]))
     missing = sum(expectation.weights.get(cause, 0.0) for expectation in absent)
     supported = sum(weight / 2.0**place for place, weight in enumerate(speaking_for))
     return supported + speaking_against + missing + sum(remark.weights.get(cause, 0.0) for remark in beside)
 
 
-def _against(weighed: Iterable[tuple[Witness, float]]) -> Iterator[float]:
+def _against(weighed: Sequence[tuple[Witness, float]]) -> Iterator[float]:
     """Yield what speaks against a cause: what a node says of its parts is no word about those of another node."""
-    weighed = tuple(weighed)
     speaking_for = [witness for witness, weight in weighed if weight > 0]
     for witness, weight in weighed:
         if weight < 0 and (not speaking_for or any(_is_of_one_node(witness, other) for other in speaking_for)):
